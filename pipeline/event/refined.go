@@ -1,0 +1,51 @@
+package event
+
+import "encoding/base32"
+
+// ID names a refined event: a hash of what makes it the same fact when told again. Its text form has 26 characters.
+type ID [16]byte
+
+var idText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// String returns the id's 26 characters.
+func (id ID) String() string { return idText.EncodeToString(id[:]) }
+
+// Refined is one judged, deduplicated and attributed fact: what consumers get, DESIGN §9.
+type Refined struct {
+	ID       ID
+	Revision uint32
+	Kind     Kind
+	Time     Millis
+	// Ref is the registered identity of the message. Of a nameless open or click it names no message, and the
+	// contact is "someone".
+	Ref
+	// First is set on the first counted event of its kind on its message.
+	First bool
+	// Inferred is set on an open that nobody saw, but a click or a reply implies.
+	Inferred bool
+	Actor    Actor
+	Client   Client
+	Bounce   Bounce // bounce, delay and delivered only
+	// Recipient is the address that the report named; bounce, delay and delivered only.
+	Recipient string
+	// FeedbackType of a complaint; "not-spam" takes it back.
+	FeedbackType string
+	Origin       Origin
+}
+
+// Someone is the contact of an open or click that must not name one.
+const Someone = "someone"
+
+// Origin is where a refined event was released. Origins of one partition only grow, so a consumer drops what it
+// has seen by comparing with the last.
+type Origin struct {
+	Node      string // that heard the fact
+	Partition int32
+	Offset    int64 // of the input whose processing released the event
+	N         int32 // its number within that step, from 0
+}
+
+// After reports whether o was released after p; both must be of the same partition.
+func (o Origin) After(p Origin) bool {
+	return o.Offset > p.Offset || o.Offset == p.Offset && o.N > p.N
+}
