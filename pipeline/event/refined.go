@@ -25,7 +25,7 @@ type Refined struct {
 	Inferred bool
 	Actor    Actor
 	Client   Client
-	Bounce   Bounce // bounce, delay and delivered only
+	Bounce   Diagnosis // bounce, delay and delivered only
 	// Recipient is the address that the report named; bounce, delay and delivered only.
 	Recipient string
 	// FeedbackType of a complaint; "not-spam" takes it back.
