@@ -1,0 +1,58 @@
+package refine
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options are refine's settings. All partitions of a process share them.
+type Options struct {
+	Settle time.Duration `yaml:"settle" doc:"How long a click waits, in log time, before it is judged together with the other hits of its message; 0 publishes clicks at once; at most 10m."`
+	Park   time.Duration `yaml:"park" doc:"How long a fact about a message that nobody has named yet waits for it, in log time; from 1s to 2160h."`
+	Repeat time.Duration `yaml:"repeat" doc:"Within which distance, in event time, an open or click like a recorded one is a repeat and dropped; from 0 to 1h."`
+
+	StepRecords   int `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
+	StepBytes     int `yaml:"step_bytes" doc:"How many bytes of input and output one commit covers before it ends; from 4096 to 268435456."`
+	CacheMessages int `yaml:"cache_messages" doc:"How many message states each partition keeps in memory, some 0.5 KB each; from 16 to 16777216."`
+	MaxParked     int `yaml:"max_parked" doc:"How many facts may be parked in each partition; more are rejected; from 1 to 16777216."`
+}
+
+// Default returns the settings of a server that is told nothing.
+func Default() Options {
+	return Options{
+		Settle:        12 * time.Second, // the longest burst window, 10 s, and 2 s for the way here
+		Park:          7 * 24 * time.Hour,
+		Repeat:        10 * time.Second,
+		StepRecords:   1024,
+		StepBytes:     4 << 20,
+		CacheMessages: 1 << 16,
+		MaxParked:     1 << 20,
+	}
+}
+
+// Validate reports the first setting that is out of its bounds.
+func (o Options) Validate() error {
+	switch {
+	case o.Settle < 0 || o.Settle > 10*time.Minute || o.Settle%time.Millisecond != 0:
+		return fmt.Errorf("settle: %v: want whole milliseconds from 0 to 10m", o.Settle)
+	case o.Park < time.Second || o.Park > 90*24*time.Hour:
+		return fmt.Errorf("park: %v: want 1s to 2160h", o.Park)
+	case o.Repeat < 0 || o.Repeat > time.Hour:
+		return fmt.Errorf("repeat: %v: want 0 to 1h", o.Repeat)
+	}
+	for _, b := range []struct {
+		key       string
+		value     int
+		low, high int
+	}{
+		{"step_records", o.StepRecords, 1, 1 << 16},
+		{"step_bytes", o.StepBytes, 4 << 10, 256 << 20},
+		{"cache_messages", o.CacheMessages, 16, 1 << 24},
+		{"max_parked", o.MaxParked, 1, 1 << 24},
+	} {
+		if b.value < b.low || b.value > b.high {
+			return fmt.Errorf("%s: %d: want %d to %d", b.key, b.value, b.low, b.high)
+		}
+	}
+	return nil
+}
