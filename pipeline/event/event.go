@@ -100,6 +100,16 @@ const (
 	ByMessageID
 )
 
+var knownByNames = [...]string{"", "ref", "key", "message_id"}
+
+// String returns "ref", "key" or "message_id", "" for a number that is none of them.
+func (k KnownBy) String() string {
+	if int(k) < len(knownByNames) {
+		return knownByNames[k]
+	}
+	return ""
+}
+
 // Actor is who acted, and why we think so.
 type Actor struct {
 	Verdict Verdict

@@ -1,15 +1,5 @@
 package event
 
-import "encoding/base32"
-
-// ID names a refined event: a hash of what makes it the same fact when told again. Its text form has 26 characters.
-type ID [16]byte
-
-var idText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// String returns the id's 26 characters.
-func (id ID) String() string { return idText.EncodeToString(id[:]) }
-
 // Refined is one judged, deduplicated and attributed fact: what consumers get, DESIGN §9.
 type Refined struct {
 	ID       ID
