@@ -1,0 +1,34 @@
+package score
+
+// Band is what a score means, in a word.
+type Band string
+
+// The bands, from the worst.
+const (
+	Poor      Band = "poor"
+	Fair      Band = "fair"
+	Good      Band = "good"
+	Excellent Band = "excellent"
+)
+
+var bandsFromWorst = [...]Band{Poor, Fair, Good, Excellent}
+
+// slack is what floating point may cost a sum of two curve heights, with a wide margin.
+const slack = 1e-9
+
+// band returns the index in bandsFromWorst of a value.
+func (s *Scorer) band(value float64) int {
+	n := 0
+	for _, from := range s.from {
+		if value+slack >= from {
+			n++
+		}
+	}
+	return n
+}
+
+// bandsBetween lists every band from that of low to that of high.
+func (s *Scorer) bandsBetween(low, high float64) []Band {
+	touched := bandsFromWorst[s.band(low) : s.band(high)+1]
+	return append(make([]Band, 0, len(touched)), touched...)
+}
