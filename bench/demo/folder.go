@@ -1,0 +1,181 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+const (
+	maxFolderMails = 100_000
+	maxMailBytes   = 64 << 20
+	folderSender   = "mail-folder"
+)
+
+// delivery is one mail of a folder and what became of it.
+type delivery struct {
+	file    string
+	message string
+	answer  string // text of the 250
+	failure error
+	events  []refinedEvent
+}
+
+// DeliverFolder delivers every mail of dir over SMTP, byte for byte, each to a return path of its own, and lists
+// what each said. It returns an error if a mail was not answered with 250.
+func DeliverFolder(ctx context.Context, t Target, dir string, out, progress io.Writer) error {
+	files, err := mailFiles(dir)
+	if err != nil {
+		return err
+	}
+	c := newClient(t, connections)
+	all := make([]delivery, len(files))
+	registrations := make([]registration, len(files))
+	for i, file := range files {
+		all[i] = delivery{file: file, message: fmt.Sprintf("folder.%d@mail.example.com", i)}
+		registrations[i] = registration{
+			Account: account, Sender: folderSender, Contact: fmt.Sprintf("folder-%d", i), Message: all[i].message,
+			Recipient: fmt.Sprintf("folder-%d@example.net", i), Links: []string{}, SentAt: time.Now().Add(-time.Minute),
+		}
+	}
+	minted := make([]links, len(files))
+	if err := c.register(ctx, registrations, func(i int, l links) { minted[i] = l }); err != nil {
+		return err
+	}
+	if err := deliverAll(ctx, t, dir, all, minted, progress); err != nil {
+		return err
+	}
+	if err := c.waitForFolder(ctx, all); err != nil {
+		return err
+	}
+	return writeFolder(out, all)
+}
+
+func mailFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the folder of mails: %w", err)
+	}
+	var files []string
+	for _, entry := range entries {
+		if entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") {
+			files = append(files, entry.Name())
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("read the folder of mails: %s holds no files", dir)
+	}
+	if len(files) > maxFolderMails {
+		return nil, fmt.Errorf("read the folder of mails: %s holds %d files; %d at most", dir, len(files), maxFolderMails)
+	}
+	return files, nil
+}
+
+// deliverAll delivers one mail after the other; a mail that is refused is noted and the next one tried.
+func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minted []links, progress io.Writer) error {
+	bar := newBar(progress, "mails of the folder", len(all))
+	defer bar.done()
+	mailer, err := dialMailer(ctx, t.Mail)
+	if err != nil {
+		return err
+	}
+	defer func() { mailer.close() }()
+	for i := range all {
+		d := &all[i]
+		mail, err := readMail(filepath.Join(dir, d.file))
+		if err != nil {
+			return err
+		}
+		if d.answer, d.failure = mailer.deliver(minted[i].ReturnPath, mail); d.failure != nil {
+			mailer.close()
+			if mailer, err = dialMailer(ctx, t.Mail); err != nil {
+				return err
+			}
+		}
+		bar.add(1)
+	}
+	return nil
+}
+
+func readMail(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxMailBytes {
+		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxMailBytes)
+	}
+	return os.ReadFile(path)
+}
+
+// waitForFolder waits until the node has worked off everything: a last event, sent after all mails, has come through.
+func (c *client) waitForFolder(ctx context.Context, all []delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, settleBound)
+	defer cancel()
+	const last = "folder.end@mail.example.com"
+	end := []registration{{Account: account, Sender: folderSender, Contact: "folder-end", Message: last, Links: []string{}, SentAt: time.Now()}}
+	if err := c.register(ctx, end, func(int, links) {}); err != nil {
+		return err
+	}
+	for {
+		if events, err := c.timeline(ctx, account, last); err == nil && len(events) > 0 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the node to work off the mails: %w", ctx.Err())
+		case <-time.After(pollEvery):
+		}
+	}
+	for i := range all {
+		events, err := c.timeline(ctx, account, all[i].message)
+		if err != nil {
+			return err
+		}
+		all[i].events = events
+	}
+	return nil
+}
+
+// writeFolder lists each mail's facts and fails if one was not answered with 250.
+func writeFolder(w io.Writer, all []delivery) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "mail\tkind\tstatus\tcategory\thard\trecipient")
+	refused, silent := 0, 0
+	for _, d := range all {
+		if d.failure != nil {
+			refused++
+			fmt.Fprintf(t, "%s\tREFUSED: %v\t\t\t\t\n", d.file, d.failure)
+			continue
+		}
+		told := 0
+		for _, e := range d.events {
+			if e.Kind == "sent" {
+				continue
+			}
+			told++
+			hard := ""
+			if e.Kind == "bounce" {
+				hard = fmt.Sprint(e.Bounce.Hard)
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.file, e.Kind, e.Bounce.Status, e.Bounce.Category, hard, e.Bounce.Recipient)
+		}
+		if told == 0 {
+			silent++
+			fmt.Fprintf(t, "%s\ttells nothing\t\t\t\t\n", d.file)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%d mails, %d answered with 250, %d of them tell nothing\n", len(all), len(all)-refused, silent)
+	if refused > 0 {
+		return fmt.Errorf("%d of %d mails were refused", refused, len(all))
+	}
+	return nil
+}

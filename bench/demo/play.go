@@ -1,0 +1,221 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	account     = "demo"
+	connections = 16
+	mailers     = 8
+	target      = "https://example.com/offer?utm_source=mail&id=1#top"
+)
+
+// The agents of the day.
+const (
+	agentPerson  = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0"
+	agentBrowser = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.3 Safari/605.1.15"
+	agentPrivacy = "Mozilla/5.0"
+	agentScanner = "Mozilla/5.0 (compatible; Barracuda Sentinel (EE))"
+)
+
+// Options of a day.
+type Options struct {
+	Seed uint64
+	// Progress gets lines and bars for people.
+	Progress io.Writer
+}
+
+// Play plays the day and checks what the node made of it. It returns an error if a count differs.
+func Play(ctx context.Context, t Target, o Options) (*Result, error) {
+	c := newClient(t, connections)
+	day := time.Now().UTC().Add(-5 * 24 * time.Hour).Truncate(time.Hour)
+	plan := makePlan(o.Seed, day)
+	p := &player{client: c, progress: o.Progress}
+	if err := p.register(ctx, plan); err != nil {
+		return nil, err
+	}
+	// Bounces first: what comes later from the same contact lifts them, and must be later on the clock as well.
+	if err := p.mails(ctx, "bounces", plan, bounceMails); err != nil {
+		return nil, err
+	}
+	if err := p.hits(ctx, plan); err != nil {
+		return nil, err
+	}
+	if err := p.mails(ctx, "replies", plan, answerMails(t.Feedback)); err != nil {
+		return nil, err
+	}
+	return p.check(ctx, plan)
+}
+
+// player counts what the node acknowledged.
+type player struct {
+	client   *client
+	progress io.Writer
+	pixels   atomic.Int64
+	clicks   atomic.Int64
+	repeats  atomic.Int64
+	mailed   atomic.Int64
+}
+
+func (p *player) register(ctx context.Context, plan []*message) error {
+	bar := newBar(p.progress, "register", len(plan))
+	defer bar.done()
+	const chunk = 500
+	for start := 0; start < len(plan); start += chunk {
+		part := plan[start:min(start+chunk, len(plan))]
+		all := make([]registration, len(part))
+		for i, m := range part {
+			all[i] = registration{
+				Account: account, Sender: m.sender.name, Sequence: m.sender.sequence, Contact: m.contact,
+				Message: m.id, Recipient: m.recipient, Links: []string{target}, SentAt: m.sentAt,
+			}
+		}
+		err := p.client.register(ctx, all, func(i int, l links) {
+			part[i].links = l
+			bar.add(1)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hits loads pixels, follows links and unsubscribes.
+func (p *player) hits(ctx context.Context, plan []*message) error {
+	bar := newBar(p.progress, "opens and clicks", len(plan))
+	defer bar.done()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(connections)
+	for _, m := range plan {
+		group.Go(func() error {
+			defer bar.add(1)
+			return p.meet(ctx, m)
+		})
+	}
+	return group.Wait()
+}
+
+// meet plays everything that happens to one message over HTTP.
+func (p *player) meet(ctx context.Context, m *message) error {
+	if m.fate.has(isPrefetched) {
+		if err := p.open(ctx, m, agentPrivacy); err != nil {
+			return err
+		}
+	}
+	if m.fate.has(isScanned) {
+		if err := p.click(ctx, m, agentScanner); err != nil {
+			return err
+		}
+	}
+	if m.fate.has(isOpened) {
+		if err := p.open(ctx, m, agentPerson); err != nil {
+			return err
+		}
+		if rand.IntN(4) == 0 { // some mail clients load a pixel twice: not one event more
+			p.repeats.Add(1)
+			if err := p.open(ctx, m, agentPerson); err != nil {
+				return err
+			}
+		}
+	}
+	if m.fate.has(isClicked) {
+		if err := p.click(ctx, m, agentBrowser); err != nil {
+			return err
+		}
+	}
+	if m.fate.has(isUnsubscribed) {
+		return p.client.unsubscribe(ctx, m.links.UnsubscribeURL)
+	}
+	return nil
+}
+
+func (p *player) open(ctx context.Context, m *message, agent string) error {
+	p.pixels.Add(1)
+	return p.client.hit(ctx, m.links.OpenURL, agent, http.StatusOK)
+}
+
+func (p *player) click(ctx context.Context, m *message, agent string) error {
+	p.clicks.Add(1)
+	return p.client.hit(ctx, m.links.ClickURLs[0], agent, http.StatusFound)
+}
+
+// letter is one mail to deliver.
+type letter struct {
+	to, text string
+}
+
+func bounceMails(m *message, now time.Time) []letter {
+	switch {
+	case m.fate.has(bouncesHard):
+		return []letter{{m.links.ReturnPath, report(m, "failed", "5.1.1", "550 5.1.1 <"+m.recipient+">: no such user here", now)}}
+	case m.fate.has(bouncesSoft):
+		return []letter{{m.links.ReturnPath, report(m, "failed", "5.2.2", "552 5.2.2 <"+m.recipient+">: mailbox is full", now)}}
+	case m.fate.has(isDelayed):
+		return []letter{{m.links.ReturnPath, report(m, "delayed", "4.4.1", "421 4.4.1 connection timed out", now)}}
+	}
+	return nil
+}
+
+func answerMails(feedback string) func(*message, time.Time) []letter {
+	return func(m *message, now time.Time) []letter {
+		var all []letter
+		if m.fate.has(isReplied) {
+			all = append(all, letter{m.links.ReplyTo, reply(m, now)})
+		}
+		if m.fate.has(isAway) {
+			all = append(all, letter{m.links.ReplyTo, vacation(m, now)})
+		}
+		if m.fate.has(isComplained) {
+			all = append(all, letter{feedback, complaint(m, feedback, now)})
+		}
+		return all
+	}
+}
+
+// mails delivers what write makes of each message, over a few connections.
+func (p *player) mails(ctx context.Context, title string, plan []*message, write func(*message, time.Time) []letter) error {
+	now := time.Now()
+	var all []letter
+	for _, m := range plan {
+		all = append(all, write(m, now)...)
+	}
+	bar := newBar(p.progress, title, len(all))
+	defer bar.done()
+	queue := make(chan letter, len(all))
+	for _, l := range all {
+		queue <- l
+	}
+	close(queue)
+	group, ctx := errgroup.WithContext(ctx)
+	for range mailers {
+		group.Go(func() error {
+			mailer, err := dialMailer(ctx, p.client.target.Mail)
+			if err != nil {
+				return err
+			}
+			defer mailer.close()
+			for l := range queue {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if _, err := mailer.deliver(l.to, []byte(l.text)); err != nil {
+					return fmt.Errorf("deliver a mail to %s: %w", l.to, err)
+				}
+				p.mailed.Add(1)
+				bar.add(1)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}

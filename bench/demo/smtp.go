@@ -1,0 +1,81 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/smtp"
+	"time"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	mailTimeout = 60 * time.Second
+)
+
+// mailer delivers mails over one SMTP connection, byte for byte: with CHUNKING (RFC 3030) nothing is rewritten.
+type mailer struct {
+	conn   net.Conn
+	client *smtp.Client
+}
+
+func dialMailer(ctx context.Context, address string) (*mailer, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the mail edge: %w", err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(mailTimeout))
+	client, err := smtp.NewClient(conn, "localhost")
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("greet the mail edge: %w", err)
+	}
+	if err := client.Hello("demo.example.com"); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("greet the mail edge: %w", err)
+	}
+	return &mailer{conn: conn, client: client}, nil
+}
+
+func (m *mailer) close() { _ = m.client.Quit() }
+
+// deliver sends one mail with a null return path, as reports have, and returns the text of the 250.
+func (m *mailer) deliver(to string, mail []byte) (string, error) {
+	_ = m.conn.SetDeadline(time.Now().Add(mailTimeout))
+	if _, err := m.command(250, "MAIL FROM:<> SIZE=%d", len(mail)); err != nil {
+		return "", err
+	}
+	if _, err := m.command(250, "RCPT TO:<%s>", to); err != nil {
+		_ = m.client.Reset()
+		return "", err
+	}
+	id := m.client.Text.Next()
+	m.client.Text.StartRequest(id)
+	_, err := fmt.Fprintf(m.client.Text.W, "BDAT %d LAST\r\n", len(mail))
+	if err == nil {
+		_, err = m.client.Text.W.Write(mail)
+	}
+	if err == nil {
+		err = m.client.Text.W.Flush()
+	}
+	m.client.Text.EndRequest(id)
+	if err != nil {
+		return "", fmt.Errorf("send the mail: %w", err)
+	}
+	m.client.Text.StartResponse(id)
+	defer m.client.Text.EndResponse(id)
+	_, text, err := m.client.Text.ReadResponse(250)
+	return text, err
+}
+
+func (m *mailer) command(expect int, format string, args ...any) (string, error) {
+	id, err := m.client.Text.Cmd(format, args...)
+	if err != nil {
+		return "", err
+	}
+	m.client.Text.StartResponse(id)
+	defer m.client.Text.EndResponse(id)
+	_, text, err := m.client.Text.ReadResponse(expect)
+	return text, err
+}
