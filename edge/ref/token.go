@@ -1,0 +1,144 @@
+package ref
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"carom/pipeline/event"
+)
+
+// A URL token is the base64url text, without padding, of
+//
+//	 0        1        2                       26                    n-16        n
+//	+--------+--------+-----------------------+---------------------+-----------+
+//	| version| key id | nonce, 24 random bytes| ciphertext          | tag       |
+//	| 1      | 1-255  |                       | of a Ref, ref.proto |           |
+//	+--------+--------+-----------------------+---------------------+-----------+
+//
+// sealed with XChaCha20-Poly1305; associated data are version, key id and the purpose byte.
+const (
+	tokenVersion = 1
+	nonceAt      = 2
+	sealedAt     = nonceAt + chacha20poly1305.NonceSizeX
+	minToken     = sealedAt + chacha20poly1305.Overhead
+	maxToken     = minToken + maxPlainFixed + MaxIDs + MaxURL
+)
+
+// MaxTokenLen is the longest text of a URL token, in bytes: a click's, with the longest ids and URL. Without a URL it
+// is maxBareTokenLen. Whoever reads requests must accept lines of this length and a little more.
+const MaxTokenLen = (maxToken*8 + 5) / 6
+
+// maxBareTokenLen is the longest text of a token that isn't a click's.
+const maxBareTokenLen = ((minToken+maxPlainFixed+MaxIDs)*8 + 5) / 6
+
+var (
+	urlText = base64.RawURLEncoding.Strict()
+	gif     = []byte(".gif")
+)
+
+// Opened is what a URL token sealed. It can be used again and again, and then allocates nothing: keep it in a pool.
+type Opened struct {
+	// Ref is normalised and checked. Its strings alias a buffer of Opened and are valid until the next Open into it.
+	Ref event.Ref
+	// Key is the message key of Ref.
+	Key event.Key
+
+	buf []byte
+	ad  [3]byte // here and not on the stack, where it would escape
+}
+
+// Seal appends the text of a URL token to dst. Its errors are ErrInvalid and ErrURL, wrapped with what is wrong; dst is
+// then returned as it was.
+func (k *Keyring) Seal(dst []byte, p Purpose, r *event.Ref) ([]byte, error) {
+	var nonce [chacha20poly1305.NonceSizeX]byte
+	_, _ = rand.Read(nonce[:]) // never fails: it ends the program instead
+	return k.sealWith(dst, p, r, &nonce)
+}
+
+// sealWith is Seal with a given nonce, which the test vectors need.
+func (k *Keyring) sealWith(dst []byte, p Purpose, r *event.Ref, nonce *[chacha20poly1305.NonceSizeX]byte) ([]byte, error) {
+	if !p.forURL() {
+		return dst, fmt.Errorf("%w: no URL token has the purpose %q", ErrInvalid, byte(p))
+	}
+	n := *r
+	normalise(&n, p)
+	if err := check(&n, p); err != nil {
+		return dst, err
+	}
+	// The bytes are made in dst behind the place of their text, which saves a buffer.
+	bound := minToken + maxPlainFixed + len(n.Account) + len(n.Sender) + len(n.Sequence) + len(n.Contact) + len(n.Message) + len(n.URL)
+	dst = slices.Grow(dst, urlText.EncodedLen(bound)+bound)
+	at := len(dst) + urlText.EncodedLen(bound)
+	raw := append(dst[at:at], tokenVersion, k.seal.id)
+	raw = append(raw, nonce[:]...)
+	plain := appendPlain(raw[sealedAt:], &n)
+	sealed := k.seal.url.Seal(plain[:0], nonce[:], plain, []byte{tokenVersion, k.seal.id, byte(p)})
+	return urlText.AppendEncode(dst, raw[:sealedAt+len(sealed)]), nil
+}
+
+// Open opens a URL token of a purpose into into, which is empty if it returns an error: ErrMalformed, ErrVersion,
+// ErrUnknownKey, ErrRetired, ErrForged, or wrapped, for the authentic token of a faulty minter, ErrInvalid or ErrURL.
+// After an OpenPixel token it passes over ".gif".
+func (k *Keyring) Open(p Purpose, token []byte, into *Opened) error {
+	into.Ref, into.Key = event.Ref{}, event.Key{}
+	if p == OpenPixel {
+		token = bytes.TrimSuffix(token, gif)
+	}
+	raw, ok := into.decode(token)
+	if !ok {
+		return ErrMalformed
+	}
+	key, err := k.forOpening(raw[0], raw[1])
+	if err != nil {
+		return err
+	}
+	into.ad = [3]byte{raw[0], raw[1], byte(p)}
+	sealed := raw[sealedAt:]
+	plain, err := key.url.Open(sealed[:0], raw[nonceAt:sealedAt], sealed, into.ad[:])
+	if err != nil {
+		return ErrForged
+	}
+	return into.read(p, plain)
+}
+
+// decode returns the bytes of a token's text in the buffer. Bounds come first, so a hostile text costs nothing.
+func (o *Opened) decode(token []byte) (raw []byte, ok bool) {
+	n := urlText.DecodedLen(len(token))
+	if n < minToken || len(token) > MaxTokenLen {
+		return nil, false
+	}
+	if cap(o.buf) < n {
+		const least = 512 // holds almost every token, so that the buffer rarely grows twice
+		o.buf = make([]byte, max(n, least))
+	}
+	o.buf = o.buf[:cap(o.buf)]
+	// The standard decoder passes over line breaks.
+	if bytes.IndexByte(token, '\n') >= 0 || bytes.IndexByte(token, '\r') >= 0 {
+		return nil, false
+	}
+	m, err := urlText.Decode(o.buf, token)
+	return o.buf[:m], err == nil
+}
+
+func (o *Opened) parse(p Purpose, plain []byte) error {
+	if !parsePlain(plain, &o.Ref) {
+		return fmt.Errorf("%w: not the wire form of a Ref", ErrInvalid)
+	}
+	normalise(&o.Ref, p)
+	return check(&o.Ref, p)
+}
+
+// read makes Ref and Key of an authentic plaintext.
+func (o *Opened) read(p Purpose, plain []byte) error {
+	if err := o.parse(p, plain); err != nil {
+		o.Ref = event.Ref{}
+		return err
+	}
+	o.Key = event.KeyOf(o.Ref.Account, o.Ref.Message)
+	return nil
+}
