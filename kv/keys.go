@@ -1,9 +1,14 @@
 package kv
 
+import (
+	"bytes"
+	"encoding/binary"
+)
+
 // The first byte of every key, by store. Never reuse one.
 const (
 	// Both stores.
-	PrefixMeta byte = 0x00 // format version, and what a store must remember of itself
+	PrefixMeta byte = 0x00 // Meta…(1) -> format version, and what a store must remember of itself
 
 	// The journal.
 	PrefixJournalBatch byte = 0x10 // sequence(8) -> one batch of records
@@ -14,8 +19,38 @@ const (
 	PrefixRollup byte = 0x40 // partition(2) table(1) …
 )
 
+// The facts that a store remembers of itself, by the byte that follows PrefixMeta.
+const (
+	MetaFormat      byte = 0 // format version(1)
+	MetaIncarnation byte = 1 // journal: 16 random bytes, made with the folder
+)
+
 // The logs of the state store, by the byte that follows PrefixLog.
 const (
 	LogEvents  byte = 1
 	LogRejects byte = 2
 )
+
+// Numbers in keys are big-endian, so that keys sort as their numbers do.
+
+// AppendUint16 appends v, big-endian.
+func AppendUint16(key []byte, v uint16) []byte { return binary.BigEndian.AppendUint16(key, v) }
+
+// AppendUint32 appends v, big-endian.
+func AppendUint32(key []byte, v uint32) []byte { return binary.BigEndian.AppendUint32(key, v) }
+
+// AppendUint64 appends v, big-endian.
+func AppendUint64(key []byte, v uint64) []byte { return binary.BigEndian.AppendUint64(key, v) }
+
+// PrefixEnd returns the first key after all that start with prefix: the end of their range. It is nil, which means
+// "no end", if there is no such key.
+func PrefixEnd(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i] < 0xff {
+			end[i]++
+			return end[:i+1]
+		}
+	}
+	return nil
+}

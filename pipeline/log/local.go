@@ -1,0 +1,219 @@
+package log
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"carom/kv"
+	"carom/pipeline/event"
+)
+
+// Local is one partition of a log that is kept in the store of the stages. It starts at offset 0.
+//
+// One stage writes it; anyone reads it.
+type Local struct {
+	store     *kv.Store
+	log       byte
+	partition int32
+
+	// The writer's own, used by its goroutine only.
+	pendingNext int64
+	pendingTime event.Millis
+	scratch     []byte
+
+	// trimming serialises Trim.
+	trimming sync.Mutex
+
+	mu     sync.Mutex // guards what follows
+	oldest int64
+	next   int64 // the offset after the last committed record
+
+	bell Bell
+}
+
+var (
+	_ Reader = (*Local)(nil)
+	_ Writer = (*Local)(nil)
+)
+
+// NewLocal opens the log logID (kv.LogEvents, …) at its end. After a batch with its records was given up or failed,
+// the log must be opened anew: the old Local has counted them.
+func NewLocal(s *kv.Store, logID byte, partition int32) (*Local, error) {
+	l := &Local{store: s, log: logID, partition: partition}
+	it, err := l.iter(0, maxOffset)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(l.scan(it), it.Close()); err != nil {
+		return nil, fmt.Errorf("open log %d/%d: %w", logID, partition, err)
+	}
+	l.next = l.pendingNext
+	return l, nil
+}
+
+// scan finds the first and the last record.
+func (l *Local) scan(it *pebble.Iterator) error {
+	if !it.First() {
+		return it.Error()
+	}
+	l.oldest = offsetOf(it.Key())
+	if !it.Last() {
+		return it.Error()
+	}
+	last := offsetOf(it.Key())
+	rec, err := decodeRecord(it.Value())
+	if err != nil {
+		return fmt.Errorf("record %d: %w", last, err)
+	}
+	l.pendingNext, l.pendingTime = last+1, rec.Time
+	return nil
+}
+
+// Partition returns the number of the partition.
+func (l *Local) Partition() int32 { return l.partition }
+
+// Bounds returns the oldest offset that can be read, and the one that the next record will get.
+func (l *Local) Bounds() (oldest, next int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.oldest, l.next
+}
+
+// Write puts recs into b at the next offsets. Their log time is at, or that of the record before if at is older.
+func (l *Local) Write(_ context.Context, b *kv.Batch, at event.Millis, recs []Record) error {
+	l.pendingTime = max(l.pendingTime, at)
+	for i := range recs {
+		l.scratch = appendRecord(l.scratch[:0], l.pendingTime, recs[i].Key, recs[i].Value)
+		if err := b.Set(l.key(l.pendingNext), l.scratch, nil); err != nil {
+			return fmt.Errorf("write to log %d/%d: %w", l.log, l.partition, err)
+		}
+		l.pendingNext++
+	}
+	return nil
+}
+
+// Committed shows readers what was written since the last call.
+func (l *Local) Committed() {
+	l.mu.Lock()
+	grown := l.pendingNext > l.next
+	l.next = l.pendingNext
+	l.mu.Unlock()
+	if grown {
+		l.bell.Ring()
+	}
+}
+
+// Read appends committed records from offset from on to dst, at most max, and waits until there is one.
+func (l *Local) Read(ctx context.Context, from int64, max int, dst []Record) ([]Record, error) {
+	if max <= 0 {
+		return dst, nil
+	}
+	next, err := l.await(ctx, from)
+	if err != nil {
+		return dst, err
+	}
+	it, err := l.iter(from, min(next, from+int64(max)))
+	if err != nil {
+		return dst, err
+	}
+	dst, err = readRecords(it, from, dst)
+	if err := errors.Join(err, it.Close()); err != nil {
+		return dst, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
+	}
+	return dst, nil
+}
+
+// await blocks until there is a record at from, and returns the end of the committed records.
+func (l *Local) await(ctx context.Context, from int64) (next int64, err error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		oldest, next := l.Bounds()
+		if from < oldest {
+			return 0, fmt.Errorf("read log %d/%d from %d: %w; oldest is %d", l.log, l.partition, from, ErrTrimmed, oldest)
+		}
+		if from < next {
+			return next, nil
+		}
+		rung := l.bell.Rung()
+		if _, next := l.Bounds(); from < next {
+			continue
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// readRecords reads what it holds. A gap means that Trim came between the look at the bounds and the iterator.
+func readRecords(it *pebble.Iterator, from int64, dst []Record) ([]Record, error) {
+	for ok := it.First(); ok; ok = it.Next() {
+		if offsetOf(it.Key()) != from {
+			return dst, ErrTrimmed
+		}
+		rec, err := decodeRecord(it.Value())
+		if err != nil {
+			return dst, fmt.Errorf("record %d: %w", from, err)
+		}
+		rec.Offset = from
+		rec.detach()
+		dst = append(dst, rec)
+		from++
+	}
+	return dst, it.Error()
+}
+
+// Trim removes the records before offset before. The newest record stays, because it holds the log's place and clock.
+func (l *Local) Trim(before int64) error {
+	l.trimming.Lock()
+	defer l.trimming.Unlock()
+
+	// Readers are turned away first, so that none meets a hole.
+	l.mu.Lock()
+	before = min(before, l.next-1)
+	if before <= l.oldest {
+		l.mu.Unlock()
+		return nil
+	}
+	l.oldest = before
+	l.mu.Unlock()
+
+	// From the log's start, not from the oldest record: tombstones that all start alike merge into one.
+	if err := l.store.DeleteRange(l.key(0), l.key(before)); err != nil {
+		return fmt.Errorf("trim log %d/%d: %w", l.log, l.partition, err)
+	}
+	return nil
+}
+
+func (l *Local) iter(from, to int64) (*pebble.Iterator, error) {
+	it, err := l.store.DB().NewIter(&pebble.IterOptions{LowerBound: l.key(from), UpperBound: l.key(to)})
+	if err != nil {
+		return nil, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
+	}
+	return it, nil
+}
+
+const maxOffset = 1<<63 - 1
+
+// key returns the key of a record:
+//
+//	 0          1     2            4            12
+//	┌───────────┬─────┬────────────┬────────────┐
+//	│ PrefixLog │ log │ partition  │ offset     │   numbers big-endian
+//	└───────────┴─────┴────────────┴────────────┘
+func (l *Local) key(offset int64) []byte {
+	k := append(make([]byte, 0, keySize), kv.PrefixLog, l.log)
+	k = kv.AppendUint16(k, uint16(l.partition))
+	return kv.AppendUint64(k, uint64(offset))
+}
+
+const keySize = 12
+
+func offsetOf(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[keySize-8:])) }
