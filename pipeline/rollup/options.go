@@ -1,0 +1,37 @@
+package rollup
+
+import (
+	"fmt"
+	"time"
+)
+
+// Bounds of the settings.
+const (
+	maxCompleteAfter = 90 * 24 * time.Hour
+	maxStepRecords   = 1 << 16
+)
+
+// Options are rollup's settings. All partitions of a process share them.
+type Options struct {
+	CompleteAfter time.Duration `yaml:"complete_after" doc:"How long after its first send an enrollment completes, whatever its outcome; whole milliseconds from 0 to 2160h. A change recomputes all cohorts at the next start."`
+	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
+}
+
+// Default returns the settings of a server that is told nothing.
+func Default() Options {
+	return Options{
+		CompleteAfter: 72 * time.Hour,
+		StepRecords:   2048,
+	}
+}
+
+// Validate reports the first setting that is out of its bounds.
+func (o Options) Validate() error {
+	if o.CompleteAfter < 0 || o.CompleteAfter > maxCompleteAfter || o.CompleteAfter%time.Millisecond != 0 {
+		return fmt.Errorf("complete_after: %v: want whole milliseconds from 0 to 2160h", o.CompleteAfter)
+	}
+	if o.StepRecords < 1 || o.StepRecords > maxStepRecords {
+		return fmt.Errorf("step_records: %d: want 1 to %d", o.StepRecords, maxStepRecords)
+	}
+	return nil
+}
