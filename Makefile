@@ -1,0 +1,65 @@
+# `make help` lists the targets.
+GO      ?= go
+BIN     := bin/carom
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.buildVersion=$(VERSION)
+FUZZTIME ?= 60s
+TOOLS   := $(CURDIR)/bin/tools
+
+# The linters, built into bin/tools; each is a module of its own and stays out of go.mod.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+ERRORLINT   := github.com/polyfloyd/go-errorlint@v1.8.0
+INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
+
+.PHONY: help build run demo test race lint fuzz bench docs docs-check clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## build bin/carom
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/carom
+
+run: build ## start everything on loopback, with data under ./data
+	$(BIN) serve --dev
+
+demo: build ## play a day of a small platform and check every count
+	$(BIN) demo
+
+test: ## run all tests that need nothing but Go
+	$(GO) test ./...
+
+race: ## the same under the race detector
+	$(GO) test -race ./...
+
+lint: tools ## run vet, staticcheck, errorlint, ineffassign and gofumpt
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+	$(TOOLS)/go-errorlint ./...
+	$(TOOLS)/ineffassign ./...
+	@out="$$($(TOOLS)/gofumpt -l .)"; if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+
+.PHONY: tools
+tools: $(TOOLS)/.stamp
+$(TOOLS)/.stamp: Makefile
+	mkdir -p $(TOOLS)
+	for tool in $(STATICCHECK) $(GOFUMPT) $(ERRORLINT) $(INEFFASSIGN); do GOBIN=$(TOOLS) $(GO) install $$tool || exit 1; done
+	touch $@
+
+fuzz: ## run every fuzz test for FUZZTIME (60s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+docs: build ## write the generated reference pages anew
+	$(BIN) config reference > deploy/CONFIG.md
+
+docs-check: build ## fail if a generated reference page is out of date
+	@$(BIN) config reference | diff -u deploy/CONFIG.md - || { echo "deploy/CONFIG.md is out of date: run 'make docs'"; exit 1; }
+
+clean: ## remove what was built (data stays)
+	rm -rf bin

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows says which of our packages each package may import; the tests of a package may import more, to drive it
+// with real parts. A package that is not listed here has no place in the picture yet: give it one.
+var arrows = map[string][]string{
+	"kv":               {},
+	"pipeline/event":   {},
+	"pipeline/bot":     {"pipeline/event"},
+	"pipeline/score":   {},
+	"pipeline/log":     {"kv", "pipeline/event"},
+	"pipeline/journal": {"kv", "pipeline/event", "pipeline/log"},
+	"pipeline":         {"pipeline/bot", "pipeline/event", "pipeline/journal"},
+	"pipeline/refine":  {"kv", "pipeline/event", "pipeline/log"},
+	"pipeline/rollup":  {"kv", "pipeline/event", "pipeline/log", "pipeline/score"},
+	"edge/ref":         {"pipeline/event"},
+	"edge/report":      {},
+	"edge/track":       {"edge/ref", "edge/report", "pipeline/event"},
+	"edge/inbound":     {"edge/ref", "edge/report", "pipeline/event"},
+	"edge/api":         {"edge/ref", "edge/report", "pipeline/event", "pipeline/log", "pipeline/refine", "pipeline/rollup", "pipeline/score"},
+	"bench":            {"edge/ref", "edge/report", "pipeline/event"},
+	"cmd/carom":        nil, // wires everything
+}
+
+// ownLibrary lists the libraries that one package alone may import.
+var ownLibrary = map[string]string{
+	"github.com/valyala/fasthttp":      "edge/track",
+	"github.com/emersion/go-smtp":      "edge/inbound",
+	"github.com/segmentio/kafka-go":    "pipeline/kafka",
+	"github.com/cockroachdb/pebble/v2": "kv",
+}
+
+func TestImportArrows(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		seen++
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		checkArrows(t, path, filepath.ToSlash(filepath.Dir(rel)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < len(arrows) {
+		t.Fatalf("only %d files were read", seen)
+	}
+}
+
+func checkArrows(t *testing.T, file, pkg string) {
+	t.Helper()
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, source, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed, known := arrows[pkg]
+	if !known {
+		t.Errorf("%s: package %s has no place in the picture: add it to arrows", file, pkg)
+		return
+	}
+	for _, spec := range parsed.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, ok := strings.CutPrefix(path, "carom/"); ok && pkg != "cmd/carom" && !slices.Contains(allowed, own) {
+			t.Errorf("%s imports %s: %s may import %v", file, path, pkg, allowed)
+		}
+		for library, owner := range ownLibrary {
+			if (path == library || strings.HasPrefix(path, library+"/")) && pkg != owner && !strings.HasPrefix(pkg, "bench") && !storePackage(library, pkg) {
+				t.Errorf("%s imports %s, which belongs to %s alone", file, path, owner)
+			}
+		}
+	}
+}
+
+// storePackage reports whether pkg keeps its state in Pebble and so may name its types.
+func storePackage(library, pkg string) bool {
+	return library == "github.com/cockroachdb/pebble/v2" &&
+		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup"}, pkg)
+}

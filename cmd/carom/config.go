@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"carom/edge/api"
+	"carom/edge/inbound"
+	"carom/edge/track"
+	"carom/pipeline"
+	"carom/pipeline/journal"
+	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
+	"carom/pipeline/score"
+)
+
+// Config is everything that can be set. Each section belongs to the package that it configures; its keys, defaults
+// and checks stand there. The loader, the help and the reference page read the tags.
+type Config struct {
+	Node    string           `yaml:"node" doc:"name of this node in events and logs: letters, digits, dot, dash, underscore, 64 at most; default: the host's name"`
+	Data    DataOptions      `yaml:"data"`
+	Keys    KeysOptions      `yaml:"keys"`
+	Log     LogOptions       `yaml:"log"`
+	Track   track.Options    `yaml:"track"`
+	Inbound inbound.Options  `yaml:"inbound"`
+	API     api.Options      `yaml:"api"`
+	Accept  pipeline.Options `yaml:"accept"`
+	Journal journal.Options  `yaml:"journal"`
+	Refine  refine.Options   `yaml:"refine"`
+	Rollup  rollup.Options   `yaml:"rollup"`
+	Score   score.Options    `yaml:"score"`
+	Kafka   KafkaOptions     `yaml:"kafka"`
+}
+
+// DataOptions say where the node keeps its stores.
+type DataOptions struct {
+	Dir string `yaml:"dir" doc:"folder for everything that the node keeps; made if it is missing"`
+}
+
+// KeysOptions say where the sealing keys are.
+type KeysOptions struct {
+	File string `yaml:"file" doc:"file with the keys that seal references, made by 'carom keys new'; default: keys.yaml in the data folder"`
+}
+
+// LogOptions are those of the node's own log, which goes to standard error.
+type LogOptions struct {
+	Level  string `yaml:"level" doc:"least level that is written: debug, info, warn or error"`
+	Format string `yaml:"format" doc:"json, or console for people"`
+}
+
+// KafkaOptions name the brokers. This release keeps its logs embedded.
+type KafkaOptions struct {
+	Brokers     []string `yaml:"brokers" doc:"addresses of Kafka brokers; must be empty in this release, which keeps its logs in the data folder"`
+	TopicPrefix string   `yaml:"topic_prefix" doc:"first part of the names of all topics"`
+}
+
+const maxNodeName = 64
+
+// defaultConfig is what holds where nothing is said.
+func defaultConfig() Config {
+	return Config{
+		Node:    defaultNode(),
+		Data:    DataOptions{Dir: "/var/lib/carom"},
+		Log:     LogOptions{Level: "info", Format: "json"},
+		Track:   track.Default(),
+		Inbound: inbound.Default(),
+		API:     api.Default(),
+		Accept:  pipeline.Default(),
+		Journal: journal.Default(),
+		Refine:  refine.Default(),
+		Rollup:  rollup.Default(),
+		Score:   score.Default(),
+		Kafka:   KafkaOptions{TopicPrefix: "carom"},
+	}
+}
+
+// devConfig is what `--dev` starts from: everything on loopback and below ./data.
+func devConfig() Config {
+	c := defaultConfig()
+	c.Data.Dir = "data"
+	c.Log = LogOptions{Level: "info", Format: "console"}
+	c.Track.Listen = "127.0.0.1:8080"
+	c.Inbound.Listen = "127.0.0.1:2525"
+	c.Inbound.BounceDomain = "bounce.localhost"
+	c.Inbound.ReplyDomain = "reply.localhost"
+	c.Inbound.FeedbackAddresses = []string{"fbl@bounce.localhost"}
+	c.Inbound.ReplyAddresses = []string{"replies@reply.localhost"}
+	return c
+}
+
+func defaultNode() string {
+	host, err := os.Hostname()
+	if err != nil || checkNode(host) != nil {
+		return "carom"
+	}
+	return host
+}
+
+func checkNode(name string) error {
+	if name == "" || len(name) > maxNodeName || strings.Trim(name, nodeLetters) != "" {
+		return fmt.Errorf("node: %q: want 1 to %d letters, digits, dots, dashes or underscores", name, maxNodeName)
+	}
+	return nil
+}
+
+const nodeLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
+// keysFile is where the keys are, named or by default.
+func (c *Config) keysFile() string {
+	if c.Keys.File != "" {
+		return c.Keys.File
+	}
+	return filepath.Join(c.Data.Dir, "keys.yaml")
+}
+
+// validate checks what can be checked without touching anything, section by section.
+func (c *Config) validate() error {
+	if err := checkNode(c.Node); err != nil {
+		return err
+	}
+	if c.Data.Dir == "" {
+		return fmt.Errorf("data.dir: is empty: want a folder")
+	}
+	if _, err := c.Log.level(); err != nil {
+		return fmt.Errorf("log.%w", err)
+	}
+	if c.Log.Format != "json" && c.Log.Format != "console" {
+		return fmt.Errorf("log.format: %q: want json or console", c.Log.Format)
+	}
+	if len(c.Kafka.Brokers) > 0 {
+		return fmt.Errorf("kafka.brokers: %q: must be empty, because this release keeps its logs in the data folder only", c.Kafka.Brokers)
+	}
+	for _, section := range []struct {
+		name  string
+		check interface{ Validate() error }
+	}{
+		{"track", c.Track}, {"inbound", c.Inbound}, {"api", c.API}, {"accept", c.Accept}, {"journal", c.Journal},
+		{"refine", c.Refine}, {"rollup", c.Rollup}, {"score", c.Score},
+	} {
+		if err := section.check.Validate(); err != nil {
+			return fmt.Errorf("%s.%w", section.name, err)
+		}
+	}
+	return nil
+}

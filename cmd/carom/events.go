@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"carom/kv"
+	"carom/pipeline/event"
+	"carom/pipeline/log"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+// eventsQuery is what `carom events` was asked for.
+type eventsQuery struct {
+	config  configFlags
+	data    string
+	api     string
+	token   string
+	refined bool
+	limit   int
+}
+
+// readStep is how many records are read from a log at once.
+const readStep = 1024
+
+func newEventsCommand() *cobra.Command {
+	var q eventsQuery
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Print the journal, or the refined events, as JSON lines",
+		Long: `Print the journal as JSON lines, oldest first: everything that this node heard, before it is deduplicated
+and attributed. With --refined, what was made of it. From a data folder that no server holds open, or with --api
+from a running server.`,
+		Example: `  carom events --data ./data
+  carom events --data ./data --refined | jq -r .kind | sort | uniq -c
+  carom events --api http://127.0.0.1:8081 --limit 100`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if q.limit < 0 {
+				return usageError{fmt.Errorf("--limit %d: want 0 (all) or more", q.limit)}
+			}
+			out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
+			var err error
+			if q.api != "" {
+				err = q.fromServer(cmd.Context(), out)
+			} else {
+				err = q.fromFolder(cmd.Context(), out)
+			}
+			return errors.Join(err, out.Flush())
+		},
+	}
+	q.config.add(cmd)
+	f := cmd.Flags()
+	f.StringVar(&q.data, "data", "", "data folder; default: the one of the settings")
+	f.StringVar(&q.api, "api", "", "base URL of a running server's API")
+	f.StringVar(&q.token, "token", os.Getenv(envPrefix+"API_TOKEN"), "bearer token of that API; default: $CAROM_API_TOKEN")
+	f.BoolVar(&q.refined, "refined", false, "print refined events in place of the journal")
+	f.IntVar(&q.limit, "limit", 0, "stop after this many lines; 0 prints all that is there")
+	return cmd
+}
+
+// fromFolder reads the stores of a node that does not run.
+func (q *eventsQuery) fromFolder(ctx context.Context, out io.Writer) error {
+	dir := q.data
+	if dir == "" {
+		c, err := q.config.load()
+		if err != nil {
+			return err
+		}
+		dir = c.Data.Dir
+	}
+	if q.refined {
+		return q.refinedFromFolder(ctx, dir, out)
+	}
+	j, err := openStoppedJournal(filepath.Join(dir, "journal"))
+	if err != nil {
+		return err
+	}
+	line := make([]byte, 0, 4096)
+	var e event.Event
+	err = q.copyLog(ctx, j, func(r log.Record) error {
+		if err := e.DecodeBinary(r.Value); err != nil {
+			return fmt.Errorf("record %d: %w", r.Offset, err)
+		}
+		if e.Kind == event.Tick {
+			return errPassOver
+		}
+		line = append(e.AppendJSON(line[:0], r.Offset, r.Time, r.Source), '\n')
+		_, err := out.Write(line)
+		return err
+	})
+	return errors.Join(err, j.Close())
+}
+
+func (q *eventsQuery) refinedFromFolder(ctx context.Context, dir string, out io.Writer) error {
+	path := filepath.Join(dir, "state")
+	if err := mustExist(path); err != nil {
+		return err
+	}
+	store, err := kv.Open(path, kv.Options{Role: kv.RoleState, Logger: zap.NewNop(), ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	events, err := log.NewLocal(store, kv.LogEvents, embeddedPartition)
+	if err == nil {
+		err = q.copyLog(ctx, events, func(r log.Record) error {
+			_, err := out.Write(append(r.Value, '\n'))
+			return err
+		})
+	}
+	return errors.Join(err, store.Close())
+}
+
+// errPassOver is returned by a copier for a record that is no line.
+var errPassOver = errors.New("pass over")
+
+// copyLog hands every record that is there now to write, up to the limit.
+func (q *eventsQuery) copyLog(ctx context.Context, from log.Reader, write func(log.Record) error) error {
+	at, end := from.Bounds()
+	var records []log.Record
+	for lines := 0; at < end; {
+		var err error
+		if records, err = from.Read(ctx, at, readStep, records[:0]); err != nil {
+			return err
+		}
+		for _, r := range records {
+			at = r.Offset + 1
+			err := write(r)
+			if errors.Is(err, errPassOver) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if lines++; lines == q.limit {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// mustExist keeps a mistyped folder from being made.
+func mustExist(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: there is no such store: name a node's data folder with --data, or a running server with --api", path)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// fromServer pages through a running server's API.
+func (q *eventsQuery) fromServer(ctx context.Context, out io.Writer) error {
+	path := "/v1/journal"
+	if q.refined {
+		path = "/v1/events"
+	}
+	base := strings.TrimSuffix(q.api, "/") + path
+	if u, err := url.Parse(base); err != nil || u.Host == "" {
+		return usageError{fmt.Errorf("--api %q: want a URL such as http://127.0.0.1:8081", q.api)}
+	}
+	after := ""
+	for left := q.limit; ; {
+		page := apiPage
+		if q.limit > 0 {
+			page = min(page, left)
+		}
+		lines, next, err := q.page(ctx, base+"?limit="+strconv.Itoa(page)+"&after="+url.QueryEscape(after), out)
+		if err != nil {
+			return err
+		}
+		if left -= lines; next == after || q.limit > 0 && left <= 0 {
+			return nil
+		}
+		after = next
+	}
+}
+
+const (
+	apiPage    = 10_000
+	maxAPILine = 16 << 20
+)
+
+// page copies one page and returns how many lines it had and where the next begins.
+func (q *eventsQuery) page(ctx context.Context, target string, out io.Writer) (lines int, next string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	if q.token != "" {
+		request.Header.Set("Authorization", "Bearer "+q.token)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", fmt.Errorf("ask the server: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, 2000))
+		return 0, "", fmt.Errorf("ask the server: it answered %s: %s", answer.Status, text)
+	}
+	scanner := bufio.NewScanner(answer.Body)
+	scanner.Buffer(nil, maxAPILine)
+	for scanner.Scan() {
+		lines++
+		if _, err := fmt.Fprintf(out, "%s\n", scanner.Bytes()); err != nil {
+			return lines, "", err
+		}
+	}
+	return lines, answer.Header.Get("Carom-Next-Cursor"), scanner.Err()
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"carom/edge/api"
+	"carom/edge/inbound"
+	"carom/edge/ref"
+	"carom/edge/track"
+	"carom/kv"
+	"carom/pipeline"
+	"carom/pipeline/bot"
+	"carom/pipeline/journal"
+	"carom/pipeline/log"
+	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// readerRefine is the name by which the journal's trimming knows refine.
+const readerRefine = "refine"
+
+// Embedded, every log has one partition.
+const embeddedPartition = 0
+
+// node is one process with all its parts, joined by the logs.
+type node struct {
+	config Config
+	log    *zap.Logger
+
+	journal *journal.Journal
+	state   *kv.Store
+	events  *log.Local
+	rejects *log.Local
+	refine  *refine.Partition
+	rollup  *rollup.Partition
+
+	track   *track.Server
+	inbound *inbound.Server
+	api     *api.Server
+}
+
+// openNode opens the stores and every listener; nothing is served before run. On an error everything is closed again.
+func openNode(c Config, logger *zap.Logger) (*node, error) {
+	n := &node{config: c, log: logger}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *node) open() error {
+	keys, err := ref.ReadKeyring(n.config.keysFile())
+	if err != nil {
+		return fmt.Errorf("keys.file: %w", err)
+	}
+	if warning := keys.Warning(); warning != "" {
+		n.log.Warn("keys file", zap.String("warning", warning))
+	}
+	if err := os.MkdirAll(n.config.Data.Dir, 0o700); err != nil {
+		return fmt.Errorf("data.dir: make the data folder: %w", err)
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := n.openPipeline(reg); err != nil {
+		return err
+	}
+	return n.openEdges(keys, reg)
+}
+
+// openPipeline opens the two stores and the stages between them: journal ─▶ refine ─▶ events ─▶ rollup.
+func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
+	c := &n.config
+	n.journal, err = journal.Open(filepath.Join(c.Data.Dir, "journal"), c.Journal, c.Node, []string{readerRefine}, n.log.Named("journal"), reg)
+	if err != nil {
+		return err
+	}
+	n.state, err = kv.Open(filepath.Join(c.Data.Dir, "state"), kv.Options{Role: kv.RoleState, Logger: n.log.Named("state"), Registerer: reg})
+	if err != nil {
+		return err
+	}
+	if n.events, err = log.NewLocal(n.state, kv.LogEvents, embeddedPartition); err != nil {
+		return err
+	}
+	if n.rejects, err = log.NewLocal(n.state, kv.LogRejects, embeddedPartition); err != nil {
+		return err
+	}
+	n.refine, err = refine.Open(c.Refine, n.state, n.journal, n.events, n.rejects, n.journal, n.log.Named("refine"), reg)
+	if err != nil {
+		return err
+	}
+	n.refine.OnPassed(func(offset int64) { n.journal.Passed(readerRefine, offset) })
+	n.rollup, err = rollup.Open(c.Rollup, c.Score, n.state, n.events, n.log.Named("rollup"), reg)
+	return err
+}
+
+// openEdges binds the listeners. The tracking edge comes first: with --dev its address is part of what is minted.
+func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
+	c := &n.config
+	accept, err := pipeline.New(c.Accept, n.journal, bot.Default(), keys.ClientKey(), n.log.Named("accept"), reg)
+	if err != nil {
+		return err
+	}
+	if n.track, err = track.New(c.Track, keys, accept, n.log.Named("track"), reg); err != nil {
+		return err
+	}
+	if err := n.track.Listen(); err != nil {
+		return err
+	}
+	minter, err := newMinter(*c, keys, c.trackURL(n.track.Addr()))
+	if err != nil {
+		return err
+	}
+	if n.inbound, err = inbound.New(c.Inbound, keys, accept, n.log.Named("inbound"), reg); err != nil {
+		return err
+	}
+	if err := n.inbound.Listen(); err != nil {
+		return err
+	}
+	n.api, err = api.New(c.API, api.Dependencies{
+		Sink: accept, Minter: minter, Events: n.events, Journal: n.journal, Messages: n.refine, Scores: n.rollup,
+		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log.Named("api"),
+	})
+	if err != nil {
+		return err
+	}
+	return n.api.Listen()
+}
+
+// run serves until ctx is done or a part fails, and stops in the order of the data: edges, requests in flight, stages.
+func (n *node) run(ctx context.Context) error {
+	stages, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	edges, edgeCtx := errgroup.WithContext(ctx)
+	backs, stageCtx := errgroup.WithContext(stages)
+	for name, run := range map[string]func(context.Context) error{"refine": n.refine.Run, "rollup": n.rollup.Run} {
+		backs.Go(func() error { return named(name, run(stageCtx)) })
+	}
+	// A stage that fails takes the edges with it: a supervisor starts the node anew, and the journal has lost nothing.
+	edges.Go(func() error {
+		select {
+		case <-edgeCtx.Done():
+			return nil
+		case <-stageCtx.Done():
+			return errStageStopped
+		}
+	})
+	for name, run := range map[string]func(context.Context) error{"track": n.track.Run, "inbound": n.inbound.Run, "api": n.api.Run} {
+		edges.Go(func() error { return named(name, run(edgeCtx)) })
+	}
+	n.log.Info("listening", zap.Stringer("track", n.track.Addr()), zap.Stringer("inbound", n.inbound.Addr()), zap.Stringer("api", n.api.Addr()))
+	err := edges.Wait()
+	stop()
+	if stageErr := backs.Wait(); stageErr != nil {
+		return stageErr
+	}
+	if errors.Is(err, errStageStopped) {
+		err = nil
+	}
+	n.log.Info("stopped")
+	return err
+}
+
+var errStageStopped = errors.New("a stage stopped")
+
+// named says which part failed; being told to stop is no failure.
+func named(part string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
+// close releases everything that was opened, in the order of the data.
+func (n *node) close() error {
+	var errs []error
+	if n.track != nil {
+		errs = append(errs, n.track.Close())
+	}
+	if n.inbound != nil {
+		errs = append(errs, n.inbound.Close())
+	}
+	if n.api != nil {
+		errs = append(errs, n.api.Close())
+	}
+	if n.journal != nil {
+		errs = append(errs, n.journal.Close())
+	}
+	if n.state != nil {
+		errs = append(errs, n.state.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// notReady says why the node should get no traffic now; nothing if it should.
+func (n *node) notReady() []api.Problem {
+	if err := n.journal.Health(); err != nil {
+		return []api.Problem{{Part: "journal", Reason: err.Error()}}
+	}
+	return nil
+}
+
+// newMinter joins the keys with the addresses that the config gives.
+func newMinter(c Config, keys *ref.Keyring, trackURL string) (*ref.Minter, error) {
+	return ref.NewMinter(keys, ref.MinterOptions{
+		TrackBaseURL: trackURL, BounceDomain: c.Inbound.BounceDomain, ReplyDomain: c.Inbound.ReplyDomain,
+	})
+}
+
+// trackURL is the base of every minted URL: as configured, or where the edge listens (bound, if it does already).
+func (c *Config) trackURL(bound net.Addr) string {
+	if c.Track.BaseURL != "" {
+		return c.Track.BaseURL
+	}
+	listen := c.Track.Listen
+	if bound != nil {
+		listen = bound.String()
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strings.TrimSpace(port))
+}
+
+func (n *node) trackURL() string { return n.config.trackURL(n.track.Addr()) }
