@@ -12,4 +12,7 @@
 //     Those four choose the partition, so it still meets its message.
 //   - Times are milliseconds since 1970 in UTC (Millis), because that is what is stored and compared.
 //   - The encodings are stored for years: never renumber a field, a Kind, a Verdict or a Flag.
+//   - An ID is a hash of what makes two tellings the same fact (IdentityOf), never of the telling. What goes into it is
+//     published: a change makes every consumer count again.
+//   - JSONReader is strict and names the member it fails at: what reads our own JSON also reads a stranger's.
 package event
