@@ -85,12 +85,13 @@ func (a *agents) better(h hit, i, best int) int {
 
 // scan passes over the agent once. It returns the best of the rules that fit, or best, and the parts that are there.
 func (a *agents) scan(h hit, agent string, best int) (int, uint64) {
-	parts, state := uint64(0), uint16(0)
-	for i := range len(agent) {
-		state = a.automaton.step(state, agent[i])
-		for _, n := range a.automaton.ending(state) {
+	var parts uint64
+	var at state
+	for end := 0; end < len(agent); {
+		at, end = a.automaton.skip(agent, end, at)
+		for _, n := range a.automaton.ending(at) {
 			p := &a.patterns[n]
-			if !p.match.fits(agent, i+1-p.length, i+1) {
+			if !p.match.fits(agent, end-p.length, end) {
 				continue
 			}
 			if p.part != 0 {
@@ -134,19 +135,36 @@ func hostOf(url string) string {
 }
 
 // match says how a pattern has to lie in an agent.
-type match string
+type match uint8
 
-// The matches of agents.tsv.
 const (
-	matchExact    match = "exact"
-	matchEmpty    match = "empty"
-	matchContains match = "contains"
-	matchPrefix   match = "prefix"
-	matchSuffix   match = "suffix"
-	matchWordEnd  match = "word_end"
-	matchAll      match = "all"
-	matchExcept   match = "except"
+	noMatch match = iota
+	matchExact
+	matchEmpty
+	matchContains
+	matchPrefix
+	matchSuffix
+	matchWordEnd
+	matchAll
+	matchExcept
 )
+
+// matchNames are the matches as agents.tsv has them.
+var matchNames = [...]string{
+	matchExact: "exact", matchEmpty: "empty", matchContains: "contains", matchPrefix: "prefix", matchSuffix: "suffix",
+	matchWordEnd: "word_end", matchAll: "all", matchExcept: "except",
+}
+
+func (m match) String() string { return matchNames[m] }
+
+func parseMatch(s string) (match, error) {
+	for m, name := range matchNames {
+		if name == s && name != "" {
+			return match(m), nil
+		}
+	}
+	return noMatch, fmt.Errorf("match %q: want exact, empty, contains, prefix, suffix, word_end, all or except", s)
+}
 
 // fits reports whether a pattern found at text[from:to] lies as it should.
 func (m match) fits(text string, from, to int) bool {
@@ -199,7 +217,7 @@ func (b *agentsBuilder) add(r rule, m match, text, refererHost string) error {
 		}
 		return b.addParts(i, matchContains, parts, refererHost)
 	}
-	return fmt.Errorf("match %q: want exact, empty, contains, prefix, suffix, word_end, all or except", m)
+	panic("BUG: unknown match")
 }
 
 // partSeparator stands between the parts of a pattern of match all.

@@ -1,22 +1,24 @@
 package bot
 
-import (
-	"fmt"
-	"math/bits"
-)
+import "fmt"
 
 // automaton finds all patterns in a text in one pass over it (Aho and Corasick 1975), upper and lower case alike. It is
-// a table: state * columns + column of the next letter -> next state.
+// a table of rows, one a state, with a column for every letter that patterns have. A state is written as the place
+// where its row begins, which saves a multiplication a letter:
 //
+//	next[state + column[letter]] = next state
 //	states   0 the start │ … no pattern ends here │ outputs: patterns end here …
 //	                                              ▲ firstOutput
 type automaton struct {
 	column      [256]uint8 // by letter; 0 for those that no pattern has
-	shift       uint       // columns = 1 << shift
-	next        []uint16
-	firstOutput uint16
-	outputs     [][]uint16 // by state - firstOutput: numbers of the patterns that end there, the longest first
+	columns     uint32
+	next        []state
+	firstOutput state
+	outputs     [][]uint16 // by row from firstOutput: numbers of the patterns that end there, the longest first
 }
+
+// state is where the automaton has come to; it starts at 0.
+type state uint32
 
 // maxStates bounds the table: a state is a different beginning of a pattern.
 const maxStates = 1 << 14
@@ -109,53 +111,31 @@ func hide(outputs []int, patterns []string, exception func(i int) bool) []int {
 // tabulate turns the nodes into the table, those with outputs last.
 func tabulate(nodes []trieNode, order []int) *automaton {
 	a := &automaton{}
-	columns := a.chooseColumns(nodes)
-	a.shift = uint(bits.Len(uint(columns - 1)))
-
-	number := make([]uint16, len(nodes))
-	n := uint16(0)
-	for _, withOutputs := range []bool{false, true} {
-		if withOutputs {
-			a.firstOutput = n
-		}
-		for i := range nodes {
-			if (len(nodes[i].outputs) > 0) != withOutputs {
-				continue
-			}
-			number[i] = n
-			n++
-			if withOutputs {
-				outputs := make([]uint16, 0, len(nodes[i].outputs))
-				for _, o := range nodes[i].outputs {
-					outputs = append(outputs, uint16(o))
-				}
-				a.outputs = append(a.outputs, outputs)
-			}
-		}
-	}
+	a.chooseColumns(nodes)
+	rows := a.chooseRows(nodes)
 
 	// A node's row is its fail link's, which is less deep and so done already, but for its own children.
-	a.next = make([]uint16, len(nodes)<<a.shift)
+	a.next = make([]state, len(nodes)*int(a.columns))
 	for _, at := range order {
-		row := a.next[int(number[at])<<a.shift:][:1<<a.shift]
+		row := a.next[rows[at]:][:a.columns]
 		if at != 0 {
-			copy(row, a.next[int(number[nodes[at].fail])<<a.shift:][:1<<a.shift])
+			copy(row, a.next[rows[nodes[at].fail]:])
 		}
 		for c, to := range nodes[at].child {
-			row[a.column[c]] = number[to]
+			row[a.column[c]] = rows[to]
 		}
 	}
 	return a
 }
 
-// chooseColumns gives every letter that a pattern has a column of its own, and returns how many columns there are.
-func (a *automaton) chooseColumns(nodes []trieNode) int {
-	columns := 1
+// chooseColumns gives every letter that a pattern has a column of its own.
+func (a *automaton) chooseColumns(nodes []trieNode) {
+	a.columns = 1
 	for c := range 256 {
 		for i := range nodes {
 			if _, ok := nodes[i].child[byte(c)]; ok {
-				a.column[c] = uint8(columns)
-				columns++
+				a.column[c] = uint8(a.columns)
+				a.columns++
 				break
 			}
 		}
@@ -163,18 +143,51 @@ func (a *automaton) chooseColumns(nodes []trieNode) int {
 	for c := 'A'; c <= 'Z'; c++ {
 		a.column[c] = a.column[c|0x20]
 	}
-	return columns
 }
 
-// step returns the state after c.
-func (a *automaton) step(state uint16, c byte) uint16 {
-	return a.next[int(state)<<a.shift|int(a.column[c])]
+// chooseRows gives every node a row, and returns where it begins.
+func (a *automaton) chooseRows(nodes []trieNode) []state {
+	rows := make([]state, len(nodes))
+	row := state(0)
+	for i := range nodes {
+		if len(nodes[i].outputs) == 0 {
+			rows[i] = row
+			row += state(a.columns)
+		}
+	}
+	a.firstOutput = row
+	for i := range nodes {
+		if len(nodes[i].outputs) == 0 {
+			continue
+		}
+		rows[i] = row
+		row += state(a.columns)
+		outputs := make([]uint16, 0, len(nodes[i].outputs))
+		for _, o := range nodes[i].outputs {
+			outputs = append(outputs, uint16(o))
+		}
+		a.outputs = append(a.outputs, outputs)
+	}
+	return rows
+}
+
+// skip follows text from at until patterns end, and returns the state and the number of letters read by then. It reads
+// on from where it stopped.
+func (a *automaton) skip(text string, from int, at state) (state, int) {
+	next, first := a.next, a.firstOutput
+	for i := from; i < len(text); i++ {
+		at = next[at+state(a.column[text[i]])]
+		if at >= first {
+			return at, i + 1
+		}
+	}
+	return at, len(text)
 }
 
 // ending returns the patterns that end where the automaton has come to, the longest first.
-func (a *automaton) ending(state uint16) []uint16 {
-	if state < a.firstOutput {
+func (a *automaton) ending(at state) []uint16 {
+	if at < a.firstOutput {
 		return nil
 	}
-	return a.outputs[state-a.firstOutput]
+	return a.outputs[uint32(at-a.firstOutput)/a.columns]
 }

@@ -10,11 +10,11 @@ import (
 
 // scanAll returns every (end, pattern) that the automaton finds.
 func scanAll(a *automaton, text string) (found [][2]int) {
-	state := uint16(0)
-	for i := range len(text) {
-		state = a.step(state, text[i])
-		for _, n := range a.ending(state) {
-			found = append(found, [2]int{i + 1, int(n)})
+	var at state
+	for end := 0; end < len(text); {
+		at, end = a.skip(text, end, at)
+		for _, n := range a.ending(at) {
+			found = append(found, [2]int{end, int(n)})
 		}
 	}
 	return found

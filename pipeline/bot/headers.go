@@ -16,10 +16,12 @@ func (hs *headers) find(h hit, purpose string) *rule {
 	if purpose == "" {
 		return nil
 	}
-	best, state := none, uint16(0)
-	for i := range min(len(purpose), maxPurpose) {
-		state = hs.automaton.step(state, purpose[i])
-		for _, n := range hs.automaton.ending(state) {
+	purpose = purpose[:min(len(purpose), maxPurpose)]
+	best := none
+	var at state
+	for end := 0; end < len(purpose); {
+		at, end = hs.automaton.skip(purpose, end, at)
+		for _, n := range hs.automaton.ending(at) {
 			if int(n) < best && hs.rules[n].verdicts[h] != event.NoVerdict {
 				best = int(n)
 			}

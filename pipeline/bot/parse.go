@@ -65,7 +65,10 @@ func parseAgents(folder fs.FS, c *codes) (agents, error) {
 		if err != nil {
 			return err
 		}
-		m := match(f["match"])
+		m, err := parseMatch(f["match"])
+		if err != nil {
+			return err
+		}
 		if says := r.verdicts != [hits]event.Verdict{}; says == (m == matchExcept) {
 			if says {
 				return fmt.Errorf("match except: want - for open and click")
