@@ -1,0 +1,130 @@
+package pipeline
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"carom/pipeline/bot"
+	"carom/pipeline/event"
+	"carom/pipeline/journal"
+)
+
+// Journal is where events go. Append returns when they are on disk, or with an error that says why they aren't.
+type Journal interface {
+	Append(class journal.Class, evs ...*event.Event) error
+}
+
+// Acceptor is the first stage. It is safe for concurrent use.
+type Acceptor struct {
+	options Options
+	journal Journal
+	rules   *bot.Rules
+	clients *clients
+	repeats *repeats
+	metrics *metrics
+	log     *zap.Logger
+	hits    sync.Pool // of *accepted
+}
+
+// New returns an Acceptor. Nodes whose client keys are the same give a client the same hash, on the same day.
+func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Logger, reg prometheus.Registerer) (*Acceptor, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
+	return &Acceptor{
+		options: o,
+		journal: j,
+		rules:   rules,
+		clients: newClients(clientKey),
+		repeats: newRepeats(o.RepeatEntries),
+		metrics: newMetrics(reg),
+		log:     log.Named("accept"),
+		hits:    sync.Pool{New: func() any { return new(accepted) }},
+	}, nil
+}
+
+// accepted is what one Hit needs besides its arguments.
+type accepted struct {
+	evs     [1]*event.Event // as a slice for the journal
+	scratch clientScratch
+}
+
+// Hit records an open or a click. ev has its kind, time, key and ref; Hit fills in who acted and what may be kept of
+// the client. It returns nil when the event is on disk, when it repeats one that is, and when its ref is not to be
+// recorded; it keeps nothing of ev and req.
+//
+// An error says that the event is lost, and its Reason why. The reader must get the answer all the same.
+func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
+	if ev.Kind != event.Open && ev.Kind != event.Click {
+		panic("BUG: a hit is an open or a click, not " + ev.Kind.String())
+	}
+	if ev.Flags.Has(event.Untracked) {
+		a.metrics.untracked.Inc()
+		return nil
+	}
+	h := a.hits.Get().(*accepted)
+	err := a.hit(h, ev, req)
+	h.evs[0] = nil
+	a.hits.Put(h)
+	return err
+}
+
+func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
+	ev.Actor = a.rules.Judge(ev.Kind, req)
+	ev.Client = a.options.keep(&h.scratch, ev, req)
+	ev.Client.Hash = a.clients.hash(&h.scratch, ev.Time, req)
+
+	repeat := repeatOf(ev)
+	if a.repeats.seen(repeat, ev.Time) {
+		a.metrics.repeats[ev.Kind].Inc()
+		return nil
+	}
+	h.evs[0] = ev
+	if err := a.journal.Append(classOf(ev), h.evs[:]...); err != nil {
+		return a.refused(ev.Kind, err)
+	}
+	// Only now: a repeat of what was never on disk must get its own chance. Two hits at once may both pass the check
+	// above and both be recorded; refine counts one.
+	a.repeats.add(repeat, ev.Time)
+	a.metrics.accepted.of(ev).Inc()
+	return nil
+}
+
+// classOf says how dear a hit is when the journal fills up.
+func classOf(ev *event.Event) journal.Class {
+	switch machine := ev.Actor.Verdict.Machine(); {
+	case ev.Kind == event.Open && machine:
+		return journal.MachineOpen
+	case ev.Kind == event.Open:
+		return journal.HumanOpen
+	case machine:
+		return journal.MachineClick
+	}
+	return journal.HumanClick
+}
+
+// Facts records what mail and API calls tell, all of it or nothing, and returns nil when it is on disk. It keeps
+// nothing of evs. After an error their sender must be told to try again.
+func (a *Acceptor) Facts(evs ...*event.Event) error {
+	if err := a.journal.Append(journal.Essential, evs...); err != nil {
+		kind := event.Kind(0)
+		if len(evs) > 0 {
+			kind = evs[0].Kind
+		}
+		return a.refused(kind, err)
+	}
+	for _, ev := range evs {
+		a.metrics.accepted.of(ev).Inc()
+	}
+	return nil
+}
+
+// refused makes the error that the edges get of the journal's.
+func (a *Acceptor) refused(kind event.Kind, err error) error {
+	u := &UnrecordedError{reason: reasonOf(err), err: err}
+	a.log.Debug("event not recorded", zap.Stringer("kind", kind), zap.String("reason", u.reason), zap.Error(err))
+	return u
+}

@@ -1,0 +1,143 @@
+package pipeline
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
+	"unsafe"
+
+	"carom/pipeline/event"
+)
+
+const (
+	// maxWholeAgent and maxTruncatedAgent bound what is kept of a user agent, in bytes. Real ones have 70 to 250.
+	maxWholeAgent     = 512
+	maxTruncatedAgent = 128
+	// maxHashedAgent bounds what of it makes clients different, in bytes.
+	maxHashedAgent = 2048
+	// The prefixes that a truncated address keeps: a site, not a household.
+	keptBits4, keptBits6 = 24, 48
+)
+
+// clientScratch holds what is made of one request's client, so that nothing is allocated.
+type clientScratch struct {
+	agent [maxTruncatedAgent]byte
+	hash  [1 + 16 + maxHashedAgent]byte
+}
+
+// keep returns as much of the client as may be kept. A truncated agent lives in s. Nothing is kept with hits that name
+// no contact: an address would name one.
+func (o *Options) keep(s *clientScratch, ev *event.Event, req *event.Request) event.Client {
+	var c event.Client
+	if ev.Flags.Nameless() {
+		return c
+	}
+	switch o.KeepAddress {
+	case KeepWhole:
+		c.IP = req.IP
+	case KeepTruncated:
+		c.IP = truncateAddress(req.IP)
+	}
+	switch o.KeepAgent {
+	case KeepWhole:
+		c.UserAgent = req.UserAgent[:min(len(req.UserAgent), maxWholeAgent)]
+	case KeepTruncated:
+		b := truncateAgent(s.agent[:0], req.UserAgent)
+		c.UserAgent = unsafe.String(unsafe.SliceData(b), len(b))
+	}
+	return c
+}
+
+// truncateAddress sets the bits to 0 that tell the households of a site apart.
+func truncateAddress(ip netip.Addr) netip.Addr {
+	bits := keptBits6
+	if ip.Is4() {
+		bits = keptBits4
+	}
+	p, err := ip.WithZone("").Prefix(bits)
+	if err != nil {
+		return netip.Addr{} // there was no address
+	}
+	return p.Addr()
+}
+
+// truncateAgent appends to dst, without growing it, the agent with all versions cut to their first number: which
+// browser of which year it is stays, which build on which patch level goes.
+func truncateAgent(dst []byte, agent string) []byte {
+	digits, cutting := false, false
+	for i := 0; i < len(agent) && len(dst) < cap(dst); i++ {
+		c := agent[i]
+		digit := '0' <= c && c <= '9'
+		switch {
+		case digit && cutting:
+			continue
+		case digit:
+			digits = true
+		case (c == '.' || c == '_') && (digits || cutting) && i+1 < len(agent) && '0' <= agent[i+1] && agent[i+1] <= '9':
+			digits, cutting = false, true
+			continue
+		default:
+			digits, cutting = false, false
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// clients tells clients apart by a keyed hash whose key changes every day (UTC): enough to see that two hits came from
+// one client, not to recognise it a day later, nor to find its address by trying all.
+type clients struct {
+	secret [32]byte
+	today  atomic.Pointer[dayKey]
+}
+
+type dayKey struct {
+	day int64 // since 1970
+	key sipKey
+}
+
+func newClients(secret [32]byte) *clients { return &clients{secret: secret} }
+
+// hash returns the hash of a client at a time. It is 0 if the request tells nothing of the client, and only then.
+func (c *clients) hash(s *clientScratch, at event.Millis, req *event.Request) uint64 {
+	if !req.IP.IsValid() && req.UserAgent == "" {
+		return 0
+	}
+	// As16 maps IPv4 into IPv6, so the length of what precedes the agent is fixed; the first byte is 1 if there is an
+	// address.
+	b := s.hash[:0]
+	if req.IP.IsValid() {
+		ip := req.IP.As16()
+		b = append(append(b, 1), ip[:]...)
+	} else {
+		b = b[:1+16]
+		clear(b)
+	}
+	b = append(b, req.UserAgent[:min(len(req.UserAgent), maxHashedAgent)]...)
+	return max(sipHash(c.keyOf(at), b), 1)
+}
+
+// millisPerDay is the length of a UTC day; event times know no leap seconds.
+const millisPerDay = 24 * 60 * 60 * 1000
+
+// keyOf returns the key of a day. The last one asked for is remembered; around midnight, while hits of both days arrive,
+// it is made anew a few times.
+func (c *clients) keyOf(at event.Millis) sipKey {
+	day := int64(at) / millisPerDay
+	if k := c.today.Load(); k != nil && k.day == day {
+		return k.key
+	}
+	k := &dayKey{day: day, key: c.derive(day)}
+	c.today.Store(k)
+	return k.key
+}
+
+// derive makes a day's key: the first 16 bytes of HMAC-SHA256 over "carom client day v1", 0x00 and the day.
+func (c *clients) derive(day int64) sipKey {
+	mac := hmac.New(sha256.New, c.secret[:])
+	mac.Write([]byte("carom client day v1\x00"))
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(day)))
+	return newSipKey([16]byte(mac.Sum(nil)))
+}

@@ -1,0 +1,45 @@
+package pipeline
+
+import "fmt"
+
+// Options are the settings of Accept: the section `accept` of the configuration.
+type Options struct {
+	KeepAddress   string `yaml:"keep_address" doc:"How the client's address is kept with opens and clicks: whole, truncated (IPv4 to /24, IPv6 to /48) or none."`
+	KeepAgent     string `yaml:"keep_agent" doc:"How the client's user agent is kept with opens and clicks: whole (its first 512 bytes), truncated (versions to their first number, 128 bytes) or none."`
+	RepeatEntries int    `yaml:"repeat_entries" doc:"How many opens and clicks of the last 10 s are remembered to drop their repeats, 16 bytes each, 0 to 16777216; 0 remembers none."`
+}
+
+// How much of a client is kept.
+const (
+	KeepWhole     = "whole"
+	KeepTruncated = "truncated"
+	KeepNone      = "none"
+)
+
+// maxRepeatEntries bounds the memory of the repeats to 256 MiB.
+const maxRepeatEntries = 1 << 24
+
+// Default returns the settings that hold where nothing else is said.
+func Default() Options {
+	return Options{
+		KeepAddress: KeepTruncated,
+		KeepAgent:   KeepWhole,
+		// A node at 13,000 hits a second remembers all of its last 10 s.
+		RepeatEntries: 1 << 17,
+	}
+}
+
+// Validate names the first setting that is not allowed.
+func (o Options) Validate() error {
+	for _, s := range []struct{ key, value string }{{"keep_address", o.KeepAddress}, {"keep_agent", o.KeepAgent}} {
+		switch s.value {
+		case KeepWhole, KeepTruncated, KeepNone:
+		default:
+			return fmt.Errorf("%s: %q: want whole, truncated or none", s.key, s.value)
+		}
+	}
+	if o.RepeatEntries < 0 || o.RepeatEntries > maxRepeatEntries {
+		return fmt.Errorf("repeat_entries: %d: want 0 to %d", o.RepeatEntries, maxRepeatEntries)
+	}
+	return nil
+}
