@@ -1,0 +1,188 @@
+package refine
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"carom/kv"
+	"carom/pipeline/event"
+)
+
+// maxCandidates bounds how many messages are looked at for one Message-ID. Their ids' hashes share 32 bits, so that
+// more than one or two only come from somebody who makes them on purpose.
+const maxCandidates = 64
+
+// attribute finds out whose event f is, DESIGN §4, and hands it on, parks it, or rejects it.
+func (p *Partition) attribute(f *fact) error {
+	switch {
+	case f.aboutEnrollment():
+		return p.attributeByRef(f, enrollment)
+	case f.KnownBy == event.ByRef:
+		return p.attributeByRef(f, provisional)
+	case f.KnownBy == event.ByMessageID:
+		return p.attributeByMessageID(f)
+	}
+	s, err := p.cache.get(f.Key)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return p.park(f, f.Key)
+	}
+	return p.handle(f, s)
+}
+
+// attributeByRef handles a fact that brings its whole identity. A message that is not known yet becomes known by it,
+// and what was parked for it is released.
+func (p *Partition) attributeByRef(f *fact, as standing) error {
+	if f.hit() && f.Flags.Has(event.Untracked) {
+		p.metrics.dropped(dropUntracked)
+		return nil
+	}
+	s, err := p.cache.get(f.Key)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		if f.Kind != event.Sent && s.differs(&f.Ref) {
+			p.metrics.conflicts.Inc()
+		}
+		return p.handle(f, s)
+	}
+	if f.Key != event.KeyOf(f.Account, f.Message) {
+		return p.reject(f, rejectBadFact, "the key is not that of account and message")
+	}
+	s = p.cache.create(f.Key, as)
+	if f.Kind != event.Sent { // which tells more
+		s.identify(&f.Ref)
+	}
+	pre := prefixOf(s.key)
+	p.step.created[pre] = append(p.step.created[pre], s.key)
+	if err := p.handle(f, s); err != nil {
+		return err
+	}
+	return p.release(s)
+}
+
+// attributeByMessageID handles a fact of which only the Message-ID is known.
+func (p *Partition) attributeByMessageID(f *fact) error {
+	f.Message = event.CleanMessageID(f.Message)
+	f.Key = event.PartialKey(f.Message)
+	candidates, err := p.candidates(prefixOf(f.Key))
+	if err != nil {
+		return err
+	}
+	if len(candidates) > maxCandidates {
+		return p.reject(f, rejectAmbiguous, fmt.Sprintf("more than %d messages share the hash of the Message-ID", maxCandidates))
+	}
+	var found *state
+	for _, key := range candidates {
+		s, err := p.cache.get(key)
+		if err != nil {
+			return err
+		}
+		if s == nil || s.ref.Message != f.Message {
+			continue
+		}
+		if found != nil {
+			return p.reject(f, rejectAmbiguous, "the Message-ID belongs to messages of several accounts")
+		}
+		found = s
+	}
+	if found == nil {
+		return p.park(f, f.Key)
+	}
+	return p.handle(f, found)
+}
+
+// candidates returns the keys of the messages that share a prefix, on disk and in this step; one more than
+// maxCandidates if there are too many.
+func (p *Partition) candidates(pre prefix) (keys []event.Key, err error) {
+	keys = append(keys, p.step.created[pre]...)
+	p.scratch = p.keys.partial(p.scratch[:0], pre)
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{
+		LowerBound: p.scratch, UpperBound: kv.PrefixEnd(p.scratch),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for a Message-ID: %w", err)
+	}
+	for ok := it.First(); ok && len(keys) <= maxCandidates; ok = it.Next() {
+		if len(it.Key()) != tableBytes+len(event.Key{}) {
+			continue
+		}
+		keys = append(keys, event.Key(it.Key()[tableBytes:]))
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("look for a Message-ID: %w", err)
+	}
+	return keys, nil
+}
+
+// handle takes on a fact about a known message.
+func (p *Partition) handle(f *fact, s *state) error {
+	f.Key = s.key
+	switch {
+	case f.Kind == event.Sent:
+		return p.sent(f, s)
+	case f.hit() && (s.ref.Flags | f.Flags).Has(event.Untracked):
+		p.metrics.dropped(dropUntracked)
+		return nil
+	case f.Kind == event.Click && p.opts.Settle > 0:
+		return p.wait(f, s)
+	case f.hit():
+		return p.recordHit(f, s)
+	}
+	return p.recordFact(f, s)
+}
+
+// sent registers a message. The first sent event of a message counts; a second one is a retry.
+func (p *Partition) sent(f *fact, s *state) error {
+	switch {
+	case s.standing == registered:
+		if s.conflicts(f) {
+			p.metrics.conflicts.Inc()
+		}
+		p.metrics.dropped(dropDuplicate)
+		return nil
+	case s.ref.Message != "" && s.differs(&f.Ref):
+		p.metrics.conflicts.Inc()
+	}
+	s.register(f)
+	p.cache.touch(s)
+	return p.recordFact(f, s)
+}
+
+// wait sets a click aside until it can be judged together with the other hits of its message.
+func (p *Partition) wait(f *fact, s *state) error {
+	value := append(make([]byte, 0, len(s.key)+64+len(f.source.Node)+len(f.raw)), s.key[:]...)
+	key := timerKey{due: p.now.at.Add(p.opts.Settle), offset: f.offset, what: timerSettle}
+	p.metrics.waiting.Inc()
+	return p.timers.add(p.step.batch, timer{timerKey: key, value: f.append(value)})
+}
+
+// settle records a click that has waited long enough.
+func (p *Partition) settle(t timer) error {
+	p.metrics.waiting.Dec()
+	if len(t.value) < len(event.Key{}) {
+		return fmt.Errorf("%w: waiting click", errDamaged)
+	}
+	key := event.Key(t.value[:len(event.Key{})])
+	f, err := decodeFact(t.value[len(key):], t.offset)
+	if err != nil {
+		return err
+	}
+	s, err := p.cache.get(key)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return fmt.Errorf("%w: a click waits for message %s, which is not known", errDamaged, key)
+	}
+	f.Key = key
+	if (s.ref.Flags | f.Flags).Has(event.Untracked) {
+		p.metrics.dropped(dropUntracked)
+		return nil
+	}
+	return p.recordHit(f, s)
+}

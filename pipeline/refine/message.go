@@ -1,0 +1,90 @@
+package refine
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"carom/kv"
+	"carom/pipeline/event"
+)
+
+// Message is what is known of one message.
+type Message struct {
+	event.Ref
+	// Recipient is the registered address, empty before the message's sent event.
+	Recipient string
+	// Registered reports that the message's sent event was seen; a token alone makes it known, not registered.
+	Registered bool
+	// Status is one of STATUSES.md.
+	Status string
+	// Events are the refined events of the message, oldest first by event time, at most MaxEvents. Opens and clicks
+	// of an anonymous message are not among them, and those of a shared one name nobody.
+	Events []event.Refined
+	// Truncated reports that the message has more opens or clicks than that.
+	Truncated bool
+}
+
+// Message returns what is known of a message, and whether anything is. It is safe while Run runs: state and events
+// are of one moment.
+func (p *Partition) Message(account, message string) (Message, bool, error) {
+	if event.IsEnrollmentID(message) {
+		return Message{}, false, nil
+	}
+	snapshot := p.store.DB().NewSnapshot()
+	m, ok, err := p.readMessage(snapshot, account, message)
+	if err := errors.Join(err, snapshot.Close()); err != nil {
+		return Message{}, false, fmt.Errorf("read message: %w", err)
+	}
+	return m, ok, nil
+}
+
+func (p *Partition) readMessage(r pebble.Reader, account, message string) (Message, bool, error) {
+	key := event.KeyOf(account, message)
+	value, closer, err := r.Get(p.keys.message(nil, key))
+	if isNotFound(err) {
+		return Message{}, false, nil
+	}
+	if err != nil {
+		return Message{}, false, err
+	}
+	s := state{key: key}
+	if err := errors.Join(s.decode(value), closer.Close()); err != nil {
+		return Message{}, false, err
+	}
+	if s.standing == enrollment || s.ref.Account != account || s.ref.Message != event.CleanMessageID(message) {
+		return Message{}, false, nil
+	}
+	m := Message{
+		Ref: s.ref, Recipient: s.recipient, Registered: s.standing == registered,
+		Status: s.marks.status(s.standing == registered), Truncated: s.truncated,
+	}
+	m.Events, err = readTimeline(r, p.keys.timeline(nil, key))
+	return m, err == nil, err
+}
+
+func readTimeline(r pebble.Reader, prefix []byte) (events []event.Refined, err error) {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: kv.PrefixEnd(prefix)})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok && err == nil && len(events) < MaxEvents; ok = it.Next() {
+		var r event.Refined
+		if err = r.DecodeJSON(it.Value()); err == nil {
+			events = append(events, r)
+		}
+	}
+	if err := errors.Join(err, it.Close()); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(events, func(a, b event.Refined) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Origin.Offset, b.Origin.Offset),
+			cmp.Compare(a.Origin.N, b.Origin.N))
+	})
+	return events, nil
+}
+
+func isNotFound(err error) bool { return errors.Is(err, pebble.ErrNotFound) }

@@ -1,0 +1,233 @@
+package refine
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"carom/pipeline/event"
+)
+
+// Reasons that refine adds to a verdict.
+const (
+	reasonHoneypot      = "honeypot"
+	reasonInferredClick = "inferred_click"
+	reasonInferredReply = "inferred_reply"
+)
+
+// recordHit records an open or click of a known message, unless it repeats a recorded one.
+func (p *Partition) recordHit(f *fact, s *state) error {
+	actor := f.Actor
+	if f.Kind == event.Click && f.Flags.Has(event.Honeypot) {
+		// No human sees the link, so the request can have said what it wanted.
+		actor.Verdict = event.Scanner
+		actor.Reasons = append(slices.Clip(actor.Reasons), reasonHoneypot)
+	}
+	h := hit{time: f.Time, kind: f.Kind, class: classOf(actor.Verdict), client: f.Client.Hash}
+	if f.Kind == event.Click {
+		h.link = f.Link
+	}
+	if s.repeats(h, event.Millis(p.opts.Repeat.Milliseconds())) {
+		p.metrics.dropped(dropRepeat)
+		return nil
+	}
+	s.remember(h)
+	p.cache.touch(s)
+
+	r := event.Refined{
+		ID: event.HitID(f.source), Kind: f.Kind, Time: f.Time, Ref: s.published(), Actor: actor, Client: f.Client,
+		Origin: event.Origin{Node: f.source.Node},
+	}
+	if f.Kind == event.Click {
+		r.Link, r.URL = f.Link, f.URL
+	}
+	r.Flags |= f.Flags
+	if s.nameless(f) {
+		anonymise(&r)
+		return p.publish(&r, s, !r.Flags.Has(event.Anonymous))
+	}
+	if actor.Verdict == event.Human {
+		if f.Kind == event.Click {
+			if err := p.inferOpen(f, s, reasonInferredClick); err != nil {
+				return err
+			}
+		}
+		s.count(&r)
+	}
+	return p.publish(&r, s, true)
+}
+
+// anonymise takes from an open or click all that could tell whose it was. The time of sending goes too: to the
+// millisecond, it names the message.
+func anonymise(r *event.Refined) {
+	r.Contact, r.Message = event.Someone, ""
+	r.SentAt = 0
+	r.Client = event.Client{}
+}
+
+// recordFact records any other fact about a known message, unless it was recorded before.
+func (p *Partition) recordFact(f *fact, s *state) error {
+	if f.diagnosed() && f.Recipient == "" {
+		f.Recipient = s.recipient
+	}
+	id, ok := event.IdentityOf(&f.Event)
+	if !ok {
+		return fmt.Errorf("BUG: a fact of kind %v has no identity", f.Kind)
+	}
+	known, err := p.isRecorded(s, f.Kind, id)
+	if err != nil {
+		return err
+	}
+	if known {
+		p.metrics.dropped(dropDuplicate)
+		return nil
+	}
+	if s.facts >= maxTimelineFacts-1 && f.Kind != event.Sent { // which always finds a place
+		return p.reject(f, rejectMessageFull, "")
+	}
+	p.cache.touch(s)
+
+	r := event.Refined{
+		ID: id, Kind: f.Kind, Time: f.Time, Ref: s.published(), Actor: f.Actor,
+		Origin: event.Origin{Node: f.source.Node},
+	}
+	if f.diagnosed() {
+		r.Bounce, r.Recipient = f.Bounce, f.Recipient
+	}
+	switch f.Kind {
+	case event.Complaint:
+		r.FeedbackType = f.Mail.FeedbackType
+	case event.Reply:
+		p.judgeReply(f, s, &r.Actor)
+		if r.Actor.Verdict == event.Human {
+			if err := p.inferOpen(f, s, reasonInferredReply); err != nil {
+				return err
+			}
+		}
+	}
+	s.count(&r)
+	return p.publish(&r, s, true)
+}
+
+// diagnosed reports whether f brings a report about a recipient.
+func (f *fact) diagnosed() bool {
+	switch f.Kind {
+	case event.Bounce, event.Delay, event.Delivered:
+		return true
+	}
+	return false
+}
+
+// count sets First where it is due, and leaves the event's mark on the status.
+func (s *state) count(r *event.Refined) {
+	if counts(r) && !s.firsts.has(r.Kind) {
+		s.firsts.add(r.Kind)
+		r.First = true
+	}
+	if m, ok := markOf(r); ok {
+		s.marks.add(m, r.Time)
+	}
+}
+
+// counts reports whether an event can be the first of its kind: of what people do only what a human did, and a
+// complaint taken back is none.
+func counts(r *event.Refined) bool {
+	switch r.Kind {
+	case event.Open, event.Click, event.Reply:
+		return r.Actor.Verdict == event.Human
+	case event.Complaint:
+		return r.FeedbackType != notSpam
+	}
+	return true
+}
+
+// inferOpen publishes the open that a human click or reply implies, where no human open is known: images are often
+// off. The open that comes later is then not the first.
+func (p *Partition) inferOpen(f *fact, s *state, reason string) error {
+	if s.firsts.has(event.Open) || s.standing == enrollment || s.nameless(f) {
+		return nil
+	}
+	r := event.Refined{
+		ID: inferredOpenID(s.key), Kind: event.Open, Time: f.Time, Ref: s.published(), Inferred: true,
+		Actor:  event.Actor{Verdict: event.Human, Reasons: []string{reason}},
+		Origin: event.Origin{Node: f.source.Node},
+	}
+	s.count(&r)
+	return p.publish(&r, s, true)
+}
+
+// inferredOpenID returns the id of a message's inferred open: the first 16 bytes of SHA-256 over
+//
+//	"carom inferred open 1" 0x00 | key(16)
+func inferredOpenID(key event.Key) (id event.ID) {
+	b := append(make([]byte, 0, 64), "carom inferred open 1\x00"...)
+	h := sha256.Sum256(append(b, key[:]...))
+	copy(id[:], h[:])
+	return id
+}
+
+// isRecorded reports whether the timeline of s holds an event.
+func (p *Partition) isRecorded(s *state, kind event.Kind, id event.ID) (bool, error) {
+	if !s.recorded.has(kind) {
+		return false, nil // most facts come once: no need to look
+	}
+	if _, ok := p.step.entries[timelineEntry{s.key, id}]; ok {
+		return true, nil
+	}
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, id)
+	_, closer, err := p.store.DB().Get(p.scratch)
+	switch {
+	case err == nil:
+		return true, closer.Close()
+	case isNotFound(err):
+		return false, nil
+	}
+	return false, fmt.Errorf("look for a duplicate: %w", err)
+}
+
+// publish gives r its origin and writes it to the events, and to the timeline of s if it is to be kept there.
+func (p *Partition) publish(r *event.Refined, s *state, keep bool) error {
+	r.Origin.Partition, r.Origin.Offset, r.Origin.N = p.number, p.now.offset, p.meta.events
+	p.meta.events++
+	value := p.step.events.append(p.now.at, r)
+	p.metrics.event(r)
+	if !keep || !s.room(r.Kind) {
+		return nil
+	}
+	s.recorded.add(r.Kind)
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, r.ID)
+	if err := p.step.batch.Set(p.scratch, value, nil); err != nil {
+		return fmt.Errorf("write timeline: %w", err)
+	}
+	if r.Kind != event.Open && r.Kind != event.Click && r.Kind != event.Sent {
+		p.step.entries[timelineEntry{s.key, r.ID}] = struct{}{}
+	}
+	return nil
+}
+
+// room takes a place in the timeline, if there is one for an event of this kind.
+func (s *state) room(k event.Kind) bool {
+	if k != event.Open && k != event.Click {
+		s.facts++
+		return true // recordFact looked
+	}
+	if s.hits >= maxTimelineHits {
+		s.truncated = true
+		return false
+	}
+	s.hits++
+	return true
+}
+
+// append adds r under the key account/sender, and returns its JSON, which is valid until the next call.
+func (o *output) append(at event.Millis, r *event.Refined) []byte {
+	sp := span{key: len(o.buf), at: at}
+	o.buf = append(o.buf, r.Account...)
+	o.buf = append(o.buf, '/')
+	o.buf = append(o.buf, r.Sender...)
+	sp.value = len(o.buf)
+	o.buf = r.AppendJSON(o.buf)
+	sp.end = len(o.buf)
+	o.recs = append(o.recs, sp)
+	return o.buf[sp.value:sp.end]
+}

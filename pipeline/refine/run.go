@@ -1,0 +1,182 @@
+package refine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"carom/pipeline/event"
+	"carom/pipeline/log"
+)
+
+// silence is how long a log must be silent before a tick moves its clock on, DESIGN §9.
+const silence = time.Second
+
+// Run refines until ctx is done, and then returns nil, or until something fails. It can be called once.
+func (p *Partition) Run(ctx context.Context) error {
+	if p.ran.Swap(true) {
+		return errRan
+	}
+	p.log.Info("refine started", zap.Int64("offset", p.meta.offset))
+	var recs []log.Record
+	for {
+		var err error
+		if recs, err = p.read(ctx, recs[:0]); err == nil {
+			err = p.refine(ctx, recs)
+		}
+		clear(recs)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			// What was not committed is read again.
+			return nil
+		default:
+			return fmt.Errorf("refine partition %d: %w", p.number, err)
+		}
+	}
+}
+
+// read waits for input. While something waits that is due and the log is silent, it ticks.
+func (p *Partition) read(ctx context.Context, recs []log.Record) ([]log.Record, error) {
+	silentSince := time.Now()
+	for {
+		next := p.timers.next()
+		recs, err := p.readUntil(ctx, recs, tickAt(silentSince, next))
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return recs, err
+		case !errors.Is(err, context.DeadlineExceeded) || next == nil:
+			return recs, fmt.Errorf("read input: %w", err)
+		}
+		if err := p.ticker.Tick(ctx); err != nil {
+			// Nothing is lost: what waits goes on waiting, and the next try is a second away.
+			p.metrics.tickErrors.Inc()
+			p.log.Warn("tick not appended", zap.Error(err))
+		}
+		silentSince = time.Now()
+	}
+}
+
+// tickAt returns when a log that has been silent needs a tick for the timer; the zero time for never. One that is days
+// away needs none before.
+func tickAt(silentSince time.Time, next *timer) time.Time {
+	if next == nil {
+		return time.Time{}
+	}
+	// As a duration and not as a date, so that the monotonic clock stays in.
+	return silentSince.Add(max(silence, next.due.Time().Sub(silentSince)))
+}
+
+func (p *Partition) readUntil(ctx context.Context, recs []log.Record, deadline time.Time) ([]log.Record, error) {
+	if !deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	return p.in.Read(ctx, p.meta.offset, p.opts.StepRecords, recs)
+}
+
+// refine works recs off. It may commit at any point between two units of work, because the output doesn't depend on
+// where it does.
+func (p *Partition) refine(ctx context.Context, recs []log.Record) error {
+	for i := range recs {
+		for {
+			done, err := p.advance(&recs[i])
+			if err != nil {
+				return fmt.Errorf("input offset %d: %w", recs[i].Offset, err)
+			}
+			if done {
+				break
+			}
+			if err := p.commit(ctx); err != nil {
+				return err
+			}
+		}
+		if p.full() {
+			if err := p.commit(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return p.commit(ctx)
+}
+
+// advance does what one record asks for: first the timers that are due by its log time, then its own fact. If it
+// returns false, the step must be committed, and then it goes on where it left off.
+func (p *Partition) advance(rec *log.Record) (done bool, err error) {
+	switch {
+	case rec.Offset < p.meta.offset:
+		return false, fmt.Errorf("the input gave offset %d where %d was asked for", rec.Offset, p.meta.offset)
+	case rec.Offset > p.meta.offset: // topics have gaps
+		p.meta.offset, p.meta.events, p.meta.rejects = rec.Offset, 0, 0
+	}
+	p.now = now{offset: rec.Offset, at: max(rec.Time, p.meta.logTime)}
+	if done, err := p.fire(); err != nil || !done {
+		return false, err
+	}
+	f := fact{source: rec.Source, offset: rec.Offset, logTime: p.now.at, raw: rec.Value}
+	flaw := f.decode()
+	if flaw == nil && f.KnownBy == event.ByRef && p.parked.changed(prefixOf(f.Key)) {
+		return false, nil // it may release what is parked, and that is read from disk
+	}
+	if err := p.intake(&f, flaw); err != nil {
+		return false, err
+	}
+	p.meta = meta{offset: rec.Offset + 1, logTime: p.now.at}
+	p.metrics.records.Inc()
+	return true, nil
+}
+
+// fire has all timers fire that are due. It returns false if the step must be committed first.
+func (p *Partition) fire() (done bool, err error) {
+	for {
+		if p.timers.exhausted() {
+			return false, nil
+		}
+		next := p.timers.next()
+		if next == nil || next.due > p.now.at {
+			return true, nil
+		}
+		if p.full() || next.what == timerPark && p.parked.hidden(prefix(next.value)) {
+			return false, nil
+		}
+		t, err := p.timers.pop(p.step.batch)
+		if err != nil {
+			return false, err
+		}
+		if err := p.fired(t); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (p *Partition) fired(t timer) error {
+	switch t.what {
+	case timerSettle:
+		return p.settle(t)
+	case timerPark:
+		return p.expire(t)
+	}
+	return fmt.Errorf("%w: timer of kind %d", errDamaged, t.what)
+}
+
+// intake takes in one record.
+func (p *Partition) intake(f *fact, flaw error) error {
+	if p.sources.pass(f.source, p.now.at) {
+		p.metrics.dropped(dropSeen)
+		return nil
+	}
+	if flaw != nil {
+		return p.reject(f, rejectUndecodable, flaw.Error())
+	}
+	if f.Kind == event.Tick {
+		return nil
+	}
+	if flaw := f.flaw(); flaw != "" {
+		return p.reject(f, rejectBadFact, flaw)
+	}
+	return p.attribute(f)
+}

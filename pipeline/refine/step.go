@@ -1,0 +1,142 @@
+package refine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"carom/kv"
+	"carom/pipeline/event"
+	"carom/pipeline/log"
+)
+
+// step is what one commit covers: changes of state in batch, output in out and rejects. It also remembers what it wrote
+// that is not on disk yet and that somebody may look for.
+type step struct {
+	store   *kv.Store
+	batch   *kv.Batch
+	events  output
+	rejects output
+
+	created map[prefix][]event.Key     // messages that became known
+	entries map[timelineEntry]struct{} // timeline entries of facts with an identity
+	recs    []log.Record               // scratch
+}
+
+type timelineEntry struct {
+	key event.Key
+	id  event.ID
+}
+
+func newStep(store *kv.Store) *step {
+	return &step{
+		store: store, batch: store.NewBatch(),
+		created: make(map[prefix][]event.Key), entries: make(map[timelineEntry]struct{}),
+	}
+}
+
+func (s *step) reset() error {
+	if err := s.batch.Close(); err != nil {
+		return fmt.Errorf("close batch: %w", err)
+	}
+	s.batch = s.store.NewBatch()
+	s.events.reset()
+	s.rejects.reset()
+	clear(s.created)
+	clear(s.entries)
+	return nil
+}
+
+// output collects the records for one log. Keys and values lie in one buffer.
+type output struct {
+	buf  []byte
+	recs []span
+}
+
+type span struct {
+	key, value, end int // where they begin in buf, and where the value ends
+	at              event.Millis
+}
+
+// maxKeptOutput is the size beyond which a buffer is not kept for the next step.
+const maxKeptOutput = 16 << 20
+
+func (o *output) reset() {
+	if cap(o.buf) > maxKeptOutput {
+		o.buf = nil
+	}
+	o.buf, o.recs = o.buf[:0], o.recs[:0]
+}
+
+// write hands the records over, those of one log time at a time: the log stamps them with it, and so its bytes don't
+// depend on where the steps end.
+func (o *output) write(ctx context.Context, w log.Writer, b *kv.Batch, recs []log.Record) ([]log.Record, error) {
+	for start := 0; start < len(o.recs); {
+		at := o.recs[start].at
+		recs = recs[:0]
+		end := start
+		for ; end < len(o.recs) && o.recs[end].at == at; end++ {
+			r := o.recs[end]
+			recs = append(recs, log.Record{Key: o.buf[r.key:r.value:r.value], Value: o.buf[r.value:r.end:r.end]})
+		}
+		if err := w.Write(ctx, b, at, recs); err != nil {
+			return recs, err
+		}
+		start = end
+	}
+	clear(recs)
+	return recs, nil
+}
+
+// full reports that the step has reached its bounds.
+func (p *Partition) full() bool {
+	return p.step.batch.Len()+len(p.step.events.buf)+len(p.step.rejects.buf) >= p.opts.StepBytes
+}
+
+// commit writes state, input offset and output as one batch, and begins a new step.
+func (p *Partition) commit(ctx context.Context) error {
+	begin := time.Now()
+	s := p.step
+	if err := p.cache.write(s.batch); err != nil {
+		return err
+	}
+	if err := p.sources.write(s.batch); err != nil {
+		return err
+	}
+	p.scratch = p.meta.append(p.scratch[:0])
+	if err := s.batch.Set(p.keys.table(nil, tableMeta), p.scratch, nil); err != nil {
+		return fmt.Errorf("write meta: %w", err)
+	}
+	var err error
+	if s.recs, err = s.events.write(ctx, p.events, s.batch, s.recs); err != nil {
+		return fmt.Errorf("write events: %w", err)
+	}
+	if s.recs, err = s.rejects.write(ctx, p.rejects, s.batch, s.recs); err != nil {
+		return fmt.Errorf("write rejects: %w", err)
+	}
+	if err := p.store.Commit(s.batch); err != nil {
+		return err
+	}
+	p.events.Committed()
+	p.rejects.Committed()
+	p.metrics.stepSeconds.Observe(time.Since(begin).Seconds())
+	return p.committed()
+}
+
+// committed follows a commit: what was in memory for its sake goes.
+func (p *Partition) committed() error {
+	p.cache.committed()
+	p.parked.committed()
+	p.logTime.Store(int64(p.meta.logTime))
+	p.passed.Store(p.meta.offset)
+	if p.onPassed != nil {
+		p.onPassed(p.meta.offset)
+	}
+	if err := p.step.reset(); err != nil {
+		return err
+	}
+	if p.timers.exhausted() {
+		return p.timers.load()
+	}
+	return nil
+}
