@@ -2,34 +2,127 @@ package rollup
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"carom/kv"
+	"carom/pipeline/event"
 	"carom/pipeline/log"
 	"carom/pipeline/score"
 )
 
 // Partition keeps the cohorts of one partition of the log of events.
-type Partition struct{}
+type Partition struct {
+	o       Options
+	scorer  *score.Scorer
+	store   *kv.Store
+	in      log.Reader
+	number  int32
+	log     *zap.Logger
+	metrics *metrics
 
-// Open reads where the partition stands in store. reg may be nil.
-func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
-	return &Partition{}, nil
+	passed atomic.Int64
+
+	// Run's own.
+	position position
+	known    map[scope]struct{} // in the tables of names for sure
 }
 
-// Run counts until ctx is done or something fails.
-func (p *Partition) Run(ctx context.Context) error { return nil }
+// Open reads where the partition stands in store. If the cohorts in it were computed with another complete_after, or
+// by a Carom that counted otherwise, it computes them anew, which reads all enrollments once. reg may be nil.
+func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("rollup: %w", err)
+	}
+	scorer, err := score.New(so)
+	if err != nil {
+		return nil, fmt.Errorf("score: %w", err)
+	}
+	p := &Partition{
+		o: o, scorer: scorer, store: store, in: in, number: in.Partition(),
+		log: logger, metrics: newMetrics(reg),
+		position: position{basis: basisOf(o), origins: make(map[int32]event.Origin)},
+		known:    make(map[scope]struct{}),
+	}
+	value, ok, err := store.Get(nil, p.metaKey(metaPosition))
+	if err == nil && ok {
+		err = p.position.decode(value)
+	}
+	if _, end := in.Bounds(); err == nil && p.position.next > end {
+		err = fmt.Errorf("counted up to offset %d, but the log ends at %d: it is not the log that was counted", p.position.next, end)
+	}
+	if err == nil {
+		err = p.rebuild(basisOf(o))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open rollup %d: %w", p.number, err)
+	}
+	p.passed.Store(p.position.next)
+	return p, nil
+}
 
-// Passed returns the offset of the first input record that is not yet durably counted.
-func (p *Partition) Passed() int64 { return 0 }
+// Run counts until ctx is done, which is no error, or something fails. It is called once.
+func (p *Partition) Run(ctx context.Context) error {
+	s := newStep(p)
+	var recs []log.Record
+	for {
+		var err error
+		recs, err = p.in.Read(ctx, p.position.next, p.o.StepRecords, recs[:0])
+		switch {
+		case errors.Is(err, log.ErrTrimmed) && p.skipTrimmed():
+			continue
+		case err != nil && ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("rollup %d: read events: %w", p.number, err)
+		}
+		if err := p.count(s, recs); err != nil {
+			return fmt.Errorf("rollup %d: %w", p.number, err)
+		}
+		clear(recs)
+	}
+}
 
-// Score returns one score.
-func (p *Partition) Score(q Query) (Score, error) { return Score{}, nil }
+// count takes recs in, all or none.
+func (p *Partition) count(s *step, recs []log.Record) error {
+	s.clear()
+	for i := range recs {
+		if err := s.take(&recs[i]); err != nil {
+			return err
+		}
+	}
+	p.position.next = recs[len(recs)-1].Offset + 1
+	b := p.store.NewBatch()
+	defer func() { _ = b.Close() }()
+	if err := s.write(b); err != nil {
+		return err
+	}
+	if err := p.store.Commit(b); err != nil {
+		return fmt.Errorf("commit counts: %w", err)
+	}
+	p.passed.Store(p.position.next)
+	p.metrics.steps.Inc()
+	p.metrics.rows.Add(float64(len(s.deltas.rows.keys)))
+	return nil
+}
 
-// Senders returns a page of scores, and the cursor of the next page: empty if there is none.
-func (p *Partition) Senders(q SendersQuery) (page []Score, next string, err error) { return nil, "", nil }
+// skipTrimmed goes on at the oldest record that the log still holds, if that is further on. What came before is lost to
+// the counts; to stop for it would not bring it back.
+func (p *Partition) skipTrimmed() bool {
+	oldest, _ := p.in.Bounds()
+	lost := oldest - p.position.next
+	if lost <= 0 {
+		return false
+	}
+	p.metrics.skipped.WithLabelValues(skipTrimmed).Add(float64(lost))
+	p.log.Error("log was trimmed before it was counted", zap.Int64("offset", p.position.next), zap.Int64("lost", lost))
+	p.position.next = oldest
+	return true
+}
 
-// Sequences returns the score of every sequence of a sender, by name; q.Sequence is not used.
-func (p *Partition) Sequences(q Query) ([]Score, error) { return nil, nil }
+// Passed returns the offset of the first input record that is not yet durably counted. It is safe while Run runs.
+func (p *Partition) Passed() int64 { return p.passed.Load() }

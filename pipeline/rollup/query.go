@@ -1,10 +1,14 @@
 package rollup
 
 import (
+	"fmt"
 	"time"
 
 	"carom/pipeline/event"
 )
+
+// Windows of DESIGN §10. Any whole number of hours up to the longest is answered.
+const maxWindow = 30 * 24 * time.Hour
 
 // Query asks for one score.
 type Query struct {
@@ -19,20 +23,6 @@ type Query struct {
 	AsOf event.Millis
 }
 
-// SendersQuery asks for a page of the scores of an account's senders.
-type SendersQuery struct {
-	Account string
-	Window  time.Duration
-	AsOf    event.Millis
-	// Sort is one of SortKeys, descending with "-" before it; empty for "sender".
-	Sort string
-	// Limit is 1 to MaxLimit; 0 is DefaultLimit.
-	Limit int
-	// After is the cursor that the page before returned, empty for the first. The pages that follow speak of the
-	// time of the first, whatever AsOf says.
-	After string
-}
-
 // QueryError says which part of a query can't be answered, in the words of the API.
 type QueryError struct {
 	Field   string // for example "window"
@@ -40,3 +30,74 @@ type QueryError struct {
 }
 
 func (e *QueryError) Error() string { return "rollup: " + e.Field + ": " + e.Problem }
+
+// moment is what a score is read at.
+type moment struct {
+	window time.Duration
+	asOf   event.Millis
+	minute uint32
+}
+
+func newMoment(window time.Duration, asOf event.Millis) (moment, error) {
+	if window < time.Hour || window > maxWindow || window%time.Hour != 0 {
+		return moment{}, &QueryError{"window", fmt.Sprintf("%v: want 24h, 7d or 30d", window)}
+	}
+	if asOf <= 0 {
+		return moment{}, &QueryError{"as_of", "want a time after 1970"}
+	}
+	return moment{window, asOf, minuteOf(asOf)}, nil
+}
+
+// windowName returns the window as the API writes it: in days from two on.
+func (m moment) windowName() string {
+	if hours := int64(m.window / time.Hour); hours%24 != 0 || hours == 24 {
+		return fmt.Sprintf("%dh", hours)
+	}
+	return fmt.Sprintf("%dd", m.window/(24*time.Hour))
+}
+
+// Score returns one score. Of a sender or sequence that nobody has heard of it is all zeros, with Known false.
+func (p *Partition) Score(q Query) (Score, error) {
+	m, err := newMoment(q.Window, q.AsOf)
+	if err != nil {
+		return Score{}, err
+	}
+	r, err := p.read()
+	if err != nil {
+		return Score{}, err
+	}
+	defer r.close()
+	s := scope{account: q.Account, sender: q.Sender}
+	known := p.senderKey(s)
+	if q.Sequence != nil {
+		s.sequence = *q.Sequence
+		known = p.sequenceKey(s)
+	}
+	answer, err := r.score(s, q.Sequence == nil, m)
+	if err != nil {
+		return Score{}, err
+	}
+	answer.Known, err = r.has(known)
+	return answer, err
+}
+
+// score reads the rows of a scope and makes an answer of them.
+func (r *reading) score(s scope, whole bool, m moment) (Score, error) {
+	var cohort, hour, day counts
+	r.at(s, whole)
+	r.add(cohortSpan(m.minute, int64(m.window/time.Hour)), &cohort)
+	r.add(recentSpan(m.minute, hourMinutes), &hour)
+	r.add(recentSpan(m.minute, dayMinutes), &day)
+	if r.err != nil {
+		return Score{}, fmt.Errorf("read cohorts: %w", r.err)
+	}
+	a := Score{
+		Account: s.account, Sender: s.sender, Sequence: s.sequence, Window: m.windowName(),
+		Counts: cohort.score(),
+		Recent: Recent{hour.period(), day.period()},
+		AsOf:   Stamp(m.asOf),
+		Known:  true,
+	}
+	a.Result = r.p.scorer.Score(a.Counts)
+	return a, nil
+}

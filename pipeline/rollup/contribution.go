@@ -1,0 +1,90 @@
+package rollup
+
+import (
+	"slices"
+
+	"carom/pipeline/event"
+)
+
+// The counters of a cohort row. The numbers are stored.
+const (
+	// By time of completion, of enrollments.
+	cCompleted = iota
+	cReplied
+	cBounced
+	cBouncedHard
+	cComplained
+	cUnsubscribed
+	cOpened
+	cClicked
+	cMachineOpened
+	cMachineClicked
+	// By time of sending, of messages.
+	cSent
+	cSentBounced
+	// By time of opening, of opens that name nobody.
+	cAnonymousOpened
+
+	numCounters
+)
+
+// counts are the counters of a row, or what is to be added to them.
+type counts [numCounters]int64
+
+// contribution is what one enrollment counts as.
+type contribution struct {
+	counted bool         // it is in a cohort:
+	at      event.Millis // in that of this time,
+	flags   uint16       // under these counters, by bit
+	sends   []send       // and its messages, each by its own time
+}
+
+type send struct {
+	at      event.Millis
+	bounced bool
+}
+
+func (c *contribution) equal(d *contribution) bool {
+	return c.counted == d.counted && c.at == d.at && c.flags == d.flags && slices.Equal(c.sends, d.sends)
+}
+
+// contribution computes into c what e counts as. scratch is memory for the work, and returned to be used again.
+func (e *enrollment) contribution(c *contribution, completeAfter event.Millis, scratch []messageTally) []messageTally {
+	all, each := e.tallies(scratch)
+	c.at, c.counted = all.completion(completeAfter)
+	c.flags = 0
+	if c.counted {
+		c.flags = all.flags()
+	}
+	c.sends = c.sends[:0]
+	for i := range each {
+		if each[i].has(sent) {
+			c.sends = append(c.sends, send{each[i].at[sent], each[i].bounced()})
+		}
+	}
+	return each
+}
+
+// flags returns the counters under which a completed enrollment counts, one bit each.
+func (t *tally) flags() uint16 {
+	flags := uint16(1 << cCompleted)
+	for _, f := range [...]struct {
+		counter int
+		set     bool
+	}{
+		{cReplied, t.has(replied)},
+		{cBounced, t.bounced()},
+		{cBouncedHard, t.bouncedForGood()},
+		{cComplained, t.complained()},
+		{cUnsubscribed, t.has(unsubscribed)},
+		{cOpened, t.has(openedHuman)},
+		{cClicked, t.has(clickedHuman)},
+		{cMachineOpened, t.has(openedMachine)},
+		{cMachineClicked, t.has(clickedMachine)},
+	} {
+		if f.set {
+			flags |= 1 << f.counter
+		}
+	}
+	return flags
+}

@@ -1,0 +1,154 @@
+package rollup
+
+import "carom/pipeline/event"
+
+// maxFacts bounds what an enrollment remembers one by one; shrink then goes down to keptFacts, so that not every
+// further fact pays for it.
+const (
+	maxFacts  = 64
+	keptFacts = 48
+)
+
+// enrollment is all that is known of one contact's passage through one sequence: its facts, each by the id of its
+// event and in its last revision. What it counts as is a function of that set, so neither order nor repetition nor
+// revision can make a number drift.
+type enrollment struct {
+	facts []fact
+	// gone is what the facts of messages that were forgotten add up to.
+	gone tally
+}
+
+// add takes f in, or leaves it if it is known in this revision or a later one.
+func (e *enrollment) add(f fact) (changed bool) {
+	for i := range e.facts {
+		if e.facts[i].id == f.id {
+			if f.revision <= e.facts[i].revision {
+				return false
+			}
+			e.facts[i] = f
+			return true
+		}
+	}
+	if f.what == nothing && f.revision == 0 {
+		return false
+	}
+	e.facts = append(e.facts, f)
+	return true
+}
+
+// full reports that shrink must be called before the enrollment is stored or grows on.
+func (e *enrollment) full() bool { return len(e.facts) > maxFacts }
+
+// shrink forgets facts: first those that another one outdoes, which changes nothing but that they can't be revised any
+// more; if that is not enough, whole messages, from the oldest, into gone. Messages are forgotten whole because half of
+// one could say that it bounced and not that it was delivered later.
+//
+// A message that is gone counts no longer in sends: who calls must have accounted for it.
+func (e *enrollment) shrink() {
+	e.drop(e.outdone(len(e.facts) - keptFacts))
+	for len(e.facts) > keptFacts {
+		e.drop(e.fold(e.oldestMessage()))
+	}
+}
+
+// marks are facts by index.
+type marks [maxFacts + 1]bool
+
+// outdone marks at most limit facts that another of the same kind and message makes superfluous, from the oldest.
+func (e *enrollment) outdone(limit int) (m marks) {
+	for i, f := range e.facts {
+		if limit > 0 && e.outdoes(i, f) {
+			m[i] = true
+			limit--
+		}
+	}
+	return m
+}
+
+// outdoes reports whether another fact makes fact i superfluous. Of two equal ones the later stays.
+func (e *enrollment) outdoes(i int, f fact) bool {
+	if f.what == nothing {
+		return true
+	}
+	for j, g := range e.facts {
+		if j == i || g.what != f.what || g.message != f.message {
+			continue
+		}
+		if f.what.supersedes(g.at, f.at) || g.at == f.at && j > i {
+			return true
+		}
+	}
+	return false
+}
+
+// fold adds the facts of a message to gone, and marks them.
+func (e *enrollment) fold(message uint64) (m marks) {
+	for i, f := range e.facts {
+		if f.message == message {
+			e.gone.add(f.what, f.at)
+			m[i] = true
+		}
+	}
+	return m
+}
+
+// drop removes the marked facts.
+func (e *enrollment) drop(m marks) {
+	kept := e.facts[:0]
+	for i, f := range e.facts {
+		if !m[i] {
+			kept = append(kept, f)
+		}
+	}
+	e.facts = kept
+}
+
+// oldestMessage returns the message whose first fact came first. Facts about no message go last: no more than one of
+// each kind is left of them.
+func (e *enrollment) oldestMessage() uint64 {
+	for _, f := range e.facts {
+		if f.message != 0 {
+			return f.message
+		}
+	}
+	return 0
+}
+
+// messageTally is what the facts of one message add up to.
+type messageTally struct {
+	message uint64
+	tally
+}
+
+// tallies adds up the facts of the enrollment and, in the memory of each, those of every message.
+func (e *enrollment) tallies(each []messageTally) (all tally, _ []messageTally) {
+	all = e.gone
+	each = each[:0]
+	for _, f := range e.facts {
+		all.add(f.what, f.at)
+		if f.message == 0 {
+			continue
+		}
+		i := 0
+		for i < len(each) && each[i].message != f.message {
+			i++
+		}
+		if i == len(each) {
+			each = append(each, messageTally{message: f.message})
+		}
+		each[i].add(f.what, f.at)
+	}
+	return all, each
+}
+
+// completion returns when the enrollment completes: at its completed event, or completeAfter its first send, whichever
+// is earlier. Without either it is in no cohort.
+func (t *tally) completion(completeAfter event.Millis) (at event.Millis, ok bool) {
+	switch {
+	case t.has(sent) && t.has(completed):
+		return min(t.at[sent]+completeAfter, t.at[completed]), true
+	case t.has(sent):
+		return t.at[sent] + completeAfter, true
+	}
+	return t.at[completed], t.has(completed)
+}

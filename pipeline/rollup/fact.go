@@ -1,0 +1,114 @@
+package rollup
+
+import (
+	"encoding/binary"
+
+	"carom/pipeline/event"
+)
+
+// what is the side of an event that counts.
+type what uint8
+
+// The numbers are stored; they fit in four bits.
+const (
+	nothing what = iota // an event that counts for nothing now, but is remembered as revised
+	sent
+	completed
+	delivered
+	bouncedSoft
+	bouncedHard
+	openedHuman
+	openedMachine
+	clickedHuman
+	clickedMachine
+	replied
+	complained
+	forgiven // a complaint taken back
+	unsubscribed
+
+	whatEnd
+)
+
+// notSpam is the feedback type that takes a complaint back, RFC 6430.
+const notSpam = "not-spam"
+
+// whatOf returns what r counts as: nothing for a hit of unknown or own making, an auto-reply, a delay.
+func whatOf(r *event.Refined) what {
+	switch r.Kind {
+	case event.Sent:
+		return sent
+	case event.Completed:
+		return completed
+	case event.Delivered:
+		return delivered
+	case event.Bounce:
+		if r.Bounce.Hard {
+			return bouncedHard
+		}
+		return bouncedSoft
+	case event.Open:
+		return byVerdict(r, openedHuman, openedMachine)
+	case event.Click:
+		return byVerdict(r, clickedHuman, clickedMachine)
+	case event.Reply:
+		return byVerdict(r, replied, nothing)
+	case event.Complaint:
+		if r.FeedbackType == notSpam {
+			return forgiven
+		}
+		return complained
+	case event.Unsubscribe:
+		return unsubscribed
+	}
+	return nothing
+}
+
+func byVerdict(r *event.Refined, human, machine what) what {
+	switch {
+	case r.Actor.Verdict == event.Human, r.Inferred:
+		return human
+	case r.Actor.Verdict.Machine():
+		return machine
+	}
+	return nothing
+}
+
+// lifts reports whether a bounce before this is no longer believed.
+func (w what) lifts() bool {
+	return w == delivered || w == openedHuman || w == clickedHuman || w == replied
+}
+
+// fact is what an enrollment remembers of one event.
+type fact struct {
+	id       uint64 // the first six bytes of the event's id: among 64 facts that is one in a hundred billion
+	message  uint64 // hashMessage, 0 for an event about no message
+	revision uint32
+	what     what
+	at       event.Millis
+}
+
+const idBytes = 6
+
+func factOf(r *event.Refined) fact {
+	return fact{
+		id:       binary.BigEndian.Uint64(r.ID[:8]) >> 16,
+		message:  hashMessage(r.Message),
+		revision: r.Revision,
+		what:     whatOf(r),
+		at:       r.Time,
+	}
+}
+
+const messageBytes = 6
+
+// hashMessage tells the messages of one enrollment apart: FNV-1a, folded to six bytes, never 0.
+func hashMessage(id string) uint64 {
+	if id == "" {
+		return 0
+	}
+	h := uint64(14695981039346656037)
+	for i := 0; i < len(id); i++ {
+		h = (h ^ uint64(id[i])) * 1099511628211
+	}
+	return max(1, (h^h>>48)&(1<<(8*messageBytes)-1))
+}

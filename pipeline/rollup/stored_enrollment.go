@@ -1,0 +1,163 @@
+package rollup
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"carom/pipeline/event"
+)
+
+// A stored enrollment:
+//
+//	┌─────────┬──────┬─────────────────────────┬────────────────┬────────────┬────────────
+//	│ version │ seen │ time of each bit of seen│ m, the number  │ m messages │ n facts …
+//	│ 1       │      │ of gone, from bit 0     │ of messages    │            │
+//	└─────────┴──────┴─────────────────────────┴────────────────┴────────────┴────────────
+//
+// and each fact, until the end:
+//
+//	┌──────────────────────────┬─────────────┬──────────────────┬────────────────────────┬──────────────┐
+//	│ what(4 bits) revised(1)  │ event id    │ revision, if     │ message, from 1; 0 is  │ time after   │
+//	│ placed(1)                │ 6           │ revised          │ none; only if placed   │ fact before  │
+//	└──────────────────────────┴─────────────┴──────────────────┴────────────────────────┴──────────────┘
+//
+// Numbers are uvarints, times varints of milliseconds. A fact that is not placed is about message 1, or about none if
+// there is no message: most enrollments have one message only, and pay nothing for telling messages apart.
+const (
+	factRevised byte = 1 << 4
+	factPlaced  byte = 1 << 5
+	factKnown        = 1<<6 - 1
+)
+
+func (e *enrollment) append(dst []byte) []byte {
+	dst = append(dst, enrollmentVersion)
+	dst = e.gone.append(dst)
+	var stack [maxFacts]uint64
+	messages := e.messages(stack[:0])
+	dst = binary.AppendUvarint(dst, uint64(len(messages)))
+	for _, m := range messages {
+		dst = binary.AppendUvarint(dst, m)
+	}
+	var before event.Millis
+	for _, f := range e.facts {
+		dst = f.append(dst, messages, before)
+		before = f.at
+	}
+	return dst
+}
+
+// messages appends the messages that the facts are about, in the order of their first facts.
+func (e *enrollment) messages(dst []uint64) []uint64 {
+	for _, f := range e.facts {
+		if f.message != 0 && place(dst, f.message) == 0 {
+			dst = append(dst, f.message)
+		}
+	}
+	return dst
+}
+
+// place returns the place of m in messages, from 1; 0 if it is none of them.
+func place(messages []uint64, m uint64) uint64 {
+	for i := range messages {
+		if messages[i] == m {
+			return uint64(i) + 1
+		}
+	}
+	return 0
+}
+
+// unplaced is the place of a fact that tells none.
+func unplaced(messages []uint64) uint64 { return uint64(min(1, len(messages))) }
+
+func (f *fact) append(dst []byte, messages []uint64, before event.Millis) []byte {
+	head := byte(f.what)
+	at := place(messages, f.message)
+	if f.revision != 0 {
+		head |= factRevised
+	}
+	if at != unplaced(messages) {
+		head |= factPlaced
+	}
+	dst = append(dst, head)
+	dst = appendUint(dst, f.id, idBytes)
+	if f.revision != 0 {
+		dst = binary.AppendUvarint(dst, uint64(f.revision))
+	}
+	if at != unplaced(messages) {
+		dst = binary.AppendUvarint(dst, at)
+	}
+	return binary.AppendVarint(dst, int64(f.at-before))
+}
+
+func (t *tally) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(t.seen))
+	for w := range whatEnd {
+		if t.has(w) {
+			dst = binary.AppendVarint(dst, int64(t.at[w]))
+		}
+	}
+	return dst
+}
+
+// decode reads what append wrote into e, replacing all of it.
+func (e *enrollment) decode(value []byte) error {
+	s := openValue(value, enrollmentVersion, "enrollment")
+	e.facts = e.facts[:0]
+	e.gone = s.tally()
+	var messages [maxFacts]uint64
+	m := s.count(maxFacts)
+	for i := range m {
+		messages[i] = s.uvarint()
+	}
+	var before event.Millis
+	for len(s.rest) > 0 {
+		if len(e.facts) == maxFacts {
+			return errValue
+		}
+		f := s.fact(messages[:m], before)
+		before = f.at
+		e.facts = append(e.facts, f)
+	}
+	return s.end()
+}
+
+func (s *source) fact(messages []uint64, before event.Millis) fact {
+	head := s.byte()
+	f := fact{what: what(head & 0x0f), id: s.uint(idBytes)}
+	if head&factRevised != 0 {
+		revision := s.uvarint()
+		f.revision = uint32(revision)
+		if uint64(f.revision) != revision {
+			s.fail()
+		}
+	}
+	at := unplaced(messages)
+	if head&factPlaced != 0 {
+		at = s.uvarint()
+	}
+	if at > uint64(len(messages)) || f.what >= whatEnd || head > factKnown {
+		s.fail()
+		return fact{}
+	}
+	if at > 0 {
+		f.message = messages[at-1]
+	}
+	f.at = before + s.millis()
+	return f
+}
+
+func (s *source) tally() tally {
+	var t tally
+	seen := s.uvarint()
+	if bits.Len64(seen) > int(whatEnd) || seen&1 != 0 {
+		s.fail()
+		return t
+	}
+	t.seen = uint16(seen)
+	for w := range whatEnd {
+		if t.has(w) {
+			t.at[w] = s.millis()
+		}
+	}
+	return t
+}
