@@ -60,15 +60,15 @@ func check(r *event.Ref, p Purpose) error {
 // isText reports whether s is UTF-8 without control characters. An id with a line break could split a header or a
 // log line; one with NUL could pass for an enrollment id.
 func isText(s string) bool {
-	ascii := true
+	var all byte // the bits that any byte has set
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c < 0x20 || c == 0x7f {
 			return false
 		}
-		ascii = ascii && c < utf8.RuneSelf
+		all |= c
 	}
-	return ascii || utf8.ValidString(s)
+	return all < utf8.RuneSelf || utf8.ValidString(s)
 }
 
 // whichText names the first field that isText refuses.

@@ -59,7 +59,9 @@ func RotateKeyFile(old []byte) ([]byte, error) {
 	if err := demote(list); err != nil {
 		return nil, err
 	}
-	list.Style = 0 // a new entry in a list written as [{...}] would be put on one line without its remark
+	// Written as JSON, the file would have no place for the new key's remark.
+	root.Style &^= yaml.FlowStyle
+	list.Style &^= yaml.FlowStyle
 	list.Content = append(list.Content, entryNode(id+1))
 	return encodeYAML(root)
 }
