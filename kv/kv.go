@@ -99,7 +99,7 @@ func (s *Store) apply(b *Batch, o *pebble.WriteOptions) (err error) {
 		return err
 	}
 	defer s.catch(&err)
-	if err := b.Commit(o); err != nil {
+	if err := s.db.Apply(b, o); err != nil {
 		return fmt.Errorf("write to %s store: %w", s.opts.Role, err)
 	}
 	return nil

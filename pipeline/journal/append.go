@@ -99,10 +99,12 @@ func (j *Journal) append(evs ...*event.Event) error {
 	}
 	s := scratches.Get().(*scratch)
 	for _, ev := range evs {
+		before := len(s.buf)
 		s.buf = appendEvent(s.buf, ev)
-		if len(s.buf) > maxAppendBytes {
+		// An event that is larger could be written, but never read again.
+		if len(s.buf)-before > lengthSize+event.MaxBinaryBytes || len(s.buf) > maxAppendBytes {
 			s.put()
-			return fmt.Errorf("%w: more than %d bytes", ErrTooLarge, maxAppendBytes)
+			return fmt.Errorf("%w: over %d bytes in one event, or %d in all", ErrTooLarge, event.MaxBinaryBytes, maxAppendBytes)
 		}
 	}
 	b, err := j.enqueue(s.buf, len(evs))

@@ -170,20 +170,25 @@ func (j *Journal) syncWritten() error {
 // must be neither read nor given again.
 func (j *Journal) fail(err error) {
 	first := false
-	j.turnAway(err, func(s *state) {
-		if first = s.failure == nil; first {
-			s.failure = err
+	j.turnAway(err, func() bool {
+		if first = j.state.failure == nil; first {
+			j.state.failure = err
 		}
+		return true
 	})
 	if first {
 		j.log.Error("journal failed; restart to recover", zap.Error(err))
 	}
 }
 
-// turnAway changes the state to one that refuses, and tells all who wait. What the open batch holds is dropped.
-func (j *Journal) turnAway(err error, change func(*state)) {
+// turnAway fails all who wait with err, if change, which sets the state under the mutex, says so. What the open batch
+// holds is dropped.
+func (j *Journal) turnAway(err error, change func() bool) {
 	j.mu.Lock()
-	change(&j.state)
+	if !change() {
+		j.mu.Unlock()
+		return
+	}
 	writing, open := j.writing, j.open
 	j.open = j.freshLocked()
 	// The batch in hand stays the committer's, which may be using it; only its waiters are told. The reference

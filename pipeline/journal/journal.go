@@ -22,7 +22,7 @@ var (
 	ErrShed     = errors.New("journal: nearly full, events of this class are not recorded")
 	ErrFull     = errors.New("journal: full")
 	ErrStalled  = errors.New("journal: the disk does not answer")
-	ErrTooLarge = errors.New("journal: too many events in one call")
+	ErrTooLarge = errors.New("journal: events of one call are too large")
 	ErrClosed   = errors.New("journal: closed")
 	ErrReadOnly = errors.New("journal: open for reading only")
 )

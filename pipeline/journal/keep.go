@@ -72,13 +72,17 @@ func (j *Journal) watchLoop() {
 }
 
 func (j *Journal) checkStall() {
-	j.mu.Lock()
-	stalled := j.writing != nil && !j.writing.settled.Load() && time.Since(j.writingSince) > stallAfter
-	since := j.writingSince
-	j.mu.Unlock()
-	if stalled {
-		j.log.Error("the disk does not answer", zap.Duration("waited", time.Since(since)))
-		j.turnAway(ErrStalled, func(s *state) { s.stalled = true })
+	var waited time.Duration
+	j.turnAway(ErrStalled, func() bool {
+		if j.state.stalled || j.writing == nil {
+			return false
+		}
+		waited = time.Since(j.writingSince)
+		j.state.stalled = waited > stallAfter
+		return j.state.stalled
+	})
+	if waited > stallAfter {
+		j.log.Error("the disk does not answer", zap.Duration("waited", waited))
 	}
 }
 
