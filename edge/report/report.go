@@ -11,31 +11,32 @@ const (
 	Delay       Kind = "delay"       // delivery is late; the other side keeps trying
 	Delivered   Kind = "delivered"   // the mail arrived, or went on to a system that reports no further
 	Complaint   Kind = "complaint"   // the recipient called it spam; FeedbackType "not-spam" takes that back
-	Unsubscribe Kind = "unsubscribe" // the recipient opted out through a feedback loop
+	Unsubscribe Kind = "unsubscribe" // the recipient opted out through a feedback loop or by mail
 	AutoReply   Kind = "auto_reply"  // a machine answered: vacation, receipt, calendar
 	Reply       Kind = "reply"       // a human wrote
 	Other       Kind = "other"       // nothing that Carom counts; Why says why
 )
 
-// Fact is one thing that a mail or an SMTP reply says about one recipient.
+// Fact is one thing that a mail or an SMTP reply says about one recipient. Its strings are valid UTF-8
+// without control characters.
 type Fact struct {
 	Kind      Kind
-	Recipient string // addr-spec, decoded; "" where the mail names none
+	Recipient string // addr-spec, decoded; "" where the mail names none. Who wrote, of replies and auto-replies
 	Status    string // enhanced status, RFC 3463: "5.1.1"
 	ReplyCode string // SMTP reply code: "550"
 	Action    string // RFC 3464 §2.3.3, lower case: failed delayed delivered relayed expanded
-	Category  string // why, in the list of DESIGN §7; set for bounces, delays and deliveries
+	Category  string // why, in the list of DESIGN §7; set for bounces, delays and deliveries only
 	Hard      bool   // the address is bad and must not be mailed again
 
-	Diagnostic   string // the other side's words: one line, UTF-8, at most maxDiagnostic bytes
+	Diagnostic   string // the other side's words: one line, at most 1,024 bytes
 	RemoteMTA    string // the host that refused, as the report names it
-	Provider     string // mailbox provider that refused: "google", "microsoft", ...; "" if not known
+	Provider     string // mailbox provider: "google", "microsoft", ...; "" if not known
 	FeedbackType string // RFC 5965 §3.1, lower case
 
 	OriginalMessageID string // of the mail that this is about, without brackets
 	ArrivalDate       time.Time
 	LastAttempt       time.Time
-	SourceIP          string // RFC 5965: the address that the mail came from
+	SourceIP          string // RFC 5965 §3.2: where the mail had come from
 
 	Decoder string // which decoder read it
 	Rule    string // which rule gave Category: "text:user-unknown", "status:5.1.1", ...
@@ -48,7 +49,8 @@ type Report struct {
 	Facts []Fact
 	// MessageID is the mail's own, without brackets; "" if it has none.
 	MessageID string
-	// Digest identifies a mail without a Message-ID; it is zero where MessageID is set.
+	// Digest identifies a mail that has no Message-ID: a hash of its body and of those headers that do not
+	// change when it is sent again. It is zero where MessageID is set.
 	Digest [16]byte
 	// From is the address of the mail's author, its domain in lower case; "" if it names none.
 	From string
@@ -58,16 +60,69 @@ type Report struct {
 	OriginalMessageID string
 	// OriginalRef is the token of the X-Carom-Ref header of the returned message, or of the mail itself.
 	OriginalRef string
-	// Subject is decoded and bounded.
+	// Subject is decoded, one line, at most 256 bytes.
 	Subject string
 }
 
-// Read tells what a mail says. It takes any bytes, never fails and keeps nothing of mail.
+// Read tells what a mail says. It takes any bytes, never fails and keeps nothing of mail. Its time is
+// linear in the mail's size, its memory bounded by a constant. It may be called from several goroutines.
 func Read(mail []byte) Report {
-	return Report{Facts: []Fact{{Kind: Other, Why: "empty mail"}}}
+	r := getReader()
+	defer r.put()
+	return r.read(mail)
 }
 
-// ReadReply tells what one SMTP reply says, single or multi-line.
-func ReadReply(text string) Fact {
-	return Fact{Kind: Other, Why: "no SMTP reply"}
+// read is the order of decision of DESIGN §7.
+func (r *reader) read(raw []byte) Report {
+	r.raw = withLF(raw)
+	r.body, r.fields = r.head.parseMessage(r.raw)
+	r.walk(r.head[fContentType], r.head[fEncoding], r.body, 0)
+	r.findReturned()
+	for i := range decoders {
+		d := &decoders[i]
+		if !d.detect(r) {
+			continue
+		}
+		d.read(r)
+		if len(r.found) > 0 {
+			for j := range r.found {
+				if r.found[j].decoder == "" {
+					r.found[j].decoder = d.name
+				}
+			}
+			break
+		}
+	}
+	for i := range r.found {
+		r.classify(&r.found[i])
+	}
+	return r.report()
+}
+
+// findReturned reads the header of the returned message, if a part holds it.
+func (r *reader) findReturned() {
+	for i := range r.parts {
+		p := &r.parts[i]
+		if p.typ != partReturned && p.typ != partReturnedHeaders {
+			continue
+		}
+		// RFC 2046 §5.2.1 allows no encoding here; some gateways encode it all the same.
+		b := p.encoding.decode(p.body, maxText, &r.scratch)
+		if p.encoding == encodingPlain {
+			b = p.body
+		}
+		if r.returnedHeader(b) {
+			return
+		}
+	}
+}
+
+// returnedHeader takes b for the returned message and reports whether it begins with a header.
+func (r *reader) returnedHeader(b []byte) bool {
+	var h header
+	if _, n := h.parseMessage(b); n == 0 {
+		return false
+	}
+	r.returned, r.hasReturned = h, true
+	return true
 }

@@ -1,0 +1,119 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+)
+
+// detectAutoReply finds the answers of machines: receipts, calendar answers, vacations.
+func detectAutoReply(r *reader) bool {
+	if r.part(partDisposition) != nil || isCalendarAnswer(r.part(partCalendar)) {
+		return true
+	}
+	contentType := r.head.get(fContentType)
+	switch {
+	case hasFold(contentType, "multipart/report") && fold(parameter(contentType, "report-type"), "disposition-notification"),
+		isAutoSubmitted(r.head.get(fAutoSubmitted)),
+		r.head.has(fAutoHeader),
+		isAutoPrecedence(r.head.get(fPrecedence)),
+		hasFold(r.head.get(fMailer), "vacation"),
+		fold(r.head.get(fReturnPath), "<>"): // RFC 5321 §4.5.5: only machines write with a null reverse-path
+		return !r.fromDaemon()
+	}
+	return r.isAutoSubject()
+}
+
+// isAutoSubmitted reads RFC 3834 §5: anything but "no" means a machine. Parameters and comments may follow.
+func isAutoSubmitted(value []byte) bool {
+	end := 0
+	for end < len(value) && (isAlnum(value[end]) || value[end] == '-') {
+		end++
+	}
+	return end > 0 && !fold(value[:end], "no")
+}
+
+// isAutoPrecedence reads what vacation programs used before RFC 3834. "list" is not among them: it comes from
+// people who write to a mailing list.
+func isAutoPrecedence(value []byte) bool {
+	for _, word := range [...]string{"auto_reply", "auto-reply", "autoreply", "bulk", "junk"} {
+		if fold(value, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// isCalendarAnswer reports whether a part answers an invitation (RFC 5546 §1.4, RFC 6047 §2.4). An
+// invitation itself is sent by a human.
+func isCalendarAnswer(p *part) bool {
+	if p == nil {
+		return false
+	}
+	method := parameter(p.contentType, "method")
+	return fold(method, "reply") || fold(method, "counter")
+}
+
+// isAutoSubject reports whether the subject begins like that of an auto-reply in some language.
+func (r *reader) isAutoSubject() bool {
+	subject := r.subject()
+	if len(subject) == 0 {
+		return false
+	}
+	for _, begin := range r.tables.subjects {
+		if strings.HasPrefix(subject, begin) {
+			return true
+		}
+	}
+	return false
+}
+
+// readAutoReply tells who answered. A receipt names him in its Final-Recipient field (RFC 8098 §3.2.4).
+func readAutoReply(r *reader) {
+	f := finding{kind: AutoReply, recipient: r.author()}
+	if p := r.part(partDisposition); p != nil {
+		s := fieldScanner{p.encoding.decode(p.body, maxStatusPart, &r.scratch)}
+		for {
+			name, value, ok := s.next()
+			if !ok {
+				break
+			}
+			switch {
+			case fold(name, "final-recipient"):
+				if address := typedAddress(value, false, &r.scratch); address != nil {
+					f.recipient = address
+				}
+			case fold(name, "original-message-id"):
+				f.originalID = value
+			}
+		}
+	}
+	r.add(f)
+}
+
+// author returns the address of who wrote the mail: From, or Sender where From names none.
+func (r *reader) author() []byte {
+	if a := addrSpec(r.head.get(fFrom)); a != nil {
+		return a
+	}
+	return addrSpec(r.head.get(fSender))
+}
+
+// fromDaemon reports whether a mail system wrote the mail, not a human.
+func (r *reader) fromDaemon() bool {
+	from := r.author()
+	if from == nil {
+		from = trim(r.head[fFrom][:min(len(r.head[fFrom]), maxAddress)])
+	}
+	if at := bytes.LastIndexByte(from, '@'); at >= 0 {
+		from = from[:at]
+	}
+	if len(from) > 40 {
+		return false
+	}
+	var stack [40]byte
+	name := stack[:0]
+	for _, c := range from {
+		name = append(name, lower(c))
+	}
+	return r.tables.senders[string(name)]
+}

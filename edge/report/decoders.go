@@ -1,0 +1,23 @@
+package report
+
+// decoder reads one form of mail.
+type decoder struct {
+	name   string
+	source string // where the form is described
+	// detect says whether the mail may be of this form, by its header and structure alone if it can.
+	detect func(*reader) bool
+	// read adds what it finds. If it adds nothing, the next decoder is asked.
+	read func(*reader)
+}
+
+// decoders in the order of decision (DESIGN §7): the first that finds something decides. The last finds
+// something in any mail.
+var decoders = [...]decoder{
+	{"feedback", "RFC 5965", detectFeedback, readFeedback},
+	{"delivery-status", "RFC 3464, RFC 6522, RFC 6533", detectStatus, readStatus},
+	{"exim", "exim.org/exim-html-current/doc/html/spec_html: default bounce message", detectExim, readExim},
+	{"qmail", "cr.yp.to/proto/qsbmf.txt", detectQmail, readQmail},
+	{"auto-reply", "RFC 3834, RFC 8098, RFC 5546", detectAutoReply, readAutoReply},
+	{"reply", "RFC 5322 §3.6.4", detectReply, readReply},
+	{"other", "", func(*reader) bool { return true }, readOther},
+}

@@ -1,0 +1,87 @@
+package report
+
+import "bytes"
+
+// cutLine returns b up to its first line end, without it, and what follows. LF and CRLF end a line; a CR
+// elsewhere is a blank inside it, because taking it for an end would let a hop that does not see headers
+// that another one did not.
+func cutLine(b []byte) (line, rest []byte) {
+	i := bytes.IndexByte(b, '\n')
+	if i < 0 {
+		return trimCR(b), nil
+	}
+	return trimCR(b[:i]), b[i+1:]
+}
+
+func trimCR(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == '\r' {
+		return b[:n-1]
+	}
+	return b
+}
+
+// withLF returns mail with LF where it has CR alone, as old systems and broken gateways write it. Only
+// a mail without any LF in its first lines is taken for one; it is copied up to a bound, because what
+// follows is never needed.
+func withLF(mail []byte) []byte {
+	head := mail[:min(len(mail), 2000)]
+	if bytes.IndexByte(head, '\n') >= 0 || bytes.IndexByte(head, '\r') < 0 {
+		return mail
+	}
+	return bytes.ReplaceAll(mail[:min(len(mail), maxStatusPart)], []byte{'\r'}, []byte{'\n'})
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
+func isAlnum(c byte) bool { return isDigit(c) || (c|0x20)-'a' <= 'z'-'a' }
+
+// trim removes blanks and line ends on both sides.
+func trim(b []byte) []byte {
+	for len(b) > 0 && isBlank(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && isBlank(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func lower(c byte) byte {
+	if c-'A' <= 'Z'-'A' {
+		return c | 0x20
+	}
+	return c
+}
+
+// fold reports whether b is the lower-case ASCII string s in any case.
+func fold(b []byte, s string) bool { return len(b) == len(s) && hasFold(b, s) }
+
+// hasFold reports whether b begins with the lower-case ASCII string s in any case.
+func hasFold(b []byte, s string) bool {
+	if len(b) < len(s) {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if lower(b[i]) != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// indexFold finds the lower-case ASCII string s in b in any case. It is for short texts: its time is
+// the product of both lengths at worst.
+func indexFold(b []byte, s string) int {
+	lo, up := s[0], s[0]
+	if lo-'a' <= 'z'-'a' {
+		up = lo &^ 0x20
+	}
+	for i := 0; i+len(s) <= len(b); i++ {
+		if (b[i] == lo || b[i] == up) && hasFold(b[i:], s) {
+			return i
+		}
+	}
+	return -1
+}

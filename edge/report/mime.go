@@ -1,0 +1,216 @@
+package report
+
+import "bytes"
+
+// partType is what a leaf of the mail's structure holds.
+type partType uint8
+
+const (
+	partOther partType = iota
+	partText
+	partHTML
+	partStatus          // message/delivery-status, message/global-delivery-status
+	partFeedback        // message/feedback-report
+	partDisposition     // message/disposition-notification, message/global-disposition-notification
+	partReturned        // message/rfc822, message/global
+	partReturnedHeaders // text/rfc822-headers, message/global-headers
+	partCalendar
+)
+
+var partTypes = []struct {
+	name string
+	typ  partType
+}{
+	{"text/plain", partText},
+	{"text/html", partHTML},
+	{"message/delivery-status", partStatus},
+	{"message/global-delivery-status", partStatus}, // RFC 6533 §6.1
+	{"message/feedback-report", partFeedback},      // RFC 5965 §7.1
+	{"message/disposition-notification", partDisposition},
+	{"message/global-disposition-notification", partDisposition},
+	{"message/rfc822", partReturned},
+	{"message/global", partReturned},
+	{"text/rfc822-headers", partReturnedHeaders},
+	{"text/rfc822-header", partReturnedHeaders},
+	{"message/rfc822-headers", partReturnedHeaders},
+	{"message/global-headers", partReturnedHeaders}, // RFC 6533 §6.2
+	{"text/calendar", partCalendar},
+}
+
+// part is one leaf of the mail's structure, as slices of the mail.
+type part struct {
+	typ         partType
+	contentType []byte // raw value of the header, for its parameters
+	encoding    transferEncoding
+	body        []byte // before its transfer encoding is undone
+}
+
+// walk appends the leaves of an entity to m.parts. It visits each octet once for every level of nesting at most.
+func (m *mail) walk(contentType, encoding, body []byte, depth int) {
+	if hasFold(trim(contentType), "multipart/") && depth < maxDepth {
+		if boundary := parameter(contentType, "boundary"); m.children(boundary, body, depth) {
+			return
+		}
+		if boundary := guessBoundary(body); boundary != nil && m.children(boundary, body, depth) {
+			return
+		}
+		contentType = nil // no part begins: what there is, is text
+	}
+	if len(m.parts) == maxParts {
+		return
+	}
+	m.parts = append(m.parts, part{
+		typ:         typeOf(contentType),
+		contentType: contentType,
+		encoding:    parseEncoding(encoding),
+		body:        body,
+	})
+}
+
+// children walks the parts between the delimiters of a multipart body (RFC 2046 §5.1.1) and reports
+// whether there was any. A missing close delimiter ends the last part with the body.
+func (m *mail) children(boundary, body []byte, depth int) bool {
+	if len(boundary) == 0 {
+		return false
+	}
+	delimiter := append(append(m.delimiters[depth][:0], '-', '-'), boundary...)
+	m.delimiters[depth] = delimiter
+	_, rest, closed := nextDelimiter(body, delimiter)
+	if rest == nil || closed {
+		return false
+	}
+	for rest != nil && len(m.parts) < maxParts {
+		var h header
+		content, _ := h.parse(rest)
+		if m.isLast(h.get(fContentType)) {
+			// The returned message: its end lies behind megabytes that nobody asks for.
+			m.walk(h[fContentType], h[fEncoding], content, depth+1)
+			return true
+		}
+		child, after, closed := nextDelimiter(rest, delimiter)
+		// The header ends with its part: a part may consist of a header alone.
+		content = child[min(len(child), len(rest)-len(content)):]
+		m.walk(h[fContentType], h[fEncoding], content, depth+1)
+		if closed {
+			break
+		}
+		rest = after
+	}
+	return true
+}
+
+// isLast reports whether nothing behind a part of this type is wanted any more.
+func (m *mail) isLast(contentType []byte) bool {
+	switch typeOf(contentType) {
+	case partReturned, partReturnedHeaders:
+	default:
+		return false
+	}
+	for i := range m.parts {
+		if t := m.parts[i].typ; t == partStatus || t == partFeedback || t == partDisposition {
+			return true
+		}
+	}
+	return false
+}
+
+// nextDelimiter finds the next line of b that is the delimiter. before is what precedes its line end, after
+// what follows its line. Without a delimiter, before is all of b and after is nil.
+func nextDelimiter(b, delimiter []byte) (before, after []byte, closed bool) {
+	for from := 0; ; {
+		i := bytes.Index(b[from:], delimiter)
+		if i < 0 {
+			return b, nil, false
+		}
+		i += from
+		from = i + len(delimiter)
+		if i > 0 && b[i-1] != '\n' {
+			continue
+		}
+		line, rest := cutLine(b[from:])
+		if bytes.HasPrefix(line, []byte("--")) {
+			closed, line = true, line[2:]
+		} else {
+			closed = false
+		}
+		if len(trim(line)) > 0 {
+			continue // a longer boundary of which ours is a prefix
+		}
+		if rest == nil {
+			rest = b[len(b):]
+		}
+		return trimLineEnd(b[:i]), rest, closed
+	}
+}
+
+// trimLineEnd removes one line end, which belongs to the delimiter that follows (RFC 2046 §5.1.1).
+func trimLineEnd(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == '\n' {
+		b = b[:n-1]
+	}
+	return trimCR(b)
+}
+
+// guessBoundary finds the boundary of a multipart whose header names none, or another: the first line
+// of two hyphens and more that a part's header follows.
+func guessBoundary(body []byte) []byte {
+	b := body[:min(len(body), 4<<10)]
+	for len(b) > 0 {
+		line, rest := cutLine(b)
+		if len(line) > 2 && line[0] == '-' && line[1] == '-' && hasFold(rest, "content-") {
+			return trim(line[2:])
+		}
+		b = rest
+	}
+	return nil
+}
+
+// typeOf returns the part type of a Content-Type value.
+func typeOf(contentType []byte) partType {
+	v := trim(contentType)
+	if i := bytes.IndexByte(v, ';'); i >= 0 {
+		v = trim(v[:i])
+	}
+	if len(v) == 0 {
+		return partText // RFC 2045 §5.2
+	}
+	for i := range partTypes {
+		if fold(v, partTypes[i].name) {
+			return partTypes[i].typ
+		}
+	}
+	return partOther
+}
+
+// parameter returns the value of a parameter of a structured header, without quotes. Unquoted values end at
+// a semicolon or blank only: real boundaries hold "/" and "=" without quotes.
+func parameter(value []byte, name string) []byte {
+	value = value[:min(len(value), 2048)]
+	for from := 0; ; {
+		i := indexFold(value[from:], name)
+		if i < 0 {
+			return nil
+		}
+		i += from
+		from = i + len(name)
+		if i == 0 || value[i-1] != ';' && !isBlank(value[i-1]) {
+			continue
+		}
+		v := trim(value[from:])
+		if len(v) == 0 || v[0] != '=' {
+			continue
+		}
+		v = trim(v[1:])
+		if len(v) > 0 && v[0] == '"' {
+			if end := bytes.IndexByte(v[1:], '"'); end >= 0 {
+				return v[1 : 1+end]
+			}
+			v = v[1:] // the closing quote is missing
+		}
+		end := 0
+		for end < len(v) && v[end] != ';' && !isBlank(v[end]) {
+			end++
+		}
+		return v[:end]
+	}
+}

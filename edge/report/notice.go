@@ -1,0 +1,167 @@
+package report
+
+import "bytes"
+
+// notice reads the texts in which older MTAs tell a human what failed. They differ in words and agree in shape:
+//
+//	introduction
+//
+//	  bob@example.com:                    an address at the beginning of a line
+//	    host mx.example.com said: 550 …   what was said about it, up to a blank line or the next address
+//
+//	------ a ruler and the returned message
+type notice struct {
+	// begin is a phrase behind which the addresses come; without it all of the text is searched.
+	begin string
+	// returned are beginnings of the line behind which the returned message comes.
+	returned []string
+}
+
+// read adds a finding for each address of the text.
+func (n *notice) read(r *reader) {
+	text := r.words()
+	text = n.cutReturned(r, text)
+	intro := text
+	if n.begin != "" {
+		if i := bytes.Index(text, []byte(n.begin)); i >= 0 {
+			intro, text = text[:i], text[i+len(n.begin):]
+		}
+	}
+	kind, action := Bounce, []byte("failed")
+	if isDelayNotice(r.head.get(fSubject), intro) {
+		kind, action = Delay, []byte("delayed")
+	}
+	charset := r.textCharset()
+	for rest := text; len(rest) > 0; {
+		var address, said []byte
+		address, said, rest = nextListed(rest)
+		if address == nil {
+			break
+		}
+		f := finding{kind: kind, action: action, recipient: address, said: said, charset: charset}
+		f.code, f.status = scanReply(said)
+		f.remoteMTA = hostIn(said)
+		r.add(f)
+	}
+}
+
+// cutReturned returns the text before the returned message and takes what follows for that, if no part held it.
+func (n *notice) cutReturned(r *reader, text []byte) []byte {
+	for from := 0; from < len(text); {
+		line, rest := cutLine(text[from:])
+		for _, phrase := range n.returned {
+			if bytes.HasPrefix(line, []byte(phrase)) {
+				if !r.hasReturned {
+					r.returnedHeader(rest)
+				}
+				return text[:from]
+			}
+		}
+		from = len(text) - len(rest)
+	}
+	return text
+}
+
+// nextListed returns the next address that begins a line, what is said about it and the text behind that.
+func nextListed(text []byte) (address, said, rest []byte) {
+	for len(text) > 0 {
+		line, next := cutLine(text)
+		a, tail := listed(line)
+		if a == nil {
+			text = next
+			continue
+		}
+		start := len(text) - len(next) - len(tail)
+		if len(tail) == 0 {
+			start = len(text) - len(next)
+		}
+		end := saidEnd(text, start, a)
+		return a, trim(text[start:end]), text[end:]
+	}
+	return nil, nil, nil
+}
+
+// listed returns the address that a line lists and what follows it on the line: the line is the address
+// alone, in brackets or quotes or not, or a colon follows it.
+func listed(line []byte) (address, tail []byte) {
+	t := bytes.TrimLeft(line, " \t*")
+	open := len(t) > 0 && (t[0] == '<' || t[0] == '"')
+	if open {
+		t = t[1:]
+	}
+	if len(t) == 0 || addressEnd(t[0]) {
+		return nil, nil
+	}
+	a, after := findAddress(t)
+	if a == nil || &a[0] != &t[0] {
+		return nil, nil
+	}
+	if open && len(after) > 0 && (after[0] == '>' || after[0] == '"') {
+		after = after[1:]
+	}
+	after = trim(after)
+	switch {
+	case len(after) == 0:
+		return a, nil
+	case after[0] == ':':
+		return a, trim(after[1:])
+	}
+	return nil, nil
+}
+
+// saidEnd returns where the words about an address end that begin at start: before another address, at
+// a ruler, or at a blank line once something was said.
+func saidEnd(text []byte, start int, address []byte) int {
+	pos := start
+	for pos < len(text) {
+		line, rest := cutLine(text[pos:])
+		t := trim(line)
+		if len(t) == 0 && hasLetters(text[start:pos]) || isRuler(t) {
+			break
+		}
+		if a, _ := listed(line); a != nil && pos > start && !bytes.Equal(a, address) {
+			break
+		}
+		pos = len(text) - len(rest)
+	}
+	return pos
+}
+
+var delayPhrases = []string{
+	"has been delayed", "is delayed", "not yet been delivered", "will be retried", "still being retried",
+	"delivery attempts will continue", "this is a warning message only", "this is only a temporary failure",
+	"delayed for more than",
+}
+
+// isDelayNotice reports whether a notice is about a delay.
+func isDelayNotice(subject, intro []byte) bool {
+	intro = intro[:min(len(intro), 2048)]
+	for _, phrase := range delayPhrases {
+		if indexFold(intro, phrase) >= 0 {
+			return true
+		}
+	}
+	subject = subject[:min(len(subject), maxSubject)]
+	return indexFold(subject, "delay") >= 0 || hasFold(subject, "warning")
+}
+
+// hostIn returns the host that a text says refused: "host mx.example.com [192.0.2.1] said: …".
+func hostIn(said []byte) []byte {
+	said = said[:min(len(said), maxMatch)]
+	for from := 0; ; {
+		i := bytes.Index(said[from:], []byte("host "))
+		if i < 0 {
+			return nil
+		}
+		from += i + 5
+		name := said[from:]
+		end := bytes.IndexAny(name, " \t\r\n[(:,")
+		if end < 0 {
+			end = len(name)
+		}
+		name = trimDot(name[:end])
+		if bytes.IndexByte(name, '.') > 0 && len(name) <= maxHost {
+			return name
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package report
+
+import (
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// mail is one mail taken apart: slices of the caller's bytes, nothing copied.
+type mail struct {
+	raw    []byte
+	head   header
+	fields int // header fields, known or not
+	body   []byte
+	parts  []part
+	// returned is the header of the mail that this one is about, if it was returned.
+	returned    header
+	hasReturned bool
+
+	delimiters [maxDepth][]byte // scratch of walk, by depth
+}
+
+// part returns the first leaf of a type, nil if there is none.
+func (m *mail) part(t partType) *part {
+	for i := range m.parts {
+		if m.parts[i].typ == t {
+			return &m.parts[i]
+		}
+	}
+	return nil
+}
+
+// reader is the state of one Read. Readers are pooled: nothing of one mail survives in the next, because
+// reset clears all that holds slices.
+//
+//	mail ─▶ decoder ─▶ findings (slices of mail or scratch) ─▶ classify ─▶ facts (one string, cut up)
+type reader struct {
+	mail
+	tables   *tables
+	text     []byte // the first readable text, decoded; see words
+	textRead bool
+	found    []finding
+	scratch  []byte // decoded parts and addresses that findings point into
+	out      []byte // becomes the one string that all facts are cut from
+	match    []byte // the text that the rules see
+	hits     hits
+	spans    []findingSpans
+	refs     []span
+}
+
+// finding is what a decoder found about one recipient, as slices of the mail or of scratch.
+type finding struct {
+	kind         Kind
+	recipient    []byte
+	status       []byte
+	code         []byte
+	action       []byte
+	said         []byte // the diagnostic text: what the rules see and what Diagnostic shows
+	charset      []byte // of said
+	context      []byte // where else the step of the dialogue may be named
+	command      smtpCommand
+	remoteMTA    []byte
+	feedbackType []byte
+	sourceIP     []byte
+	originalID   []byte
+	arrival      time.Time
+	lastAttempt  time.Time
+	decoder      string
+	why          string
+
+	category string
+	rule     string
+	provider string
+	hard     bool
+}
+
+// findingSpans is where the strings of a fact lie in out.
+type findingSpans struct {
+	recipient, status, code, action, said, remoteMTA, feedbackType, sourceIP, originalID span
+}
+
+// span is a range of reader.out.
+type span struct{ from, to int32 }
+
+func (s span) in(all string) string { return all[s.from:s.to] }
+
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+const maxPooled = 256 << 10 // buffers larger than that are left to the collector
+
+func getReader() *reader {
+	r := readers.Get().(*reader)
+	r.tables = compiled()
+	return r
+}
+
+// put resets r and returns it to the pool, without what one large mail has made it grow.
+func (r *reader) put() {
+	clear(r.parts[:cap(r.parts)])
+	clear(r.found[:cap(r.found)])
+	keep := reader{
+		mail:    mail{parts: r.parts[:0], delimiters: r.delimiters},
+		found:   r.found[:0],
+		scratch: r.scratch[:0],
+		out:     r.out[:0],
+		match:   r.match[:0],
+		spans:   r.spans[:0],
+		refs:    r.refs[:0],
+	}
+	if cap(r.scratch)+cap(r.out)+cap(r.found)*400 > maxPooled {
+		return
+	}
+	*r = keep
+	readers.Put(r)
+}
+
+// add keeps a finding, unless there are too many.
+func (r *reader) add(f finding) {
+	if len(r.found) < maxFacts {
+		r.found = append(r.found, f)
+	}
+}
+
+// put appends b to out as one line of clean UTF-8, cut to at most limit bytes, and returns where it lies.
+// Runs of blanks, folds among them, become one space; other control characters vanish.
+func (r *reader) line(b []byte, limit int) span {
+	from := len(r.out)
+	b = trim(b)
+	gap := false
+	for i := 0; i < len(b); {
+		c := b[i]
+		if isBlank(c) {
+			gap = true
+			i++
+			continue
+		}
+		size := 1
+		if c >= utf8.RuneSelf {
+			var char rune
+			char, size = utf8.DecodeRune(b[i:])
+			if char == utf8.RuneError && size == 1 || char < 0xa0 {
+				i += size // an octet of no charset, or a C1 control
+				continue
+			}
+		} else if c < ' ' || c == 0x7f {
+			i++
+			continue
+		}
+		need := size
+		if gap {
+			need++
+		}
+		if len(r.out)-from+need > limit {
+			break
+		}
+		if gap {
+			r.out = append(r.out, ' ')
+			gap = false
+		}
+		r.out = append(r.out, b[i:i+size]...)
+		i += size
+	}
+	return span{int32(from), int32(len(r.out))}
+}
+
+// token appends b without any blanks and control characters; nothing if that is longer than limit.
+func (r *reader) token(b []byte, limit int) span {
+	from := len(r.out)
+	for _, c := range b {
+		if c > ' ' && c != 0x7f {
+			r.out = append(r.out, c)
+		}
+	}
+	if len(r.out)-from > limit || !utf8.Valid(r.out[from:]) {
+		r.out = r.out[:from]
+	}
+	return span{int32(from), int32(len(r.out))}
+}
+
+// lowerToken is token in lower case.
+func (r *reader) lowerToken(b []byte, limit int) span {
+	s := r.token(b, limit)
+	for i := s.from; i < s.to; i++ {
+		r.out[i] = lower(r.out[i])
+	}
+	return s
+}
+
+// address appends an address; nothing if it is none.
+func (r *reader) address(b []byte) span {
+	from := len(r.out)
+	r.out = appendAddress(r.out, b)
+	if len(r.out)-from > maxAddress || !utf8.Valid(r.out[from:]) {
+		r.out = r.out[:from]
+	}
+	return span{int32(from), int32(len(r.out))}
+}

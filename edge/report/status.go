@@ -1,0 +1,324 @@
+package report
+
+import "bytes"
+
+// detectStatus finds a delivery status: the part that RFC 3464 §2 defines, or its fields in the text of
+// a mail that says it is a report but lost its structure.
+func detectStatus(r *reader) bool {
+	return r.part(partStatus) != nil || r.isReport() && r.looseStatus() != nil
+}
+
+// isReport reports whether a mail says of itself that it is a report, so that fields in its text are its own
+// and not quoted by a human.
+func (r *reader) isReport() bool {
+	return hasFold(r.head.get(fContentType), "multipart/report") || r.head.has(fFailedRecipients) || r.fromDaemon()
+}
+
+// looseStatus returns the text from the first line that looks like a recipient field of a delivery status.
+func (r *reader) looseStatus() []byte {
+	text := r.words()
+	for from := 0; ; {
+		i := bytes.Index(text[from:], []byte("inal-"))
+		if i < 0 {
+			return nil
+		}
+		start := from + i - 1
+		from += i + 5
+		if start < 0 || start > 0 && text[start-1] != '\n' {
+			continue
+		}
+		if b := text[start:]; hasFold(b, "final-recipient:") {
+			return text[blockStart(text, start):]
+		}
+	}
+}
+
+// blockStart returns where the block of lines begins that holds offset i.
+func blockStart(text []byte, i int) int {
+	if start := bytes.LastIndex(text[:i], []byte("\n\n")); start >= 0 {
+		return start + 2
+	}
+	if start := bytes.LastIndex(text[:i], []byte("\r\n\r\n")); start >= 0 {
+		return start + 4
+	}
+	return 0
+}
+
+// statusGroup holds the fields about one recipient (RFC 3464 §2.3).
+type statusGroup struct {
+	final, original, action, status, remoteMTA, diagnostic, lastAttempt []byte
+	any                                                                 bool
+}
+
+// readStatus reads all recipient groups of all delivery status parts. Fields come in any order.
+func readStatus(r *reader) {
+	status := false
+	for i := range r.parts {
+		if p := &r.parts[i]; p.typ == partStatus {
+			status = true
+			r.readGroups(p.encoding.decode(p.body, maxStatusPart, &r.scratch), parameter(p.contentType, "charset"))
+		}
+	}
+	if !status {
+		r.readGroups(r.looseStatus(), nil)
+	}
+	for i := range r.found {
+		r.completeFinding(&r.found[i])
+	}
+}
+
+// readGroups adds a finding for each recipient group of b.
+func (r *reader) readGroups(b, charset []byte) {
+	s := fieldScanner{b}
+	base := finding{charset: charset}
+	var g statusGroup
+	first := len(r.found)
+	for {
+		name, value, ok := s.next()
+		if name == nil {
+			if g.any {
+				r.addGroup(&g, &base, first)
+				g = statusGroup{}
+			}
+			if !ok {
+				break
+			}
+			continue
+		}
+		g.set(r, name, value, &base, first)
+	}
+	for i := first; i < len(r.found); i++ {
+		r.found[i].arrival, r.found[i].originalID = base.arrival, base.originalID
+	}
+}
+
+// set takes one field. A second recipient in the same group begins another one: a blank line is missing.
+func (g *statusGroup) set(r *reader, name, value []byte, base *finding, first int) {
+	put := func(to *[]byte) {
+		if *to == nil {
+			*to = value
+		}
+		g.any = true
+	}
+	switch len(name) {
+	case 6:
+		if fold(name, "action") {
+			put(&g.action)
+		} else if fold(name, "status") {
+			put(&g.status)
+		}
+	case 10:
+		if fold(name, "remote-mta") {
+			put(&g.remoteMTA)
+		}
+	case 12:
+		if fold(name, "arrival-date") {
+			base.arrival = parseDate(value)
+		}
+	case 15:
+		if fold(name, "diagnostic-code") {
+			put(&g.diagnostic)
+		} else if fold(name, "final-recipient") {
+			if g.final != nil {
+				r.addGroup(g, base, first)
+				*g = statusGroup{}
+			}
+			put(&g.final)
+		}
+	case 17:
+		if fold(name, "last-attempt-date") {
+			put(&g.lastAttempt)
+		}
+	case 18:
+		if fold(name, "original-recipient") {
+			if g.original != nil {
+				r.addGroup(g, base, first)
+				*g = statusGroup{}
+			}
+			put(&g.original)
+		}
+	case 19:
+		if fold(name, "original-message-id") {
+			base.originalID = value
+		}
+	case 21:
+		if fold(name, "x-original-message-id") {
+			base.originalID = value
+		}
+	}
+}
+
+// addGroup adds the finding of a group. A group without a recipient is the torn-off rest of the one before it.
+func (r *reader) addGroup(g *statusGroup, base *finding, first int) {
+	f := finding{
+		charset:     base.charset,
+		action:      g.action,
+		status:      statusField(g.status),
+		said:        diagnosticField(g.diagnostic),
+		remoteMTA:   hostField(g.remoteMTA),
+		lastAttempt: parseDate(g.lastAttempt),
+	}
+	if f.recipient = typedAddress(g.final, false, &r.scratch); f.recipient == nil {
+		f.recipient = typedAddress(g.original, true, &r.scratch)
+	}
+	if f.recipient == nil {
+		f.recipient = localName(g.final)
+	}
+	if f.recipient == nil && g.final == nil && g.original == nil && len(r.found) > first {
+		r.found[len(r.found)-1].merge(&f)
+		return
+	}
+	r.add(f)
+}
+
+// merge takes from g what f lacks.
+func (f *finding) merge(g *finding) {
+	for _, pair := range [...]struct{ to, from *[]byte }{
+		{&f.action, &g.action}, {&f.status, &g.status}, {&f.said, &g.said}, {&f.remoteMTA, &g.remoteMTA},
+	} {
+		if *pair.to == nil {
+			*pair.to = *pair.from
+		}
+	}
+	if f.lastAttempt.IsZero() {
+		f.lastAttempt = g.lastAttempt
+	}
+}
+
+// localName returns the recipient of a local delivery, which has no domain; nil for a path or a command.
+func localName(value []byte) []byte {
+	if i := bytes.IndexByte(value, ';'); i >= 0 {
+		value = value[i+1:]
+	}
+	value = bytes.Trim(trim(value), "<>")
+	for _, c := range value {
+		if !isAlnum(c) && c != '.' && c != '-' && c != '_' && c != '+' {
+			return nil
+		}
+	}
+	if len(value) == 0 || len(value) > 64 {
+		return nil
+	}
+	return value
+}
+
+// diagnosticField removes the type of a Diagnostic-Code: "smtp; 550 ...".
+func diagnosticField(value []byte) []byte {
+	value = trim(value)
+	if i := bytes.IndexByte(value[:min(len(value), 40)], ';'); i >= 0 && bytes.IndexAny(value[:i], " \t") < 0 {
+		value = trim(value[i+1:])
+	}
+	return value
+}
+
+// hostField removes the type of an MTA name and its comment: "dns; mx.example.com. (192.0.2.1, the server ...)".
+func hostField(value []byte) []byte {
+	value = trim(value)
+	if i := bytes.IndexByte(value[:min(len(value), 40)], ';'); i >= 0 {
+		value = trim(value[i+1:])
+	}
+	if i := bytes.IndexAny(value, " \t\r\n("); i > 0 {
+		value = value[:i]
+	}
+	return trimDot(value)
+}
+
+// completeFinding decides what a recipient group means and fills its gaps from the rest of the mail.
+func (r *reader) completeFinding(f *finding) {
+	if f.recipient == nil {
+		f.recipient = r.failedRecipient()
+	}
+	f.said = r.completeSaid(f)
+	code, said := scanReply(f.said)
+	f.code = code
+	f.status = chooseStatus(f.status, said)
+	f.kind = kindOf(f.action, f.status, f.code)
+	f.context = r.words()
+	if len(r.found) > 1 {
+		f.context = about(f.context, f.recipient)
+	}
+}
+
+// kindOf decides by the action (RFC 3464 §2.3.3), and without one by the class of the status or the code.
+func kindOf(action, status, code []byte) Kind {
+	switch {
+	case fold(action, "failed"):
+		return Bounce
+	case fold(action, "delayed"):
+		return Delay
+	case fold(action, "delivered"), fold(action, "relayed"), fold(action, "expanded"):
+		return Delivered
+	}
+	class := code
+	if len(status) > 0 {
+		class = status
+	}
+	if len(class) > 0 && len(action) == 0 {
+		switch class[0] {
+		case '2':
+			return Delivered
+		case '4':
+			return Delay
+		}
+	}
+	return Bounce
+}
+
+// failedRecipient returns who a report is about that does not say so in its fields.
+func (r *reader) failedRecipient() []byte {
+	if address, _ := findAddress(r.head.get(fFailedRecipients)); address != nil {
+		return address
+	}
+	return r.returnedTo()
+}
+
+// completeSaid returns what the refusing side said: the Diagnostic-Code, in whole. Sendmail keeps only the
+// first line of a reply there and shows the others in its transcript; others leave the field out and tell
+// the human alone.
+func (r *reader) completeSaid(f *finding) []byte {
+	said := f.said
+	if len(said) > 4 && isDigit(said[0]) && said[3] == '-' && bytes.IndexByte(said, '\n') < 0 {
+		if whole := r.transcript(said); whole != nil {
+			return whole
+		}
+	}
+	if hasLetters(said) {
+		return said
+	}
+	if text := sayingAbout(r.words(), f.recipient); len(text) > 0 {
+		return text
+	}
+	return said
+}
+
+// hasLetters reports whether a text says more than a number.
+func hasLetters(b []byte) bool {
+	for _, c := range b {
+		if lower(c)-'a' <= 'z'-'a' || c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// transcript returns all lines of a reply whose first line is given, from a session transcript, in which each
+// line of the server follows "<<< ".
+func (r *reader) transcript(first []byte) []byte {
+	text := r.words()
+	i := bytes.Index(text, first)
+	if i < 4 || !bytes.Equal(text[i-4:i], []byte("<<< ")) {
+		return nil
+	}
+	start := len(r.scratch)
+	code, rest := first[:3], text[i:]
+	for len(rest) > 0 && len(r.scratch)-start < maxMatch {
+		var line []byte
+		line, rest = cutLine(rest)
+		r.scratch = append(append(r.scratch, trim(line)...), '\n')
+		if !bytes.HasPrefix(rest, []byte("<<< ")) || !bytes.HasPrefix(rest[4:], code) {
+			break
+		}
+		rest = rest[4:]
+	}
+	return r.scratch[start:]
+}

@@ -1,0 +1,285 @@
+package report
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The rules are data: every row names its source. See tables/README.md for the columns.
+//
+//go:embed tables/*.tsv
+var tableFiles embed.FS
+
+// tables are the compiled rule files. They never change once made.
+type tables struct {
+	rules     []rule // provider rules first, then rules for any provider: the first that fits decides
+	commands  []smtpCommand
+	markers   []string // provider names, by pattern
+	match     *matcher
+	statuses  map[uint32]verdict
+	codes     map[[3]byte][]codeRule
+	providers map[string]providerNames // by domain suffix
+	subjects  []string                 // how subjects of auto-replies begin, in lower case
+	senders   map[string]bool          // local parts that no human writes from
+}
+
+// verdict is a category and the rule that gave it.
+type verdict struct {
+	category string
+	rule     string
+}
+
+// rule is one row of the text rules.
+type rule struct {
+	verdict
+	provider string
+	class    byte // '4', '5' or 0 for any
+	status   uint32
+	code     string
+	command  smtpCommand
+}
+
+type codeRule struct {
+	verdict
+	command smtpCommand
+}
+
+// providerNames are the providers that a domain belongs to: as the suffix of a mail host, as that of an address.
+type providerNames struct{ host, address string }
+
+// smtpCommand is the step of the dialogue that was refused.
+type smtpCommand uint8
+
+const (
+	commandUnknown smtpCommand = iota
+	commandConnect
+	commandHello
+	commandTLS
+	commandAuth
+	commandMail
+	commandRcpt
+	commandData // DATA itself or the end of the data
+)
+
+var commandNames = map[string]smtpCommand{
+	"connect": commandConnect, "hello": commandHello, "tls": commandTLS, "auth": commandAuth,
+	"mail": commandMail, "rcpt": commandRcpt, "data": commandData,
+}
+
+// Categories of DESIGN §7.
+var categories = func() map[string]bool {
+	m := map[string]bool{}
+	for _, c := range strings.Fields(`invalid_recipient bad_domain mailbox_full inactive blocked reputation auth_failure
+		policy spam_content virus content_format content_too_big rate_limited greylisted timeout dns tls relay protocol
+		sender_rejected filtered remote_system local_system delivered other`) {
+		m[c] = true
+	}
+	return m
+}()
+
+// compiled returns the tables, compiled at first use.
+var compiled = sync.OnceValue(func() *tables {
+	t, err := compileTables(tableFiles)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return t
+})
+
+// compileTables reads the files below tables/ in files.
+func compileTables(files fs.FS) (*tables, error) {
+	t := &tables{
+		statuses:  map[uint32]verdict{},
+		codes:     map[[3]byte][]codeRule{},
+		providers: map[string]providerNames{},
+		senders:   map[string]bool{},
+	}
+	var patterns, markerPatterns, commandPatterns []string
+	for _, table := range []struct {
+		file    string
+		columns int
+		row     func(c []string) error
+	}{
+		{"provider-rules.tsv", 5, func(c []string) error { return t.addRule("provider:", c, &patterns) }},
+		{"texts.tsv", 5, func(c []string) error { return t.addRule("text:", c, &patterns) }},
+		{"commands.tsv", 3, func(c []string) error {
+			command, ok := commandNames[c[0]]
+			if !ok {
+				return fmt.Errorf("no command %q", c[0])
+			}
+			t.commands = append(t.commands, command)
+			commandPatterns = append(commandPatterns, c[1])
+			return nil
+		}},
+		{"providers.tsv", 4, func(c []string) error { return t.addProvider(c, &markerPatterns) }},
+		{"statuses.tsv", 3, t.addStatus},
+		{"replycodes.tsv", 4, t.addCode},
+		{"autoreplies.tsv", 2, func(c []string) error {
+			t.subjects = append(t.subjects, strings.ToLower(c[0]))
+			return nil
+		}},
+		{"daemons.tsv", 2, func(c []string) error { t.senders[c[0]] = true; return nil }},
+	} {
+		if err := readTable(files, table.file, table.columns, table.row); err != nil {
+			return nil, err
+		}
+	}
+	match, err := newMatcher(append(append(patterns, commandPatterns...), markerPatterns...))
+	if err != nil {
+		return nil, fmt.Errorf("compile patterns: %w", err)
+	}
+	t.match = match
+	return t, nil
+}
+
+// readTable calls row with the columns of each line of a file that is neither empty nor a comment.
+func readTable(files fs.FS, name string, columns int, row func([]string) error) error {
+	text, err := fs.ReadFile(files, "tables/"+name)
+	if err != nil {
+		return fmt.Errorf("read table: %w", err)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		c := strings.Split(line, "\t")
+		if len(c) != columns {
+			return fmt.Errorf("%s:%d: %d columns, want %d", name, i+1, len(c), columns)
+		}
+		for _, cell := range c {
+			if cell == "" {
+				return fmt.Errorf("%s:%d: an empty column", name, i+1)
+			}
+		}
+		if err := row(c); err != nil {
+			return fmt.Errorf("%s:%d: %w", name, i+1, err)
+		}
+	}
+	return nil
+}
+
+// addRule reads a row "name category conditions pattern source".
+func (t *tables) addRule(prefix string, c []string, patterns *[]string) error {
+	if !categories[c[1]] {
+		return fmt.Errorf("no category %q", c[1])
+	}
+	r := rule{verdict: verdict{category: c[1], rule: prefix + c[0]}}
+	if c[2] != "-" {
+		for _, condition := range strings.Split(c[2], ",") {
+			if err := r.addCondition(condition); err != nil {
+				return err
+			}
+		}
+	}
+	t.rules = append(t.rules, r)
+	*patterns = append(*patterns, c[3])
+	return nil
+}
+
+func (r *rule) addCondition(condition string) error {
+	key, value, _ := strings.Cut(condition, "=")
+	var ok bool
+	switch key {
+	case "provider":
+		r.provider, ok = value, value != ""
+	case "class":
+		if ok = value == "4" || value == "5"; ok {
+			r.class = value[0]
+		}
+	case "status":
+		r.status, ok = statusKey(value)
+	case "code":
+		r.code, ok = value, len(value) == 3
+	case "command":
+		r.command, ok = commandNames[value]
+	}
+	if !ok {
+		return fmt.Errorf("bad condition %q", condition)
+	}
+	return nil
+}
+
+// addProvider reads a row "kind pattern provider source".
+func (t *tables) addProvider(c []string, markers *[]string) error {
+	names := t.providers[c[1]]
+	switch c[0] {
+	case "host":
+		names.host = c[2]
+	case "address":
+		names.address = c[2]
+	case "both":
+		names.host, names.address = c[2], c[2]
+	case "text":
+		*markers = append(*markers, c[1])
+		t.markers = append(t.markers, c[2])
+		return nil
+	default:
+		return fmt.Errorf("no kind %q", c[0])
+	}
+	t.providers[c[1]] = names
+	return nil
+}
+
+// addStatus reads a row "status category source".
+func (t *tables) addStatus(c []string) error {
+	key, ok := statusKey(c[0])
+	if !ok || !categories[c[1]] {
+		return fmt.Errorf("bad status %q or category %q", c[0], c[1])
+	}
+	if _, twice := t.statuses[key]; twice {
+		return fmt.Errorf("status %q twice", c[0])
+	}
+	t.statuses[key] = verdict{category: c[1], rule: "status:" + c[0]}
+	return nil
+}
+
+// addCode reads a row "code command category source".
+func (t *tables) addCode(c []string) error {
+	command, ok := commandNames[c[1]]
+	if len(c[0]) != 3 || !ok && c[1] != "-" || !categories[c[2]] {
+		return fmt.Errorf("bad code %q, command %q or category %q", c[0], c[1], c[2])
+	}
+	key := [3]byte([]byte(c[0]))
+	t.codes[key] = append(t.codes[key], codeRule{verdict{category: c[2], rule: "code:" + c[0]}, command})
+	return nil
+}
+
+// statusAny stands for any number in a status key.
+const statusAny = 0x3ff
+
+// statusKey packs a status: class in 10 bits, subject in 10, detail in 10. "X" stands for any.
+func statusKey(s string) (uint32, bool) {
+	var key uint32
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return 0, false
+	}
+	for _, p := range parts {
+		n := uint64(statusAny)
+		if p != "X" {
+			var err error
+			if n, err = strconv.ParseUint(p, 10, 10); err != nil || n > 999 {
+				return 0, false
+			}
+		}
+		key = key<<10 | uint32(n)
+	}
+	return key, true
+}
+
+// packStatus is statusKey for a status that statusAt has found.
+func packStatus(status []byte) uint32 {
+	var key, n uint32
+	for _, c := range status {
+		if c == '.' {
+			key, n = key<<10|n, 0
+			continue
+		}
+		n = n*10 + uint32(c-'0')
+	}
+	return key<<10 | n
+}
