@@ -1,0 +1,118 @@
+package inbound
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/emersion/go-smtp"
+	"go.uber.org/zap"
+
+	"carom/edge/ref"
+	"carom/edge/report"
+	"carom/pipeline/event"
+)
+
+// take keeps all that a whole mail says, and answers it: 250 when that is on disk, 451 when it can't be.
+func (s *Server) take(c *conn) *reply {
+	m := &c.mail
+	id := mailNumber()
+	if m.has(target{role: toOperator}) {
+		err := s.mailbox.keep(s.trace(c, id), m.body.bytes)
+		if errors.Is(err, errMailboxFull) {
+			s.metrics.refused(replyMailboxFull)
+			return replyMailboxFull
+		}
+		if err != nil {
+			s.log.Error("keep mail for the operator", zap.String("mail", id), zap.Error(err))
+			s.metrics.mails.WithLabelValues("failed").Inc()
+			return replyLater
+		}
+	}
+	events, err := s.tell(m, id)
+	if err != nil {
+		s.log.Error("keep the events of a mail", zap.String("mail", id), zap.Error(err))
+		s.metrics.mails.WithLabelValues("failed").Inc()
+		return replyLater
+	}
+	s.metrics.mails.WithLabelValues("taken").Inc()
+	return &reply{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: fmt.Sprintf("Ok %s events=%d", id, events)}
+}
+
+// tell gives the events of a mail to the sink and returns their number.
+func (s *Server) tell(m *transaction, id string) (int, error) {
+	if !m.tells() {
+		return 0, nil
+	}
+	r := report.Read(m.body.bytes)
+	events, ignored := eventsOf(&r, s.openHeader(r.OriginalRef), m.targets, s.now())
+	if len(events) > 0 {
+		if err := s.sink.Facts(events...); err != nil {
+			return 0, err
+		}
+	}
+	for _, e := range events {
+		s.metrics.events.WithLabelValues(e.Kind.String()).Inc()
+	}
+	for why, n := range ignored {
+		s.metrics.ignored.WithLabelValues(why).Add(float64(n))
+	}
+	s.log.Debug("mail taken", zap.String("mail", id), zap.Int("bytes", len(m.body.bytes)), zap.Int("events", len(events)), zap.Any("ignored", ignored))
+	return len(events), nil
+}
+
+// tells reports whether a recipient is for facts.
+func (t *transaction) tells() bool {
+	for _, x := range t.targets {
+		if x.role != toOperator {
+			return true
+		}
+	}
+	return false
+}
+
+// openHeader opens what came back in X-Carom-Ref; nil if nothing did, or nothing that we sealed.
+func (s *Server) openHeader(token string) *original {
+	if token == "" {
+		return nil
+	}
+	var o ref.Opened
+	if s.keys.Open(ref.Header, []byte(token), &o) != nil {
+		return nil
+	}
+	// The strings belong to o, which nobody else has.
+	return &original{key: o.Key, ref: o.Ref}
+}
+
+// trace is what is put before a mail for the operator: where it came from, RFC 5321 §4.4.
+func (s *Server) trace(c *conn, id string) []byte {
+	with := "SMTP"
+	if c.esmtp {
+		with = "ESMTP"
+	}
+	if c.mail.utf8 {
+		with = "UTF8SMTP" // RFC 6531 §4.3
+	}
+	if c.tls != nil {
+		with += "S" // RFC 3848
+	}
+	from := strings.NewReplacer("<", "", ">", "").Replace(c.mail.from)
+	client := "unknown"
+	if c.client.IsValid() {
+		client = c.client.String()
+	}
+	return fmt.Appendf(nil, "Return-Path: <%s>\r\nReceived: from %s ([%s]) by %s with %s id %s; %s\r\n", from, c.helo, client,
+		s.options.Hostname, with, id, s.now().Time().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+}
+
+// mailNumber names a mail in the reply and in our log, for whoever compares it with the other side's.
+func mailNumber() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// clock is what the time is asked of.
+type clock func() event.Millis
