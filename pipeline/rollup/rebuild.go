@@ -10,8 +10,8 @@ import (
 	"carom/kv"
 )
 
-// rebuildRows is how many rows of enrollments one commit of a rebuild covers.
-const rebuildRows = 4096
+// rebuildRows is how many rows one commit of a rebuild covers. Tests lower it.
+var rebuildRows = 4096
 
 // rebuild is how far the cohorts have been computed anew, kept as long as that lasts:
 //
