@@ -39,7 +39,7 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 		journal: j,
 		rules:   rules,
 		clients: newClients(clientKey),
-		repeats: newRepeats(o.RepeatEntries),
+		repeats: newRepeats(o.RepeatEntries, o.Repeat),
 		metrics: newMetrics(reg),
 		log:     log.Named("accept"),
 		hits:    sync.Pool{New: func() any { return new(accepted) }},

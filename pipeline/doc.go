@@ -5,7 +5,7 @@
 //	edge/inbound ─ Facts ┼▶ Acceptor ─▶ journal
 //	edge/api ──── Facts ─┘      │
 //	                            ├ bot      who acted
-//	                            ├ repeats  was the same recorded within 10 s?
+//	                            ├ repeats  was the same recorded a moment ago?
 //	                            └ client   what of it may be kept
 //
 // It guarantees: nil means that the event is on disk, or one that it repeats is, or that its ref is not to be recorded.
@@ -18,7 +18,7 @@
 //   - A hit is remembered only after it is on disk. The other way round, a repeat of a lost hit would be answered as
 //     recorded.
 //   - The repeats are one node's, since its start, and may forget. Refine finds the duplicates that pass; where the first
-//     of three hits, each less than 10 s apart, was forgotten, the third may be dropped though refine would count it.
+//     of three hits, each within the window of the last, was forgotten, the third may be dropped though refine would count it.
 //   - Nothing of the client but its hash is kept with anonymous and shared refs.
 //   - The user agent of the journaled event may live in the request or in the Acceptor's buffers: whoever implements
 //     Journal must not retain an event.

@@ -41,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}, []string{"kind", "verdict"})
 	repeats := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carom_pipeline_repeats_total",
-		Help: "Opens and clicks that were not journaled, because the same was within the last 10 s.",
+		Help: "Opens and clicks that were not journaled, because the same was recorded a moment before.",
 	}, []string{"kind"})
 	m := &metrics{
 		untracked: prometheus.NewCounter(prometheus.CounterOpts{

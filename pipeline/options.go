@@ -1,12 +1,16 @@
 package pipeline
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Options are the settings of Accept: the section `accept` of the configuration.
 type Options struct {
-	KeepAddress   string `yaml:"keep_address" doc:"How the client's address is kept with opens and clicks: whole, truncated (IPv4 to /24, IPv6 to /48) or none."`
-	KeepAgent     string `yaml:"keep_agent" doc:"How the client's user agent is kept with opens and clicks: whole (its first 512 bytes), truncated (versions to their first number, 128 bytes) or none."`
-	RepeatEntries int    `yaml:"repeat_entries" doc:"How many opens and clicks of the last 10 s are remembered to drop their repeats, 16 bytes each, 0 to 16777216; 0 remembers none."`
+	KeepAddress   string        `yaml:"keep_address" doc:"How the client's address is kept with opens and clicks: whole, truncated (IPv4 to /24, IPv6 to /48) or none."`
+	KeepAgent     string        `yaml:"keep_agent" doc:"How the client's user agent is kept with opens and clicks: whole (its first 512 bytes), truncated (versions to their first number, 128 bytes) or none."`
+	Repeat        time.Duration `yaml:"repeat" doc:"Within which distance an open or click like a recorded one is dropped before it is recorded, in whole milliseconds from 1ms to 1h. Should not be longer than refine's repeat, or hits are dropped that would count."`
+	RepeatEntries int           `yaml:"repeat_entries" doc:"How many recorded opens and clicks are remembered to drop their repeats, 16 bytes each, 0 to 16777216; 0 drops none."`
 }
 
 // How much of a client is kept.
@@ -16,14 +20,18 @@ const (
 	KeepNone      = "none"
 )
 
-// maxRepeatEntries bounds the memory of the repeats to 256 MiB.
-const maxRepeatEntries = 1 << 24
+const (
+	// maxRepeatEntries bounds the memory of the repeats to 256 MiB.
+	maxRepeatEntries = 1 << 24
+	maxRepeat        = time.Hour
+)
 
 // Default returns the settings that hold where nothing else is said.
 func Default() Options {
 	return Options{
 		KeepAddress: KeepTruncated,
 		KeepAgent:   KeepWhole,
+		Repeat:      10 * time.Second,
 		// A node at 13,000 hits a second remembers all of its last 10 s.
 		RepeatEntries: 1 << 17,
 	}
@@ -37,6 +45,9 @@ func (o Options) Validate() error {
 		default:
 			return fmt.Errorf("%s: %q: want whole, truncated or none", s.key, s.value)
 		}
+	}
+	if o.Repeat < time.Millisecond || o.Repeat > maxRepeat || o.Repeat%time.Millisecond != 0 {
+		return fmt.Errorf("repeat: %s: want whole milliseconds from 1ms to %s", o.Repeat, maxRepeat)
 	}
 	if o.RepeatEntries < 0 || o.RepeatEntries > maxRepeatEntries {
 		return fmt.Errorf("repeat_entries: %d: want 0 to %d", o.RepeatEntries, maxRepeatEntries)

@@ -10,11 +10,8 @@ import (
 	"carom/pipeline/event"
 )
 
-// repeatWindow is how long after a recorded hit the same hit is a repeat. It is the window of refine's duplicates, so
-// nothing is dropped here that refine would count.
-const repeatWindow = event.Millis(10 * time.Second / time.Millisecond)
-
-// repeats remembers which hits were recorded in the last 10 s: message, kind, link, verdict class, client.
+// repeats remembers which hits were recorded lately: message, kind, link, verdict class, client. Its window is not longer
+// than that of refine's duplicates, so nothing is dropped here that refine would count.
 //
 //	fingerprint(64) ─▶ shard ─▶ set of 8 entries │ fingerprint(64) │ event time(64) │
 //
@@ -25,6 +22,7 @@ const repeatWindow = event.Millis(10 * time.Second / time.Millisecond)
 // which is 1 in 140 million millions at the default size: at 10,000 hits a second once in 450 years. So fingerprints
 // needn't be longer. The seed is random, so nobody can choose colliding ones.
 type repeats struct {
+	window event.Millis
 	seed   maphash.Seed
 	shards []repeatShard
 	mask   uint64 // of a set within a shard
@@ -50,8 +48,8 @@ const (
 )
 
 // newRepeats returns repeats for about n entries, rounded up to a power of two; for 0 they remember nothing.
-func newRepeats(n int) *repeats {
-	r := &repeats{seed: maphash.MakeSeed()}
+func newRepeats(n int, window time.Duration) *repeats {
+	r := &repeats{window: event.Millis(window.Milliseconds()), seed: maphash.MakeSeed()}
 	if n == 0 {
 		return r
 	}
@@ -94,7 +92,7 @@ func (r *repeats) locate(p repeat) (uint64, *repeatShard, uint64) {
 	return print, &r.shards[print%repeatShards], print >> repeatShardBit & r.mask
 }
 
-// seen reports whether p was recorded less than 10 s away from a time.
+// seen reports whether p was recorded within the window of a time.
 func (r *repeats) seen(p repeat, at event.Millis) bool {
 	if r.shards == nil {
 		return false
@@ -105,7 +103,7 @@ func (r *repeats) seen(p repeat, at event.Millis) bool {
 	entries := &shard.sets[set]
 	for i := range entries {
 		if entries[i].print == print {
-			return near(entries[i].at, at)
+			return r.near(entries[i].at, at)
 		}
 	}
 	return false
@@ -113,7 +111,7 @@ func (r *repeats) seen(p repeat, at event.Millis) bool {
 
 // near reports whether two hits are repeats by their times. They may come in any order: two goroutines may have taken
 // the time one way round and have come here the other.
-func near(a, b event.Millis) bool { return a-b < repeatWindow && b-a < repeatWindow }
+func (r *repeats) near(a, b event.Millis) bool { return a-b < r.window && b-a < r.window }
 
 // add remembers that p was recorded. Of two that raced each other it keeps the first, because refine measures from that.
 func (r *repeats) add(p repeat, at event.Millis) {
@@ -128,7 +126,7 @@ func (r *repeats) add(p repeat, at event.Millis) {
 	for i := range entries {
 		e := &entries[i]
 		if e.print == print {
-			if !near(e.at, at) || at < e.at {
+			if !r.near(e.at, at) || at < e.at {
 				e.at = at
 			}
 			return
