@@ -11,38 +11,78 @@ import "bytes"
 //
 //	------ a ruler and the returned message
 type notice struct {
+	// intro is a phrase near the beginning by which the notice is known.
+	intro string
 	// begin is a phrase behind which the addresses come; without it all of the text is searched.
 	begin string
+	// sentence is what stands right before the only address, where it does not begin a line.
+	sentence string
+	// reason are phrases behind which stands what was said about all addresses together.
+	reason []string
 	// returned are beginnings of the line behind which the returned message comes.
 	returned []string
 }
 
+// maxIntro is how far from its beginning a text is searched for the phrase that it is known by.
+const maxIntro = 4 << 10
+
+// detect reports whether the text has the phrase by which the notice is known.
+func (n *notice) detect(r *reader) bool {
+	words := r.words()
+	return bytes.Contains(words[:min(len(words), maxIntro)], []byte(n.intro))
+}
+
 // read adds a finding for each address of the text.
 func (n *notice) read(r *reader) {
-	text := r.words()
-	text = n.cutReturned(r, text)
+	text := n.cutReturned(r, r.words())
 	intro := text
-	if n.begin != "" {
-		if i := bytes.Index(text, []byte(n.begin)); i >= 0 {
-			intro, text = text[:i], text[i+len(n.begin):]
-		}
+	if i := bytes.Index(text, []byte(n.begin)); i > 0 {
+		intro, text = text[:min(len(text), i+400)], text[i+len(n.begin):]
 	}
-	kind, action := Bounce, []byte("failed")
+	f := finding{kind: Bounce, action: []byte("failed"), charset: r.textCharset()}
 	if isDelayNotice(r.head.get(fSubject), intro) {
-		kind, action = Delay, []byte("delayed")
+		f.kind, f.action = Delay, []byte("delayed")
 	}
-	charset := r.textCharset()
+	if n.sentence != "" {
+		if i := bytes.Index(text, []byte(n.sentence)); i >= 0 {
+			var rest []byte
+			f.recipient, rest = findAddress(text[i+len(n.sentence):])
+			_, rest = cutLine(rest)
+			r.addSaid(f, trim(rest))
+		}
+		return
+	}
+	common := n.commonReason(text)
 	for rest := text; len(rest) > 0; {
-		var address, said []byte
-		address, said, rest = nextListed(rest)
-		if address == nil {
+		var said []byte
+		f.recipient, said, rest = nextListed(rest)
+		if f.recipient == nil {
 			break
 		}
-		f := finding{kind: kind, action: action, recipient: address, said: said, charset: charset}
-		f.code, f.status = scanReply(said)
-		f.remoteMTA = hostIn(said)
-		r.add(f)
+		if common != nil {
+			said = common
+		}
+		r.addSaid(f, said)
 	}
+}
+
+// addSaid adds a finding with all that can be told from what was said.
+func (r *reader) addSaid(f finding, said []byte) {
+	f.said, f.context = said, said
+	f.code, f.status = scanReply(said)
+	f.remoteMTA = hostIn(said)
+	r.add(f)
+}
+
+// commonReason returns the paragraph behind the first of the phrases that the text has; nil if it has none.
+func (n *notice) commonReason(text []byte) []byte {
+	for _, phrase := range n.reason {
+		if i := bytes.Index(text, []byte(phrase)); i >= 0 {
+			_, rest := cutLine(text[i:])
+			return trim(rest)
+		}
+	}
+	return nil
 }
 
 // cutReturned returns the text before the returned message and takes what follows for that, if no part held it.
@@ -105,6 +145,12 @@ func listed(line []byte) (address, tail []byte) {
 		return a, nil
 	case after[0] == ':':
 		return a, trim(after[1:])
+	case bytes.HasPrefix(after, []byte("on ")): // Exchange: a date follows
+		return a, nil
+	case bytes.HasPrefix(after, []byte("mailto:")): // Outlook: the address as a link
+		return a, nil
+	case open && bytes.HasPrefix(after, []byte("...")): // Sendmail
+		return a, trim(after[3:])
 	}
 	return nil, nil
 }
