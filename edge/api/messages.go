@@ -1,0 +1,164 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+
+	"carom/edge/ref"
+	"carom/pipeline/event"
+)
+
+// maxLinks bounds the links of a message.
+const maxLinks = 200
+
+// registration is what POST /v1/messages takes.
+type registration struct {
+	account, sender, sequence, contact, message, recipient string
+
+	links  []string
+	sentAt told
+	flags  event.Flags
+}
+
+func (g *registration) readMember(r *event.JSONReader, name string) bool {
+	switch name {
+	case "account":
+		g.account = r.String()
+	case "sender":
+		g.sender = r.String()
+	case "sequence":
+		g.sequence = r.String()
+	case "contact":
+		g.contact = r.String()
+	case "message":
+		g.message = r.String()
+	case "recipient":
+		g.recipient = r.String()
+	case "links":
+		g.readLinks(r)
+	case "sent_at":
+		g.sentAt = readTime(r)
+	case "transactional":
+		g.readFlag(r, event.Transactional)
+	case "anonymous":
+		g.readFlag(r, event.Anonymous)
+	case "shared":
+		g.readFlag(r, event.Shared)
+	case "untracked":
+		g.readFlag(r, event.Untracked)
+	default:
+		return false
+	}
+	return true
+}
+
+func (g *registration) readLinks(r *event.JSONReader) {
+	for range r.Elements() {
+		if len(g.links) == maxLinks {
+			r.Fail("more than " + strconv.Itoa(maxLinks) + " links")
+			return
+		}
+		g.links = append(g.links, r.String())
+	}
+}
+
+func (g *registration) readFlag(r *event.JSONReader, f event.Flags) {
+	if r.Bool() {
+		g.flags |= f
+	}
+}
+
+// complete puts in what follows from the rest, and checks all of it.
+func (g *registration) complete() *problem {
+	if g.account == "" {
+		g.account = ref.DefaultAccount
+	}
+	if g.recipient == "" && looksLikeAddress(g.contact) {
+		g.recipient = g.contact
+	}
+	if g.contact == "" {
+		g.contact = g.recipient
+	}
+	if g.sender == "" {
+		return missingField("sender", "want who the mail is sent as")
+	}
+	if g.message == "" {
+		return missingField("message", "want the platform's id of the message, such as its Message-ID")
+	}
+	if g.message = event.CleanMessageID(g.message); g.message == "" {
+		return badField("message", "is empty but for blanks and angle brackets")
+	}
+	var c texts
+	c.check("account", g.account, maxID)
+	c.check("sender", g.sender, maxID)
+	c.check("sequence", g.sequence, maxID)
+	c.check("contact", g.contact, maxID)
+	c.check("message", g.message, maxMessage)
+	c.check("recipient", g.recipient, maxAddress)
+	if c.problem != nil {
+		return c.problem
+	}
+	for i, link := range g.links {
+		if err := ref.CheckURL(link); err != nil {
+			return badField("links["+strconv.Itoa(i)+"]", strings.TrimPrefix(err.Error(), ref.ErrURL.Error()+": "))
+		}
+	}
+	return nil
+}
+
+// looksLikeAddress reports whether a contact id can be mailed.
+func looksLikeAddress(s string) bool {
+	at := strings.LastIndexByte(s, '@')
+	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t,;<>")
+}
+
+// readRegistration makes a sent event of what POST /v1/messages got, and appends the answer to dst.
+func (s *Server) readRegistration(text string, now event.Millis, e *event.Event, dst []byte) ([]byte, *problem) {
+	var g registration
+	if p := readObject(text, g.readMember); p != nil {
+		return dst, p
+	}
+	if p := g.complete(); p != nil {
+		return dst, p
+	}
+	sentAt, p := g.sentAt.or(now, "sent_at")
+	if p != nil {
+		return dst, p
+	}
+	*e = event.Event{
+		Kind: event.Sent, Time: sentAt, Key: event.KeyOf(g.account, g.message), KnownBy: event.ByRef,
+		Ref: event.Ref{
+			Account: g.account, Sender: g.sender, Sequence: g.sequence, Contact: g.contact, Message: g.message,
+			SentAt: sentAt, Flags: g.flags,
+		},
+		Recipient: g.recipient, Links: g.links,
+	}
+	links, err := s.d.Minter.Mint(ref.Message{Ref: e.Ref, Links: g.links})
+	switch {
+	case errors.Is(err, ref.ErrInvalid):
+		return dst, newProblem(400, "bad-field", "A field has a value that is not allowed", strings.TrimPrefix(err.Error(), ref.ErrInvalid.Error()+": "))
+	case err != nil:
+		return dst, s.fail("mint links", err)
+	}
+	return appendLinks(dst, &links)
+}
+
+// linksAnswer is the answer of POST /v1/messages: Links with "send" after "message", which shadows that of Links.
+type linksAnswer struct {
+	Message string `json:"message"`
+	Send    bool   `json:"send"`
+	*ref.Links
+}
+
+func appendLinks(dst []byte, l *ref.Links) ([]byte, *problem) {
+	b := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(linksAnswer{Message: l.Message, Send: true, Links: l}); err != nil {
+		panic("BUG: links that JSON can't hold: " + err.Error())
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,208 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"carom/edge/ref"
+	"carom/pipeline/event"
+	"carom/pipeline/log"
+	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
+)
+
+// Sink takes in facts.
+type Sink interface {
+	// Facts returns nil when all of evs are on disk. After an error some may be: they are sent again, and are the
+	// same facts. It must not retain evs.
+	Facts(evs ...*event.Event) error
+}
+
+// Minter makes what a message needs to be tracked.
+type Minter interface {
+	Mint(m ref.Message) (ref.Links, error)
+}
+
+// Messages knows every message.
+type Messages interface {
+	Message(account, message string) (refine.Message, bool, error)
+}
+
+// Scores knows every sender.
+type Scores interface {
+	Score(q rollup.Query) (rollup.Score, error)
+	Senders(q rollup.SendersQuery) (page []rollup.Score, next string, err error)
+	Sequences(q rollup.Query) ([]rollup.Score, error)
+}
+
+// Problem is one reason why the node should get no traffic now.
+type Problem struct {
+	Part   string `json:"part"`
+	Reason string `json:"reason"`
+}
+
+// Dependencies are the parts that the API asks.
+type Dependencies struct {
+	Sink     Sink
+	Minter   Minter
+	Events   log.Reader // refined events
+	Journal  log.Reader // raw events
+	Messages Messages
+	Scores   Scores
+	// Ready returns why the node is not ready; nothing if it is.
+	Ready      func() []Problem
+	Gatherer   prometheus.Gatherer
+	Registerer prometheus.Registerer
+	Clock      func() time.Time
+	Log        *zap.Logger
+}
+
+// Bounds that no operator needs to change.
+const (
+	// maxHeaderBytes leaves room for ids of 998 bytes, percent-encoded, in path and query.
+	maxHeaderBytes = 16 << 10
+	// shutdownGrace is how long requests may take to end after Run was told to stop.
+	shutdownGrace = 10 * time.Second
+	// pagesAtOnce bounds the memory of pages: each holds up to maxPageBytes. More wait.
+	pagesAtOnce = 16
+)
+
+// Server serves the API.
+type Server struct {
+	o       Options
+	d       Dependencies
+	log     *zap.Logger
+	metrics *metrics
+	http    *http.Server
+
+	bulks chan struct{} // one element per running bulk
+	tails chan struct{} // one per open tail
+	pages chan struct{} // one per page being read
+
+	heartbeat time.Duration // of tails; shorter in tests
+
+	// stopping is done when Run is told to stop: bulks and tails end then.
+	stopping context.Context
+	stop     context.CancelFunc
+
+	mu       sync.Mutex
+	listener net.Listener // nil before Listen
+}
+
+// New returns a server that does not listen yet.
+func New(o Options, d Dependencies) (*Server, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("api.%w", err)
+	}
+	if d.Log == nil {
+		d.Log = zap.NewNop()
+	}
+	if d.Clock == nil {
+		d.Clock = time.Now
+	}
+	if d.Ready == nil {
+		d.Ready = func() []Problem { return nil }
+	}
+	s := &Server{
+		o: o, d: d, log: d.Log,
+		bulks: make(chan struct{}, o.MaxBulks),
+		tails: make(chan struct{}, o.MaxTails),
+		pages: make(chan struct{}, pagesAtOnce),
+
+		heartbeat: heartbeatEvery,
+	}
+	s.metrics = newMetrics(d.Registerer, s)
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: o.HeaderTimeout,
+		ReadTimeout:       o.RequestTimeout,
+		WriteTimeout:      o.RequestTimeout,
+		IdleTimeout:       o.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          zap.NewStdLog(zap.NewNop()),
+	}
+	if l, err := zap.NewStdLogAt(s.log, zap.DebugLevel); err == nil {
+		s.http.ErrorLog = l // what clients do wrong
+	}
+	return s, nil
+}
+
+// Listen binds the address; nothing is served before Run.
+func (s *Server) Listen() error {
+	l, err := net.Listen("tcp", s.o.Listen)
+	if err != nil {
+		return fmt.Errorf("api.listen: %q: %w", s.o.Listen, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listener = l
+	return nil
+}
+
+// Addr returns the address that Listen has bound, nil before.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Addr()
+}
+
+// Run serves until ctx is done, then lets requests end for shutdownGrace. It listens first if Listen was not called.
+func (s *Server) Run(ctx context.Context) error {
+	if s.Addr() == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	l := netutil.LimitListener(s.listener, s.o.MaxConnections)
+	s.mu.Unlock()
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(l) }()
+	select {
+	case err := <-served:
+		if errors.Is(err, http.ErrServerClosed) { // by Close
+			return nil
+		}
+		return fmt.Errorf("serve the API: %w", err)
+	case <-ctx.Done():
+	}
+	s.stop()
+	grace, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if err := s.http.Shutdown(grace); err != nil {
+		s.log.Warn("requests cut off at the end", zap.Error(err))
+		return s.Close()
+	}
+	return nil
+}
+
+// Close cuts off whatever is open. It can be called twice.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	l := s.listener
+	s.mu.Unlock()
+	err := s.http.Close()
+	if l != nil { // not known to http before Run
+		if closeErr := l.Close(); !errors.Is(closeErr, net.ErrClosed) {
+			err = errors.Join(err, closeErr)
+		}
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
