@@ -82,7 +82,10 @@ func (p *Partition) load() (err error) {
 	p.passed.Store(p.meta.offset)
 	p.logTime.Store(int64(p.meta.logTime))
 	p.cache = newCache(p.store, p.keys, p.opts.CacheMessages)
-	p.timers = &timers{store: p.store, keys: p.keys, floor: timerKey{due: p.meta.logTime, offset: math.MaxInt64}}
+	p.timers = &timers{
+		store: p.store, keys: p.keys, bound: defaultFront,
+		floor: timerKey{due: p.meta.logTime, offset: math.MaxInt64},
+	}
 	if p.parked, err = openParked(p.store, p.keys); err != nil {
 		return err
 	}

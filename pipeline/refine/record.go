@@ -17,36 +17,24 @@ const (
 
 // recordHit records an open or click of a known message, unless it repeats a recorded one.
 func (p *Partition) recordHit(f *fact, s *state) error {
-	actor := f.Actor
-	if f.Kind == event.Click && f.Flags.Has(event.Honeypot) {
-		// No human sees the link, so the request can have said what it wanted.
-		actor.Verdict = event.Scanner
-		actor.Reasons = append(slices.Clip(actor.Reasons), reasonHoneypot)
-	}
-	h := hit{time: f.Time, kind: f.Kind, class: classOf(actor.Verdict), client: f.Client.Hash}
-	if f.Kind == event.Click {
-		h.link = f.Link
-	}
+	r := refinedHit(f, s)
+	counted := r.Actor.Verdict == event.Human && !r.Flags.Nameless()
+	h := hit{time: f.Time, kind: f.Kind, class: classOf(r.Actor.Verdict), link: r.Link, client: f.Client.Hash}
+	p.cache.touch(s)
 	if s.repeats(h, event.Millis(p.opts.Repeat.Milliseconds())) {
 		p.metrics.dropped(dropRepeat)
+		if counted {
+			// Which of the two came first must not show in the status.
+			s.mark(&r)
+		}
 		return nil
 	}
 	s.remember(h)
-	p.cache.touch(s)
-
-	r := event.Refined{
-		ID: event.HitID(f.source), Kind: f.Kind, Time: f.Time, Ref: s.published(), Actor: actor, Client: f.Client,
-		Origin: event.Origin{Node: f.source.Node},
-	}
-	if f.Kind == event.Click {
-		r.Link, r.URL = f.Link, f.URL
-	}
-	r.Flags |= f.Flags
-	if s.nameless(f) {
+	if r.Flags.Nameless() {
 		anonymise(&r)
 		return p.publish(&r, s, !r.Flags.Has(event.Anonymous))
 	}
-	if actor.Verdict == event.Human {
+	if counted {
 		if f.Kind == event.Click {
 			if err := p.inferOpen(f, s, reasonInferredClick); err != nil {
 				return err
@@ -55,6 +43,26 @@ func (p *Partition) recordHit(f *fact, s *state) error {
 		s.count(&r)
 	}
 	return p.publish(&r, s, true)
+}
+
+// refinedHit makes the event of an open or click. A message is nameless if its token says so, or its registration.
+func refinedHit(f *fact, s *state) event.Refined {
+	r := event.Refined{
+		ID: event.HitID(f.source), Kind: f.Kind, Time: f.Time, Ref: s.published(), Actor: f.Actor, Client: f.Client,
+		Origin: event.Origin{Node: f.source.Node},
+	}
+	r.Flags |= f.Flags
+	if f.Kind != event.Click {
+		r.Flags &^= event.Honeypot
+		return r
+	}
+	r.Link, r.URL = f.Link, f.URL
+	if f.Flags.Has(event.Honeypot) {
+		// No human sees the link, whatever the request looked like.
+		r.Actor.Verdict = event.Scanner
+		r.Actor.Reasons = append(slices.Clip(r.Actor.Reasons), reasonHoneypot)
+	}
+	return r
 }
 
 // anonymise takes from an open or click all that could tell whose it was. The time of sending goes too: to the
@@ -118,12 +126,17 @@ func (f *fact) diagnosed() bool {
 	return false
 }
 
-// count sets First where it is due, and leaves the event's mark on the status.
+// count sets First where it is due, and marks.
 func (s *state) count(r *event.Refined) {
 	if counts(r) && !s.firsts.has(r.Kind) {
 		s.firsts.add(r.Kind)
 		r.First = true
 	}
+	s.mark(r)
+}
+
+// mark leaves the event's mark on the status.
+func (s *state) mark(r *event.Refined) {
 	if m, ok := markOf(r); ok {
 		s.marks.add(m, r.Time)
 	}
@@ -144,7 +157,7 @@ func counts(r *event.Refined) bool {
 // inferOpen publishes the open that a human click or reply implies, where no human open is known: images are often
 // off. The open that comes later is then not the first.
 func (p *Partition) inferOpen(f *fact, s *state, reason string) error {
-	if s.firsts.has(event.Open) || s.standing == enrollment || s.nameless(f) {
+	if s.firsts.has(event.Open) || s.standing == enrollment || (s.ref.Flags | f.Flags).Nameless() {
 		return nil
 	}
 	r := event.Refined{

@@ -158,9 +158,6 @@ func (s *state) conflicts(f *fact) bool {
 	return s.differs(&f.Ref) || s.recipient != f.Recipient || s.links != uint32(len(f.Links))
 }
 
-// nameless reports whether an open or click of f counts as one of "someone": the token or the registration says so.
-func (s *state) nameless(f *fact) bool { return (s.ref.Flags | f.Flags).Nameless() }
-
 // published is the identity that events of s carry.
 func (s *state) published() event.Ref {
 	ref := s.ref

@@ -43,11 +43,11 @@ func (t *timer) parkedKey() (event.Key, error) {
 	return event.Key(t.value), nil
 }
 
-// The earliest timers are in memory, so that firing costs no read: at most twice so many, or so many bytes.
-const (
-	frontTimers = 8 << 10
-	frontBytes  = 16 << 20
-)
+// frontBound bounds the timers in memory. The earliest are there, so that firing costs no read: at most twice so many,
+// or so many bytes.
+type frontBound struct{ timers, bytes int }
+
+var defaultFront = frontBound{timers: 8 << 10, bytes: 16 << 20}
 
 // timers are the partition's timers. All are on disk (or in the step's batch); the earliest are in a heap as well:
 //
@@ -60,6 +60,7 @@ const (
 type timers struct {
 	store *kv.Store
 	keys  keyspace
+	bound frontBound
 
 	front   []timer // a heap
 	bytes   int     // of the values in front
@@ -79,7 +80,7 @@ func (ts *timers) add(b *kv.Batch, t timer) error {
 		return nil
 	}
 	ts.push(t)
-	if len(ts.front) > 2*frontTimers || ts.bytes > 2*frontBytes {
+	if len(ts.front) > 2*ts.bound.timers || ts.bytes > 2*ts.bound.bytes {
 		ts.shrink()
 	}
 	return nil
@@ -128,7 +129,7 @@ func (ts *timers) load() error {
 	return ts.scan(func(key timerKey, value []byte) bool {
 		ts.front = append(ts.front, timer{timerKey: key, value: slices.Clone(value)}) // ascending: a heap
 		ts.bytes += len(value)
-		if len(ts.front) >= frontTimers || ts.bytes >= frontBytes {
+		if len(ts.front) >= ts.bound.timers || ts.bytes >= ts.bound.bytes {
 			ts.all, ts.horizon = false, key
 			return false
 		}
@@ -183,7 +184,7 @@ func (ts *timers) scan(f func(timerKey, []byte) bool) (err error) {
 func (ts *timers) shrink() {
 	slices.SortFunc(ts.front, func(a, b timer) int { return a.compare(b.timerKey) }) // sorted: still a heap
 	kept, bytes := 0, 0
-	for kept < len(ts.front) && kept < frontTimers && (kept == 0 || bytes < frontBytes) {
+	for kept < len(ts.front) && kept < ts.bound.timers && (kept == 0 || bytes < ts.bound.bytes) {
 		bytes += len(ts.front[kept].value)
 		kept++
 	}
