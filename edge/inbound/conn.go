@@ -51,6 +51,7 @@ type conn struct {
 	esmtp     bool    // it said EHLO
 	upgrading bool    // a TLS handshake is next
 	ending    bool    // nothing more is read
+	deaf      bool    // the client doesn't take replies any more
 	lingers   bool    // it may be talking when it is cut off
 
 	mail     transaction
@@ -138,13 +139,17 @@ func (c *conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
+	if c.deaf {
+		return io.ErrClosedPipe
+	}
 	_ = c.raw.SetWriteDeadline(time.Now().Add(c.server.options.WriteTimeout))
 	_, err := c.rw.Write(c.out)
 	if c.out = c.out[:0]; cap(c.out) > 4*readAhead {
 		c.out = nil
 	}
 	if err != nil {
-		c.ending = true
+		// Some of it may have gone out. More would be taken for its rest.
+		c.ending, c.deaf = true, true
 	}
 	return err
 }
