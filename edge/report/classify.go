@@ -37,10 +37,8 @@ func (r *reader) classify(f *finding) {
 			v = verdict{"timeout", "kind:delay"}
 		}
 	}
-	if v.category == "invalid_recipient" && !saysNoRecipient(f.status) && r.step(f) == commandData {
-		// A server that took the recipient and calls him unknown once it has the data speaks for a filter of
-		// his: KDDI and NTT docomo hide those so. One that says 5.1.x means it: the dialogue was pipelined.
-		v = verdict{"filtered", v.rule + "+data"}
+	if f.local && (!ok || v.category == "remote_system") {
+		v = verdict{"local_system", "type:x-unix"}
 	}
 	f.category, f.rule = v.category, v.rule
 	f.hard = isHard(f)
@@ -99,7 +97,8 @@ func (r *reader) holds(rule *rule, f *finding) bool {
 		rule.class != 0 && (rule.class == '4') != isTransient(f),
 		rule.status != 0 && (len(f.status) == 0 || rule.status != packStatus(f.status)),
 		rule.code != "" && string(f.code) != rule.code,
-		rule.command != 0 && r.step(f) != rule.command:
+		rule.command != 0 && r.step(f) != rule.command,
+		rule.weak && (saysNoRecipient(f.status) || r.step(f) == commandRcpt):
 		return false
 	}
 	return true

@@ -15,6 +15,8 @@ type decoder struct {
 var decoders = [...]decoder{
 	{"feedback", "RFC 5965", detectFeedback, readFeedback},
 	{"delivery-status", "RFC 3464, RFC 6522, RFC 6533", detectStatus, readStatus},
+	{"ses", "docs.aws.amazon.com/ses: Amazon SNS notification contents", detectSES, readSES},
+	{"hotmail", "Outlook.com Junk Mail Reporting Program", detectHotmail, readHotmail},
 	{"exim", "exim.org: specification, customizing bounce and warning messages", detectExim, readExim},
 	{"qmail", "cr.yp.to/proto/qsbmf.txt", detectQmail, readQmail},
 	{"gmail", "observed: mailer-daemon@googlemail.com", detectGmail, readGmail},
@@ -24,6 +26,9 @@ var decoders = [...]decoder{
 	{"yahoo", "observed: MAILER-DAEMON@yahoo.com", detectYahoo, readYahoo},
 	{"exchange", "observed: Internet Mail Service 5.5, Exchange 2003 and later", detectExchange, readExchange},
 	{"automatic", "observed: GMX, Kundenserver, MX Logic, Zoho", detectAutomatic, readAutomatic},
+	{"sendmail", "Sendmail 5 and 8: savemail.c", detectSendmail, readSendmail},
+	{"undelivered", "any mail system", detectUndelivered, readUndelivered},
+	{"unsubscribe", "RFC 2369 §3.2", detectUnsubscribe, readUnsubscribe},
 	{"auto-reply", "RFC 3834, RFC 8098, RFC 5546", detectAutoReply, readAutoReply},
 	{"reply", "RFC 5322 §3.6.4", detectReply, readReply},
 	{"other", "", func(*reader) bool { return true }, readOther},

@@ -8,22 +8,29 @@ import "bytes"
 var gmailNotice = notice{
 	intro:    "Delivery to the following recipient",
 	begin:    "Delivery to the following recipient",
-	reason:   []string{"Technical details of "},
+	reason:   []string{"other server returned was:", "Technical details of permanent failure:", "Technical details of temporary failure:"},
 	returned: []string{"----- Original message -----", "----- Message header follows -----"},
 }
 
 func detectGmail(r *reader) bool {
-	return gmailNotice.detect(r) || r.head.has(fFailedRecipients) && bytes.HasPrefix(r.head.get(fSubject), []byte("Delivery Status Notification"))
+	return r.fromGoogle() && (gmailNotice.detect(r) || r.head.has(fFailedRecipients))
+}
+
+func (r *reader) fromGoogle() bool {
+	from := r.author()
+	at := bytes.LastIndexByte(from, '@')
+	return at >= 0 && (fold(from[at+1:], "googlemail.com") || fold(from[at+1:], "google.com"))
 }
 
 func readGmail(r *reader) {
-	gmailNotice.read(r)
+	if gmailNotice.detect(r) {
+		gmailNotice.read(r)
+	}
 	if len(r.found) > 0 {
 		return
 	}
 	text := gmailNotice.cutReturned(r, r.words())
 	recipient, _ := findAddress(r.head.get(fFailedRecipients))
-	f := finding{kind: Bounce, action: []byte("failed"), recipient: recipient, said: text, charset: r.textCharset()}
-	f.code, f.status = scanReply(text)
-	r.add(f)
+	f := finding{kind: Bounce, action: []byte("failed"), recipient: recipient, charset: r.textCharset()}
+	r.addSaid(f, text)
 }

@@ -18,7 +18,7 @@ const (
 	// maxDiagnostic is the longest diagnostic text that is kept, in bytes of UTF-8.
 	maxDiagnostic = 1024
 	// maxMatch is the longest text that the rules see.
-	maxMatch = 2048
+	maxMatch = 4096
 	// maxAddress is the longest address: 64 + 1 + 255 octets, RFC 5321 §4.5.3.1. A longer one is no address.
 	maxAddress = 320
 	// maxHost is the longest host name with its comment.

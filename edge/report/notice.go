@@ -21,6 +21,8 @@ type notice struct {
 	reason []string
 	// returned are beginnings of the line behind which the returned message comes.
 	returned []string
+	// ruler are words of a ruler's line behind which the returned message comes, in lower case.
+	ruler []string
 }
 
 // maxIntro is how far from its beginning a text is searched for the phrase that it is known by.
@@ -53,6 +55,9 @@ func (n *notice) read(r *reader) {
 		return
 	}
 	common := n.commonReason(text)
+	if common != nil {
+		text = text[:len(text)-len(common)]
+	}
 	for rest := text; len(rest) > 0; {
 		var said []byte
 		f.recipient, said, rest = nextListed(rest)
@@ -74,12 +79,11 @@ func (r *reader) addSaid(f finding, said []byte) {
 	r.add(f)
 }
 
-// commonReason returns the paragraph behind the first of the phrases that the text has; nil if it has none.
+// commonReason returns what follows the first of the phrases that the text has, to its end; nil if it has none.
 func (n *notice) commonReason(text []byte) []byte {
 	for _, phrase := range n.reason {
 		if i := bytes.Index(text, []byte(phrase)); i >= 0 {
-			_, rest := cutLine(text[i:])
-			return trim(rest)
+			return text[i+len(phrase):]
 		}
 	}
 	return nil
@@ -89,17 +93,33 @@ func (n *notice) commonReason(text []byte) []byte {
 func (n *notice) cutReturned(r *reader, text []byte) []byte {
 	for from := 0; from < len(text); {
 		line, rest := cutLine(text[from:])
-		for _, phrase := range n.returned {
-			if bytes.HasPrefix(line, []byte(phrase)) {
-				if !r.hasReturned {
-					r.returnedHeader(rest)
-				}
-				return text[:from]
+		if n.beginsReturned(line) {
+			if !r.hasReturned {
+				r.returnedHeader(rest)
 			}
+			return text[:from]
 		}
 		from = len(text) - len(rest)
 	}
 	return text
+}
+
+// beginsReturned reports whether the returned message comes behind a line.
+func (n *notice) beginsReturned(line []byte) bool {
+	for _, phrase := range n.returned {
+		if bytes.HasPrefix(line, []byte(phrase)) {
+			return true
+		}
+	}
+	if line = trim(line); len(n.ruler) == 0 || !isRuler(line) && (len(line) == 0 || line[0] != '|') {
+		return false
+	}
+	for _, words := range n.ruler {
+		if indexFold(line[:min(len(line), 128)], words) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // nextListed returns the next address that begins a line, what is said about it and the text behind that.
@@ -111,18 +131,15 @@ func nextListed(text []byte) (address, said, rest []byte) {
 			text = next
 			continue
 		}
-		start := len(text) - len(next) - len(tail)
-		if len(tail) == 0 {
-			start = len(text) - len(next)
-		}
+		start := len(line) - len(tail)
 		end := saidEnd(text, start, a)
 		return a, trim(text[start:end]), text[end:]
 	}
 	return nil, nil, nil
 }
 
-// listed returns the address that a line lists and what follows it on the line: the line is the address
-// alone, in brackets or quotes or not, or a colon follows it.
+// listed returns the address that a line lists and what follows it to the end of the line: the line is the
+// address alone, in brackets or quotes or not, or a colon follows it.
 func listed(line []byte) (address, tail []byte) {
 	t := bytes.TrimLeft(line, " \t*")
 	open := len(t) > 0 && (t[0] == '<' || t[0] == '"')
@@ -139,18 +156,19 @@ func listed(line []byte) (address, tail []byte) {
 	if open && len(after) > 0 && (after[0] == '>' || after[0] == '"') {
 		after = after[1:]
 	}
-	after = trim(after)
+	after = bytes.TrimLeft(after, " \t<")
+	end := after[len(after):]
 	switch {
 	case len(after) == 0:
-		return a, nil
+		return a, end
 	case after[0] == ':':
-		return a, trim(after[1:])
+		return a, after[1:]
 	case bytes.HasPrefix(after, []byte("on ")): // Exchange: a date follows
-		return a, nil
+		return a, end
 	case bytes.HasPrefix(after, []byte("mailto:")): // Outlook: the address as a link
-		return a, nil
+		return a, end
 	case open && bytes.HasPrefix(after, []byte("...")): // Sendmail
-		return a, trim(after[3:])
+		return a, after[3:]
 	}
 	return nil, nil
 }
@@ -165,7 +183,7 @@ func saidEnd(text []byte, start int, address []byte) int {
 		if len(t) == 0 && hasLetters(text[start:pos]) || isRuler(t) {
 			break
 		}
-		if a, _ := listed(line); a != nil && pos > start && !bytes.Equal(a, address) {
+		if a, _ := listed(line); a != nil && pos > start && !bytes.EqualFold(a, address) {
 			break
 		}
 		pos = len(text) - len(rest)

@@ -58,6 +58,8 @@ type finding struct {
 	said         []byte // the diagnostic text: what the rules see and what Diagnostic shows
 	charset      []byte // of said
 	context      []byte // where else the step of the dialogue may be named
+	comment      []byte // of the status, where a report says no more
+	local        bool   // a program of the reporting host failed, no dialogue
 	command      smtpCommand
 	remoteMTA    []byte
 	feedbackType []byte

@@ -41,6 +41,8 @@ type rule struct {
 	status   uint32
 	code     string
 	command  smtpCommand
+	// weak: neither a status 5.1.x nor the refusal of RCPT says that the recipient is unknown.
+	weak bool
 }
 
 type codeRule struct {
@@ -194,6 +196,8 @@ func (r *rule) addCondition(condition string) error {
 		r.status, ok = statusKey(value)
 	case "code":
 		r.code, ok = value, len(value) == 3
+	case "weak":
+		r.weak, ok = true, value == ""
 	case "command":
 		r.command, ok = commandNames[value]
 	}

@@ -132,19 +132,26 @@ func about(text, address []byte) []byte {
 // normalize appends what the rules see of text: lower case, blanks as single spaces, without the codes that
 // a multi-line reply repeats on each line, and with "@" for each address, so that nobody's name decides.
 //
-//	550-5.1.1 The account\r\n550 5.1.1 <Bob@example.com> is gone  ─▶  550-5.1.1 the account <@> is gone
+//	550-5.1.1 The account\r\n550 5.1.1 <Bob@example.com> is gone  ─▶  " 550-5.1.1 the account <@> is gone "
 func normalize(dst, text, code []byte) []byte {
 	base := len(dst)
-	token := base // where the current token begins in dst
-	for i := 0; i < len(text) && len(dst)-base < maxMatch; i++ {
+	dst = append(dst, ' ') // so that a pattern can ask for the beginning of a word
+	token := len(dst)      // where the current token begins in dst
+	said := bytes.HasPrefix(text, code)
+	for i := 0; i < len(text) && len(dst)-base < maxMatch-1; i++ {
 		c := text[i]
 		switch {
 		case isBlank(c):
-			if n := len(dst); n > base && dst[n-1] != ' ' {
+			if dst[len(dst)-1] != ' ' {
 				dst = append(dst, ' ')
 			}
 			token = len(dst)
-			i += repeatedCode(text[i+1:], code, i > 0)
+			if n := codeLength(text[i+1:], code); n > 0 {
+				if said {
+					i += n
+				}
+				said = true
+			}
 		case c == '@' && len(dst) > token:
 			dst = append(dst[:token], '@')
 			for i+1 < len(text) && !addressEnd(text[i+1]) {
@@ -157,12 +164,12 @@ func normalize(dst, text, code []byte) []byte {
 			dst = append(dst, lower(c))
 		}
 	}
-	return dst
+	return append(dst, ' ')
 }
 
-// repeatedCode returns the length of "550-5.1.1 " or "550 5.1.1 " at the beginning of b, for the given code.
-func repeatedCode(b, code []byte, inside bool) int {
-	if !inside || len(code) != 3 || len(b) < 5 || !bytes.HasPrefix(b, code) || b[3] != '-' && b[3] != ' ' {
+// codeLength returns the length of "550-5.1.1 " or "550 5.1.1 " at the beginning of b, for the given code.
+func codeLength(b, code []byte) int {
+	if len(code) != 3 || len(b) < 5 || !bytes.HasPrefix(b, code) || b[3] != '-' && b[3] != ' ' {
 		return 0
 	}
 	n := 4

@@ -1,0 +1,72 @@
+package report
+
+import "bytes"
+
+// undelivered reads the notices of systems that no other decoder knows. A mail system wrote, or the envelope
+// was empty, and the words say that something was not delivered: then the first address that is neither the
+// reader's nor the writer's is the recipient, and all of the text is the reason.
+var undelivered = notice{
+	returned: []string{"Original message follows", "Included is a copy of the message", "Received:", "Return-Path:"},
+	ruler:    []string{"returned m", "original m", "copy of", "message text", "unsent", "headers"},
+}
+
+// failurePhrases say in a subject or at the beginning of a text that a mail was not delivered.
+var failurePhrases = []string{
+	"undeliver", "not be delivered", "not delivered", "unable to deliver", "delivery fail", "delivery has failed", "failure notice",
+	"failed to deliver", "returned mail", "mail system error", "delivery status", "delivery error", "delivery notification",
+	"rejected recipient", "was rejected by", "failure delivery", "mail delivery", "could not send", "non-deliver", "not deliver",
+	"error sending your mail", "not be sent", "delivery problem", "had delivery", "trouble delivering", "returning to sender",
+	"invalid user address", "aborted after", "received >>> 5", "failed recipient", "failure reason",
+}
+
+func detectUndelivered(r *reader) bool {
+	if !r.fromDaemon() && !fold(r.head.get(fReturnPath), "<>") {
+		return false
+	}
+	return saysFailure(r.head.get(fSubject)) || saysFailure(r.words())
+}
+
+func saysFailure(text []byte) bool {
+	text = text[:min(len(text), 1024)]
+	for _, phrase := range failurePhrases {
+		if indexFold(text, phrase) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func readUndelivered(r *reader) {
+	text := undelivered.cutReturned(r, r.words())
+	f := finding{kind: Bounce, action: []byte("failed"), charset: r.textCharset()}
+	if isDelayNotice(r.head.get(fSubject), text) {
+		f.kind, f.action = Delay, []byte("delayed")
+	}
+	f.recipient = r.strangerIn(text)
+	if f.recipient == nil {
+		f.recipient = r.failedRecipient()
+	}
+	if f.recipient == nil {
+		return
+	}
+	if !hasLetters(text) {
+		text = r.head.get(fSubject)
+	}
+	r.addSaid(f, text)
+}
+
+// strangerIn returns the first address of a text that is neither who the notice is from nor who it is to.
+func (r *reader) strangerIn(text []byte) []byte {
+	to, from := addrSpec(r.head.get(fTo)), r.author()
+	for i := 0; i < maxSearches && len(text) > 0; i++ {
+		var address []byte
+		address, text = findAddress(text)
+		if address == nil {
+			return nil
+		}
+		if !bytes.EqualFold(address, to) && !bytes.EqualFold(address, from) {
+			return address
+		}
+	}
+	return nil
+}
