@@ -18,7 +18,6 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	began := time.Now()
 	r, token := s.route(ctx.Request.Header.RequestURI())
 	defer s.answered(ctx, r, began)
-	closeIfChunked(ctx)
 	switch r {
 	case routeOpen:
 		s.open(ctx, token)
@@ -47,12 +46,13 @@ func (s *Server) answered(ctx *fasthttp.RequestCtx, r route, began time.Time) {
 
 // closeIfChunked closes the connection after a request with Transfer-Encoding. fasthttp prefers it over a Content-Length
 // beside it; a proxy before us may have done the other, and then what it takes for the next request would be somebody's
-// body (RFC 9112 §6.1).
-func closeIfChunked(ctx *fasthttp.RequestCtx) {
+// body (RFC 9112 §6.1). It is called before the body is read: reading an empty one erases the trace.
+func closeIfChunked(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	const chunked = -1
-	if ctx.Request.Header.ContentLength() == chunked {
-		ctx.SetConnectionClose()
+	if h.ContentLength() == chunked {
+		h.SetConnectionClose()
 	}
+	return fasthttp.RequestConfig{} // the server's
 }
 
 // route tells what a request target asks for, and the token that follows; of routeOther the path.

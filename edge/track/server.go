@@ -71,9 +71,10 @@ func New(o Options, keys *ref.Keyring, sink Sink, log *zap.Logger, reg prometheu
 
 func (s *Server) newHTTP() *fasthttp.Server {
 	return &fasthttp.Server{
-		Handler:      s.handle,
-		ErrorHandler: s.handleError,
-		Logger:       debugLogger{s.log},
+		Handler:        s.handle,
+		ErrorHandler:   s.handleError,
+		HeaderReceived: closeIfChunked,
+		Logger:         debugLogger{s.log},
 		// The listener bounds the connections. fasthttp gives a worker back a moment after its connection was closed,
 		// so its own bound must be higher, or it would refuse what the listener let in.
 		Concurrency:                  2 * s.options.MaxConnections,
