@@ -37,6 +37,8 @@ type Server struct {
 	fixed   map[string]role // in lower case
 	budget  budget
 
+	complained atomic.Int64 // when the log last heard of a fault, in nanoseconds since 1970
+
 	// Set by Listen.
 	mailbox     *mailbox
 	certificate *certificate // nil: no STARTTLS

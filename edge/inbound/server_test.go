@@ -3,13 +3,11 @@ package inbound
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	stdsmtp "net/smtp"
 	"net/textproto"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -408,56 +406,60 @@ func TestMemoryBudget(t *testing.T) {
 	eventually(t, func() bool { return f.budget.left.Load() == f.options.MaxMemoryBytes })
 }
 
-// 250 comes after the sink has returned, and not before.
-func TestAnswerAfterSink(t *testing.T) {
-	f := newFixture(t, nil)
-	f.sink.hold, f.sink.called = make(chan struct{}), make(chan struct{})
-	if err := f.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	f.run()
-	c := f.hello()
-	c.begin(f.returnPath())
-	c.do("DATA", "354")
-	c.send(dsn("bob@example.org", "5.1.1", "") + ".\r\n")
-	<-f.sink.called
-	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if got, err := c.reply(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("answered before the sink returned: %q, %v", got, err)
-	}
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	f.sink.release()
-	c.want("250 2.0.0 Ok")
-}
-
-// Run doesn't return while the sink is at work, and cuts the rest.
-func TestStopWaitsForSink(t *testing.T) {
+// holding starts a server whose sink waits, and gives it a bounce.
+func holding(t *testing.T) (*fixture, *client) {
 	f := newFixture(t, func(o *Options) { o.ShutdownTimeout = 0 })
 	f.sink.hold, f.sink.called = make(chan struct{}), make(chan struct{})
-	if err := f.Listen(); err != nil {
+	f.pipes = newPipeListener()
+	if err := f.prepare(f.pipes); err != nil {
 		t.Fatal(err)
 	}
-	f.run()
-	c := f.hello()
-	c.begin(f.returnPath())
-	c.send("BDAT 0 LAST\r\n") // tells nothing
-	c.want("250")
+	c := f.run().hello()
 	c.begin(f.returnPath())
 	c.do("DATA", "354")
 	c.send(dsn("bob@example.org", "5.1.1", "") + ".\r\n")
 	<-f.sink.called
-	stopped := make(chan error)
-	go func() { stopped <- f.stop() }()
-	eventually(t, f.gate.draining.Load)
-	select {
-	case <-stopped:
-		t.Fatal("stopped in the middle of a call to the sink")
-	default:
-	}
-	f.sink.release()
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
+	return f, c
+}
+
+// 250 comes after the sink has returned, and not before.
+func TestAnswerAfterSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := holding(t)
+		answer := make(chan string, 1)
+		go func() { got, _ := c.reply(); answer <- got }()
+		synctest.Wait()
+		select {
+		case got := <-answer:
+			t.Fatalf("answered before the sink returned: %q", got)
+		default:
+		}
+		f.sink.release()
+		if got := <-answer; !strings.HasPrefix(got, "250 2.0.0 Ok") {
+			t.Errorf("got %q", got)
+		}
+		c.do("QUIT", "221")
+	})
+}
+
+// Run doesn't return while the sink is at work, however short its patience with clients is.
+func TestStopWaitsForSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c := holding(t)
+		stopped := make(chan error, 1)
+		go func() { stopped <- f.stop() }()
+		synctest.Wait()
+		select {
+		case <-stopped:
+			t.Fatal("stopped in the middle of a call to the sink")
+		default:
+		}
+		f.sink.release()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		c.wantEnd()
+	})
 }
 
 func TestProxyProtocol(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-smtp"
 	"go.uber.org/zap"
@@ -26,19 +27,29 @@ func (s *Server) take(c *conn) *reply {
 			return replyMailboxFull
 		}
 		if err != nil {
-			s.log.Error("keep mail for the operator", zap.String("mail", id), zap.Error(err))
+			s.complain("keep mail for the operator", err)
 			s.metrics.mails.WithLabelValues("failed").Inc()
 			return replyLater
 		}
 	}
 	events, err := s.tell(m, id)
 	if err != nil {
-		s.log.Error("keep the events of a mail", zap.String("mail", id), zap.Error(err))
+		s.complain("keep the events of a mail", err)
 		s.metrics.mails.WithLabelValues("failed").Inc()
 		return replyLater
 	}
 	s.metrics.mails.WithLabelValues("taken").Inc()
 	return &reply{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: fmt.Sprintf("Ok %s events=%d", id, events)}
+}
+
+// complainEvery is how often a fault that meets every mail is logged; the metrics count each.
+const complainEvery = time.Second
+
+func (s *Server) complain(what string, err error) {
+	now, last := time.Now().UnixNano(), s.complained.Load()
+	if now-last >= int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
+		s.log.Error("mail is deferred", zap.String("step", what), zap.Error(err))
+	}
 }
 
 // tell gives the events of a mail to the sink and returns their number.

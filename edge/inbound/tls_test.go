@@ -139,6 +139,37 @@ func TestStartTLSInjection(t *testing.T) {
 	}
 }
 
+// A server that stops wakes all connections; one with a mail on its way goes on, TLS or not.
+func TestStopUnderTLS(t *testing.T) {
+	f, pool := withTLS(t)
+	idle, err := f.hello().startTLS(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle.do("EHLO client.example.net", "250")
+	busy, err := f.hello().startTLS(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy.do("EHLO client.example.net", "250")
+	busy.begin(f.returnPath())
+	stopped := make(chan error)
+	go func() { stopped <- f.stop() }()
+	idle.want("421 4.3.2")
+	idle.wantEnd()
+	busy.do("DATA", "354")
+	busy.send(dsn("bob@example.org", "5.1.1", ""))
+	busy.do(".", "250 2.0.0 Ok")
+	busy.want("421 4.3.2")
+	busy.wantEnd()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if n := len(f.sink.all()); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
 func TestHandshakeFails(t *testing.T) {
 	f, _ := withTLS(t)
 	c := f.hello()
