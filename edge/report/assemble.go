@@ -14,11 +14,15 @@ import (
 func (r *reader) report() Report {
 	r.layFacts()
 	subject := r.line([]byte(r.rawSubject()), maxSubject)
+	r.layReferences()
+	if len(r.refs) > 0 && r.found[0].kind == Reply {
+		// A human who answers says what to by reference. What he attaches may be any mail.
+		r.returned = header{}
+	}
 	messageID := r.messageID(r.head[fMessageID])
 	from := r.address(r.author())
 	originalID := r.messageID(r.returned[fMessageID])
 	ref := r.token(r.ref(), maxRef)
-	r.layReferences()
 
 	all := string(r.out)
 	out := Report{
@@ -159,7 +163,7 @@ func (r *reader) layBareReferences(b []byte) {
 
 func (r *reader) layReference(id []byte) {
 	s := r.token(id, maxMessageID)
-	if s.from == s.to {
+	if s.from == s.to || bytes.IndexAny(id, "<>") >= 0 {
 		return
 	}
 	for _, other := range r.refs {

@@ -3,7 +3,7 @@ package report
 import "bytes"
 
 // detectFeedback finds a feedback report (RFC 5965 §2).
-func detectFeedback(r *reader) bool { return r.part(partFeedback) != nil }
+func detectFeedback(r *reader) bool { return r.part(partFeedback) != nil && !r.quotes() }
 
 // readFeedback tells who complained. abuse and fraud are complaints, opt-out is an unsubscribe, not-spam takes
 // a complaint back (RFC 5965 §3.5 with RFC 6430); authentication failures and the rest are about messages,

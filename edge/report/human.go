@@ -2,8 +2,13 @@ package report
 
 // detectReply finds what a human wrote: a mail with an author that answers something, or that has a text.
 func detectReply(r *reader) bool {
-	if r.author() == nil || r.fromDaemon() {
+	author := r.author()
+	switch {
+	case author == nil:
 		return false
+	case r.fromDaemon():
+		// A postmaster may write himself; the rest of those addresses have nobody behind them.
+		return hasFold(author, "postmaster@") && r.answers()
 	}
 	return r.answers() || len(trim(r.body[:min(len(r.body), maxText)])) > 0
 }

@@ -10,7 +10,8 @@ import (
 //
 //	text byte ─▶ class ─▶ next[state][class] ─▶ fragments that end here ─▶ patterns whose last fragment was found
 //
-// A pattern is one fragment, or several with "*" between them that must follow each other in order.
+// A pattern is one fragment, or several with "*" between them that must follow each other in order, at most
+// maxGap bytes apart, so that words of different sentences do not meet.
 type matcher struct {
 	class   [256]uint8 // 0: in no pattern
 	classes int
@@ -33,6 +34,7 @@ const (
 	maxPatterns  = 1024
 	maxFragments = 4
 	maxStates    = 1<<16 - 1
+	maxGap       = 100
 )
 
 // hits holds which patterns a text has; it is reused for the next text.
@@ -164,7 +166,10 @@ func (m *matcher) record(at, end uint16, h *hits) {
 	for ; ; at++ {
 		e := m.ends[at]
 		p := &h.progress[e.pattern]
-		if e.index == p.fragments && end >= p.end+e.length {
+		switch {
+		case e.index+1 == p.fragments:
+			p.end = end // the same fragment again: what follows is nearer to this one
+		case e.index == p.fragments && (e.index == 0 || end >= p.end+e.length && end <= p.end+e.length+maxGap):
 			p.fragments++
 			p.end = end
 			if p.fragments == m.needed[e.pattern] {

@@ -213,12 +213,15 @@ func isDelayNotice(subject, intro []byte) bool {
 func hostIn(said []byte) []byte {
 	said = said[:min(len(said), maxMatch)]
 	for from := 0; ; {
-		i := bytes.Index(said[from:], []byte("host "))
+		i := bytes.Index(said[from:], []byte("host"))
 		if i < 0 {
 			return nil
 		}
-		from += i + 5
-		name := said[from:]
+		from += i + 4
+		name := bytes.TrimLeft(said[from:], ": ")
+		if len(name) == len(said)-from {
+			continue
+		}
 		end := bytes.IndexAny(name, " \t\r\n[(:,")
 		if end < 0 {
 			end = len(name)

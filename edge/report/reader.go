@@ -123,7 +123,7 @@ func (r *reader) add(f finding) {
 	}
 }
 
-// put appends b to out as one line of clean UTF-8, cut to at most limit bytes, and returns where it lies.
+// line appends b to out as one line of clean UTF-8, cut to at most limit bytes, and returns where it lies.
 // Runs of blanks, folds among them, become one space; other control characters vanish.
 func (r *reader) line(b []byte, limit int) span {
 	from := len(r.out)
@@ -149,6 +149,7 @@ func (r *reader) line(b []byte, limit int) span {
 			continue
 		}
 		need := size
+		gap = gap && len(r.out) > from
 		if gap {
 			need++
 		}

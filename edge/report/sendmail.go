@@ -16,7 +16,7 @@ var sendmailNotice = notice{
 	returned: []string{"   ----- Unsent message follows", "   ----- Original message follows", "   ----- Message header follows", "   ----- Returned message follows"},
 }
 
-func detectSendmail(r *reader) bool { return sendmailNotice.detect(r) && !r.quoted() }
+func detectSendmail(r *reader) bool { return sendmailNotice.detect(r) && !r.quotes() }
 
 func readSendmail(r *reader) {
 	text := sendmailNotice.cutReturned(r, r.words())
@@ -87,6 +87,3 @@ func talkingTo(line []byte) []byte {
 	}
 	return name
 }
-
-// quoted reports whether the text comes from a human who quotes a notice.
-func (r *reader) quoted() bool { return r.answers() && !r.isReport() }

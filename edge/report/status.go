@@ -5,7 +5,16 @@ import "bytes"
 // detectStatus finds a delivery status: the part that RFC 3464 §2 defines, or its fields in the text of
 // a mail that says it is a report but lost its structure.
 func detectStatus(r *reader) bool {
-	return r.part(partStatus) != nil || r.isReport() && (r.nestedReport() || r.looseStatus() != nil)
+	if r.part(partStatus) != nil {
+		return !r.quotes()
+	}
+	return r.isReport() && (r.nestedReport() || r.looseStatus() != nil)
+}
+
+// quotes reports whether a mail is a human's answer, so that a report among its parts is what he answers to.
+// A report itself may have In-Reply-To too; its type tells.
+func (r *reader) quotes() bool {
+	return r.answers() && !r.isReport() && !isAutoSubmitted(r.head.get(fAutoSubmitted))
 }
 
 // nestedReport opens a report that a mail system passes on as an attachment of a notice of its own, and reports
@@ -86,9 +95,15 @@ func readStatus(r *reader) {
 	if !status {
 		r.readGroups(r.looseStatus(), nil)
 	}
+	kept := r.found[:0]
 	for i := range r.found {
 		r.completeFinding(i)
+		// A group that was torn off behind its recipient tells nothing.
+		if f := &r.found[i]; len(f.action) > 0 || len(f.status) > 0 || len(f.code) > 0 || hasLetters(f.said) {
+			kept = append(kept, *f)
+		}
 	}
+	r.found = kept
 }
 
 // readGroups adds a finding for each recipient group of b.
@@ -176,7 +191,7 @@ func (g *statusGroup) set(r *reader, name, value []byte, base *finding, first in
 func (r *reader) addGroup(g *statusGroup, base *finding, first int) {
 	f := finding{
 		charset:     base.charset,
-		action:      g.action,
+		action:      actionWord(g.action),
 		status:      statusField(g.status),
 		said:        diagnosticField(g.diagnostic),
 		local:       hasFold(g.diagnostic, "x-unix"),
@@ -197,6 +212,15 @@ func (r *reader) addGroup(g *statusGroup, base *finding, first int) {
 		return
 	}
 	r.add(f)
+}
+
+// actionWord returns the word of an Action field, which may have a comment (RFC 3464 §2.3.3).
+func actionWord(value []byte) []byte {
+	end := 0
+	for end < len(value) && (isAlnum(value[end]) || value[end] == '-' || value[end] == '_') {
+		end++
+	}
+	return value[:end]
 }
 
 // merge takes from g what f lacks.
@@ -224,7 +248,7 @@ func localName(value []byte) []byte {
 			return nil
 		}
 	}
-	if len(value) == 0 || len(value) > 64 {
+	if len(value) == 0 || len(value) > 64 || fold(value, "rfc822") || fold(value, "utf-8") {
 		return nil
 	}
 	return value
@@ -330,6 +354,7 @@ func (r *reader) completeSaid(f *finding) []byte {
 		f.comment,
 		sessionParagraph(r.words()),
 		eximReason(r.words()),
+		about(r.words(), f.recipient),
 	} {
 		if hasLetters(text) {
 			return text
@@ -394,12 +419,14 @@ func hasLetters(b []byte) bool {
 // line of the server follows "<<< ".
 func (r *reader) transcript(first []byte) []byte {
 	text := r.words()
-	i := bytes.Index(text, first)
-	if i < 4 || !bytes.Equal(text[i-4:i], []byte("<<< ")) {
+	key := append(append(r.match[:0], "<<< "...), first...)
+	r.match = key
+	i := bytes.Index(text, key)
+	if i < 0 {
 		return nil
 	}
 	start := len(r.scratch)
-	code, rest := first[:3], text[i:]
+	code, rest := first[:3], text[i+4:]
 	for len(rest) > 0 && len(r.scratch)-start < maxMatch {
 		var line []byte
 		line, rest = cutLine(rest)

@@ -152,6 +152,8 @@ func normalize(dst, text, code []byte) []byte {
 				}
 				said = true
 			}
+		case c < ' ' || c == 0x7f:
+			// A control character inside a word must not hide it.
 		case c == '@' && len(dst) > token:
 			dst = append(dst[:token], '@')
 			for i+1 < len(text) && !addressEnd(text[i+1]) {

@@ -16,7 +16,7 @@ var failurePhrases = []string{
 	"failed to deliver", "returned mail", "mail system error", "delivery status", "delivery error", "delivery notification",
 	"rejected recipient", "was rejected by", "failure delivery", "mail delivery", "could not send", "non-deliver", "not deliver",
 	"error sending your mail", "not be sent", "delivery problem", "had delivery", "trouble delivering", "returning to sender",
-	"invalid user address", "aborted after", "received >>> 5", "failed recipient", "failure reason",
+	"invalid user address", "aborted after", "received >>> 5", "failed recipient", "failure reason", "mail failure",
 }
 
 func detectUndelivered(r *reader) bool {
