@@ -60,7 +60,7 @@ type crash struct {
 // same bytes as one that never failed.
 func TestCrashAtEveryWrite(t *testing.T) {
 	rng := newRand(t)
-	o := Options{CompleteAfter: 36 * time.Hour, StepRecords: 7}
+	o := Options{CompleteAfter: 36 * time.Hour, StepRecords: 7, CacheEnrollments: 8}
 	events := randomEvents(rng, 80)
 	fs := newCrashFS(rng)
 	f := &fixture{t: t, store: openStore(t, fs)}
@@ -108,8 +108,8 @@ func TestCrashInRebuild(t *testing.T) {
 	rng := newRand(t)
 	defer func(n int) { rebuildRows = n }(rebuildRows)
 	rebuildRows = 5
-	before := Options{CompleteAfter: 72 * time.Hour, StepRecords: 50}
-	after := Options{CompleteAfter: 36 * time.Hour, StepRecords: 50}
+	before := Options{CompleteAfter: 72 * time.Hour, StepRecords: 50, CacheEnrollments: 8}
+	after := Options{CompleteAfter: 36 * time.Hour, StepRecords: 50, CacheEnrollments: 8}
 	events := randomEvents(rng, 200)
 	fs := newCrashFS(rng)
 	f := &fixture{t: t, store: openStore(t, fs)}
@@ -136,7 +136,7 @@ func TestCrashInRebuild(t *testing.T) {
 	}
 	for i, c := range crashes {
 		if i%2 == 0 {
-			detour(t, c, pick(rng, []Options{before, {CompleteAfter: time.Hour, StepRecords: 1}}))
+			detour(t, c, pick(rng, []Options{before, {CompleteAfter: time.Hour, StepRecords: 1, CacheEnrollments: 8}}))
 		}
 		recoverFrom(t, rng, after, c, events, want)
 	}

@@ -1,7 +1,9 @@
 package rollup
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -16,9 +18,14 @@ type deltas struct {
 	// What is to be added to the minutes of sequences. The rows of hours and of whole senders are sums of these.
 	minutes table
 	rows    table
-	key     []byte
-	value   []byte
+	// Memory to work in: the keys of rows, one after the other, and in their order.
+	keys   []byte
+	sorted []keyed
+	value  []byte
 }
+
+// keyed is a row of deltas.rows and where its key lies in deltas.keys.
+type keyed struct{ from, to, row int }
 
 // bucket names a row by numbers.
 type bucket struct {
@@ -124,28 +131,40 @@ func (d *deltas) spread() {
 	}
 }
 
-// writeRows adds what was collected to the rows of the store, by way of b.
+// writeRows adds what was collected to the rows of the store, by way of b, in the order of their keys.
 func (p *Partition) writeRows(d *deltas, b *kv.Batch) error {
 	d.spread()
+	d.sorted = d.sorted[:0]
+	d.keys = d.keys[:0]
 	for i, at := range d.rows.keys {
 		if d.rows.counts[i].zero() {
 			continue
 		}
-		d.key = p.appendCohort(d.key[:0], d.names[at.scope], at.whole, at.size)
-		d.key = kv.AppendUint32(d.key, at.n)
-		if err := p.writeRow(d, b, &d.rows.counts[i]); err != nil {
+		from := len(d.keys)
+		d.keys = p.appendCohort(d.keys, d.names[at.scope], at.whole, at.size)
+		d.keys = kv.AppendUint32(d.keys, at.n)
+		d.sorted = append(d.sorted, keyed{from, len(d.keys), i})
+	}
+	slices.SortFunc(d.sorted, func(x, y keyed) int {
+		return bytes.Compare(d.keys[x.from:x.to], d.keys[y.from:y.to])
+	})
+	for _, k := range d.sorted {
+		if err := p.writeRow(d, b, d.keys[k.from:k.to], &d.rows.counts[k.row]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeRow adds c to the row under d.key.
-func (p *Partition) writeRow(d *deltas, b *kv.Batch, c *counts) error {
-	value, ok, err := p.store.Get(d.value[:0], d.key)
-	d.value = value
-	if err != nil {
-		return fmt.Errorf("read cohort row: %w", err)
+// writeRow adds c to the row under key.
+func (p *Partition) writeRow(d *deltas, b *kv.Batch, key []byte, c *counts) error {
+	value, ok := p.rows.get(key)
+	if !ok {
+		var err error
+		if d.value, ok, err = p.store.Get(d.value[:0], key); err != nil {
+			return fmt.Errorf("read cohort row: %w", err)
+		}
+		value = d.value
 	}
 	if ok {
 		if err := c.addStored(value); err != nil {
@@ -157,11 +176,13 @@ func (p *Partition) writeRow(d *deltas, b *kv.Batch, c *counts) error {
 		p.metrics.broken.Inc()
 		p.log.Error("BUG: cohort row counts below zero", zap.Int64s("counters", c[:]))
 	}
+	d.value = c.append(d.value[:0])
+	p.rows.put(key, d.value)
+	var err error
 	if c.zero() {
-		err = b.Delete(d.key, nil)
+		err = b.Delete(key, nil)
 	} else {
-		d.value = c.append(d.value[:0])
-		err = b.Set(d.key, d.value, nil)
+		err = b.Set(key, d.value, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("write cohort row: %w", err)

@@ -29,9 +29,6 @@ func (e *enrollment) add(f fact) (changed bool) {
 			return true
 		}
 	}
-	if f.what == nothing && f.revision == 0 {
-		return false
-	}
 	e.facts = append(e.facts, f)
 	return true
 }

@@ -99,6 +99,9 @@ func factOf(r *event.Refined) fact {
 	}
 }
 
+// counts reports whether the fact is worth remembering: what counts for nothing is only if it replaces what did.
+func (f *fact) counts() bool { return f.what != nothing || f.revision != 0 }
+
 const messageBytes = 6
 
 // hashMessage tells the messages of one enrollment apart: FNV-1a, folded to six bytes, never 0.

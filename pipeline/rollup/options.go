@@ -7,21 +7,27 @@ import (
 
 // Bounds of the settings.
 const (
-	maxCompleteAfter = 90 * 24 * time.Hour
-	maxStepRecords   = 1 << 16
+	maxCompleteAfter    = 90 * 24 * time.Hour
+	maxStepRecords      = 1 << 16
+	minCacheEnrollments = 2
+	maxCacheEnrollments = 1 << 24
 )
 
 // Options are rollup's settings. All partitions of a process share them.
 type Options struct {
 	CompleteAfter time.Duration `yaml:"complete_after" doc:"How long after its first send an enrollment completes, whatever its outcome; whole milliseconds from 0 to 2160h. A change recomputes all cohorts at the next start."`
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
+
+	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments each partition keeps in memory, some 250 bytes each; from 2 to 16777216."`
 }
 
 // Default returns the settings of a server that is told nothing.
 func Default() Options {
 	return Options{
 		CompleteAfter: 72 * time.Hour,
-		StepRecords:   2048,
+		StepRecords:   8192, // the more, the fewer writes an event, when there is a backlog: see RATES.md
+
+		CacheEnrollments: 1 << 16,
 	}
 }
 
@@ -32,6 +38,9 @@ func (o Options) Validate() error {
 	}
 	if o.StepRecords < 1 || o.StepRecords > maxStepRecords {
 		return fmt.Errorf("step_records: %d: want 1 to %d", o.StepRecords, maxStepRecords)
+	}
+	if o.CacheEnrollments < minCacheEnrollments || o.CacheEnrollments > maxCacheEnrollments {
+		return fmt.Errorf("cache_enrollments: %d: want %d to %d", o.CacheEnrollments, minCacheEnrollments, maxCacheEnrollments)
 	}
 	return nil
 }

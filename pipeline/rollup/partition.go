@@ -30,7 +30,13 @@ type Partition struct {
 	// Run's own.
 	position position
 	known    map[scope]struct{} // in the tables of names for sure
+	// The enrollments and cohort rows written last, which are those most likely to be read next.
+	enrollments, rows *cache
 }
+
+// cachedRows is how many cohort rows are kept in memory, some 200 bytes each: of a thousand senders with three sequences,
+// the eight rows of each that a step is likely to touch.
+const cachedRows = 1 << 15
 
 // Open reads where the partition stands in store. If the cohorts in it were computed with another complete_after, or
 // by a Carom that counted otherwise, it computes them anew, which reads all enrollments once. reg may be nil.
@@ -47,6 +53,9 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *z
 		log: logger, metrics: newMetrics(reg),
 		position: position{basis: basisOf(o), origins: make(map[int32]event.Origin)},
 		known:    make(map[scope]struct{}),
+
+		enrollments: newCache(o.CacheEnrollments / 2),
+		rows:        newCache(cachedRows / 2),
 	}
 	value, ok, err := store.Get(nil, p.metaKey(metaPosition))
 	if err == nil && ok {

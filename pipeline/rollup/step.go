@@ -1,7 +1,9 @@
 package rollup
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -10,14 +12,16 @@ import (
 	"carom/pipeline/log"
 )
 
-// step is the work of one commit: the records it takes in, the enrollments they touch, what that adds to the cohorts.
-// One is used again and again.
+// step is the work of one commit, in two passes: take reads the records and sorts their facts by enrollment; write reads
+// the enrollments in the order of their keys, adds the facts, and writes what that changes. The order saves half of the
+// time that the store takes. One step is used again and again.
 type step struct {
 	p      *Partition
 	deltas *deltas
 
 	index   map[string]int32 // key of an enrollment -> its place in touched
 	touched []touched
+	facts   []takenFact
 
 	nameless map[string]namelessOpen // key -> as it stands after what the step has read
 	fresh    []string                // the keys of nameless that must be written, in order
@@ -27,16 +31,22 @@ type step struct {
 	key     []byte
 	value   []byte
 	tallies []messageTally
+	state   enrollment
+	before  contribution
 	after   contribution
 }
 
-// touched is an enrollment that the step has read.
+// touched is an enrollment that the step has facts of.
 type touched struct {
-	key    []byte
-	scope  int32
-	state  enrollment
-	before contribution // what the cohorts hold of it
-	dirty  bool
+	key         []byte
+	scope       int32
+	first, last int32 // of its facts
+}
+
+// takenFact is one of a touched enrollment's facts, in the order of the log.
+type takenFact struct {
+	fact
+	next int32 // -1 at the end
 }
 
 func newStep(p *Partition) *step {
@@ -53,10 +63,11 @@ func (s *step) clear() {
 	clear(s.index)
 	clear(s.nameless)
 	s.touched = s.touched[:0]
+	s.facts = s.facts[:0]
 	s.fresh = s.fresh[:0]
 }
 
-// take counts one record.
+// take reads one record.
 func (s *step) take(rec *log.Record) error {
 	p := s.p
 	if err := s.event.DecodeJSON(rec.Value); err != nil {
@@ -76,31 +87,41 @@ func (s *step) take(rec *log.Record) error {
 	in := s.deltas.scope(scope{r.Account, r.Sender, r.Sequence})
 	switch {
 	case !isNameless(r):
-		return s.takeFact(in, r)
+		s.takeFact(in, r)
 	case r.Kind == event.Open:
 		return s.takeNameless(in, r)
 	}
 	return nil
 }
 
-// takeFact adds r to its enrollment.
-func (s *step) takeFact(in int32, r *event.Refined) error {
+// takeFact hangs r's fact to its enrollment.
+func (s *step) takeFact(in int32, r *event.Refined) {
 	f := factOf(r)
+	if !f.counts() {
+		return
+	}
+	n := int32(len(s.facts))
+	s.facts = append(s.facts, takenFact{f, -1})
 	s.key = s.p.appendEnrollment(s.key[:0], r)
-	t, err := s.enrollment(in)
-	if err != nil {
-		return err
+	if i, ok := s.index[string(s.key)]; ok {
+		s.facts[s.touched[i].last].next = n
+		s.touched[i].last = n
+		return
 	}
-	if !t.state.add(f) {
-		return nil
+	s.index[string(s.key)] = int32(len(s.touched))
+	t := s.grow()
+	t.key = append(t.key[:0], s.key...)
+	t.scope, t.first, t.last = in, n, n
+}
+
+// grow returns one more entry of touched, with the memory that an earlier step left in it.
+func (s *step) grow() *touched {
+	if n := len(s.touched); n < cap(s.touched) {
+		s.touched = s.touched[:n+1]
+	} else {
+		s.touched = append(s.touched, touched{})
 	}
-	t.dirty = true
-	if t.state.full() {
-		s.settle(t)
-		t.state.shrink()
-		s.tallies = t.state.contribution(&t.before, s.p.position.completeAfter, s.tallies)
-	}
-	return nil
+	return &s.touched[len(s.touched)-1]
 }
 
 // appendEnrollment appends the key of the enrollment that r belongs to: the contact's passage through the sequence, or
@@ -114,63 +135,12 @@ func (p *Partition) appendEnrollment(dst []byte, r *event.Refined) []byte {
 	return appendName(append(dst, formContact), r.Contact)
 }
 
-// enrollment returns the enrollment under s.key, from this step or from the store. It is valid until the next call.
-func (s *step) enrollment(in int32) (*touched, error) {
-	if i, ok := s.index[string(s.key)]; ok {
-		return &s.touched[i], nil
-	}
-	value, ok, err := s.p.store.Get(s.value[:0], s.key)
-	s.value = value
-	if err != nil {
-		return nil, fmt.Errorf("read enrollment: %w", err)
-	}
-	t := s.grow()
-	t.key = append(t.key[:0], s.key...)
-	t.scope, t.dirty = in, false
-	t.state.facts, t.state.gone = t.state.facts[:0], tally{}
-	t.before = contribution{sends: t.before.sends[:0]}
-	if ok {
-		if err := t.state.decode(value); err != nil {
-			return nil, fmt.Errorf("read enrollment: %w", err)
-		}
-		s.tallies = t.state.contribution(&t.before, s.p.position.completeAfter, s.tallies)
-	}
-	s.index[string(s.key)] = int32(len(s.touched) - 1)
-	return t, nil
-}
-
-// grow returns one more entry of touched, with the memory that an earlier step left in it.
-func (s *step) grow() *touched {
-	if n := len(s.touched); n < cap(s.touched) {
-		s.touched = s.touched[:n+1]
-	} else {
-		s.touched = append(s.touched, touched{})
-	}
-	return &s.touched[len(s.touched)-1]
-}
-
-// settle adds to the cohorts what t counts as now, instead of what it counted as before.
-func (s *step) settle(t *touched) {
-	s.tallies = t.state.contribution(&s.after, s.p.position.completeAfter, s.tallies)
-	if s.after.equal(&t.before) {
-		return
-	}
-	s.deltas.addContribution(t.scope, &t.before, -1)
-	s.deltas.addContribution(t.scope, &s.after, 1)
-	t.before, s.after = s.after, t.before
-}
-
-// write puts all that the step has changed into b.
+// write puts all that the step changes into b.
 func (s *step) write(b *kv.Batch) error {
+	slices.SortFunc(s.touched, func(x, y touched) int { return bytes.Compare(x.key, y.key) })
 	for i := range s.touched {
-		t := &s.touched[i]
-		if !t.dirty {
-			continue
-		}
-		s.settle(t)
-		s.value = t.state.append(s.value[:0])
-		if err := b.Set(t.key, s.value, nil); err != nil {
-			return fmt.Errorf("write enrollment: %w", err)
+		if err := s.writeEnrollment(&s.touched[i], b); err != nil {
+			return err
 		}
 	}
 	if err := s.writeNameless(b); err != nil {
@@ -187,4 +157,70 @@ func (s *step) write(b *kv.Batch) error {
 		return fmt.Errorf("write position: %w", err)
 	}
 	return nil
+}
+
+// writeEnrollment adds the facts of t to its enrollment.
+func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
+	if err := s.readEnrollment(t.key); err != nil {
+		return err
+	}
+	changed := false
+	for n := t.first; n >= 0; n = s.facts[n].next {
+		if !s.state.add(s.facts[n].fact) {
+			continue
+		}
+		changed = true
+		if s.state.full() {
+			// Count first, because a forgotten message still counts, and is in no later contribution.
+			s.settle(t.scope)
+			s.state.shrink()
+			s.contribution(&s.before)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	s.settle(t.scope)
+	s.value = s.state.append(s.value[:0])
+	s.p.enrollments.put(t.key, s.value)
+	if err := b.Set(t.key, s.value, nil); err != nil {
+		return fmt.Errorf("write enrollment: %w", err)
+	}
+	return nil
+}
+
+// readEnrollment reads the enrollment under key into s.state, and what it counts as into s.before.
+func (s *step) readEnrollment(key []byte) error {
+	s.state.facts, s.state.gone = s.state.facts[:0], tally{}
+	value, ok := s.p.enrollments.get(key)
+	if !ok {
+		var err error
+		s.value, ok, err = s.p.store.Get(s.value[:0], key)
+		if err != nil {
+			return fmt.Errorf("read enrollment: %w", err)
+		}
+		value = s.value
+	}
+	if ok {
+		if err := s.state.decode(value); err != nil {
+			return fmt.Errorf("read enrollment: %w", err)
+		}
+	}
+	s.contribution(&s.before)
+	return nil
+}
+
+// settle adds to the cohorts what the enrollment counts as now, instead of what it counted as before.
+func (s *step) settle(scope int32) {
+	s.contribution(&s.after)
+	if s.after.equal(&s.before) {
+		return
+	}
+	s.deltas.addContribution(scope, &s.before, -1)
+	s.deltas.addContribution(scope, &s.after, 1)
+}
+
+// contribution computes into c what the enrollment counts as.
+func (s *step) contribution(c *contribution) {
+	s.tallies = s.state.contribution(c, s.p.position.completeAfter, s.tallies)
 }

@@ -1,0 +1,227 @@
+package rollup
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"carom/pipeline/event"
+)
+
+func randomEnrollment(rng *rand.Rand) *enrollment {
+	e := &enrollment{facts: []fact{}}
+	for range rng.IntN(maxFacts + 1) {
+		e.add(randomFact(rng, 1+rng.IntN(4)))
+	}
+	for range rng.IntN(20) * rng.IntN(2) {
+		f := randomFact(rng, 1)
+		e.gone.add(f.what, f.at)
+	}
+	return e
+}
+
+func TestEnrollmentIsReadAsWritten(t *testing.T) {
+	rng := newRand(t)
+	used := &enrollment{} // all that it held must be replaced
+	for range 5000 {
+		want := randomEnrollment(rng)
+		value := want.append(nil)
+		if err := used.decode(value); err != nil {
+			t.Fatalf("%v: %x", err, value)
+		}
+		if len(want.facts) == 0 && len(used.facts) == 0 {
+			used.facts = want.facts
+		}
+		if !reflect.DeepEqual(used, want) {
+			t.Fatalf("got %+v\nwant %+v", used, want)
+		}
+	}
+}
+
+// TestEnrollmentSize: what the most frequent enrollments take, so that a change shows.
+func TestEnrollmentSize(t *testing.T) {
+	var e enrollment
+	e.add(fact{id: 1, message: hashMessage("m"), what: sent, at: hour0})
+	if n := len(e.append(nil)); n > 24 {
+		t.Errorf("sent: %d bytes, want at most 24", n)
+	}
+	e.add(fact{id: 2, message: hashMessage("m"), what: delivered, at: hour0 + 5*second})
+	e.add(fact{id: 3, message: hashMessage("m"), what: openedHuman, at: hour0 + hour})
+	if n := len(e.append(nil)); n > 46 {
+		t.Errorf("sent, delivered, opened: %d bytes, want at most 46", n)
+	}
+}
+
+func TestRowIsReadAsWritten(t *testing.T) {
+	rng := newRand(t)
+	for range 5000 {
+		var want, got counts
+		for i := range want {
+			want[i] = rng.Int64() >> rng.IntN(63) * rng.Int64N(2)
+		}
+		if err := got.addStored(want.append(nil)); err != nil || got != want {
+			t.Fatalf("got %v, %v, want %v", got, err, want)
+		}
+	}
+}
+
+func TestPositionIsReadAsWritten(t *testing.T) {
+	want := position{basis: basis{7, 72 * hour}, next: 1 << 40, origins: map[int32]event.Origin{
+		0: {Offset: 5, N: 3}, 31: {Partition: 31, Offset: 1 << 50, N: 1 << 30}, -1: {Partition: -1},
+	}}
+	var got position
+	if err := got.decode(want.append(nil)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestRebuildIsReadAsWritten(t *testing.T) {
+	for _, want := range []rebuild{{basis: basis{1, 0}, done: []byte{}}, {basis: basis{2, hour}, done: []byte("a key")}} {
+		var got rebuild
+		if err := got.decode(want.append(nil)); err != nil || got.basis != want.basis || !bytes.Equal(got.done, want.done) {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+	}
+}
+
+func TestNamelessIsReadAsWritten(t *testing.T) {
+	for _, want := range []namelessOpen{{}, {true, 1 << 31, hour0, "q\x00"}} {
+		var got namelessOpen
+		if err := got.decode(want.append(nil)); err != nil || got != want {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+	}
+}
+
+// TestNewerVersionsAreRefused, and older ones, which never were.
+func TestNewerVersionsAreRefused(t *testing.T) {
+	for name, decode := range map[string]func([]byte) error{
+		"enrollment":    func(b []byte) error { return new(enrollment).decode(b) },
+		"cohort row":    func(b []byte) error { return new(counts).addStored(b) },
+		"position":      func(b []byte) error { return new(position).decode(b) },
+		"rebuild":       func(b []byte) error { return new(rebuild).decode(b) },
+		"nameless open": func(b []byte) error { return new(namelessOpen).decode(b) },
+	} {
+		want := "rollup: " + name + " has version 2, this Carom reads 1: use a newer Carom"
+		if err := decode([]byte{2, 0, 0, 0}); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if err := decode([]byte{0, 0, 0, 0}); err == nil || !strings.Contains(err.Error(), "version 0") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		for _, b := range [][]byte{nil, {1, 0x80}, {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}} {
+			if err := decode(b); err == nil {
+				t.Errorf("%s: %x is read", name, b)
+			}
+		}
+	}
+}
+
+func TestNamesSortAndEnd(t *testing.T) {
+	rng := newRand(t)
+	names := []string{"", "\x00", "\x00\x01", "\x00\xff", "\x01", "a", "a\x00", "a\x00\x01", "a\x00b", "a\x01", "ab", "b", "\xff", "\xff\x00"}
+	for range 300 {
+		b := make([]byte, rng.IntN(4))
+		for i := range b {
+			b[i] = pick(rng, []byte{0, 1, 2, 'a', 0xff})
+		}
+		names = append(names, string(b))
+	}
+	for _, a := range names {
+		rest := "\x00\x01rest"
+		got, left, err := cutName(append(appendName(nil, a), rest...))
+		if err != nil || got != a || string(left) != rest {
+			t.Fatalf("%q: got %q, %q, %v", a, got, left, err)
+		}
+		for _, b := range names {
+			if got, want := bytes.Compare(appendName(nil, a), appendName(nil, b)), strings.Compare(a, b); got != want {
+				t.Fatalf("%q and %q: keys compare as %d, names as %d", a, b, got, want)
+			}
+		}
+	}
+}
+
+func TestMalformedKeysAreRefused(t *testing.T) {
+	for _, key := range []string{"", "a", "a\x00", "a\x00\x02", "a\x00\xff", "a\x00\xff\x00"} {
+		if name, _, err := cutName([]byte(key)); err == nil {
+			t.Errorf("%q: got %q", key, name)
+		}
+	}
+	if _, _, err := cutScope(appendName(appendName(nil, "a"), "s")); err == nil {
+		t.Error("a scope of two names is read")
+	}
+}
+
+func FuzzEnrollment(f *testing.F) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		f.Add(randomEnrollment(rng).append(nil))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		var e, again enrollment
+		if e.decode(value) != nil {
+			return
+		}
+		if err := again.decode(e.append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(e.facts, again.facts) || e.gone != again.gone {
+			t.Fatalf("got %+v\nthen %+v", e, again)
+		}
+	})
+}
+
+func FuzzRow(f *testing.F) {
+	f.Add((&counts{1, 2, 3}).append(nil))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		var c, again counts
+		if c.addStored(value) != nil {
+			return
+		}
+		if err := again.addStored(c.append(nil)); err != nil || c != again {
+			t.Fatalf("got %v, then %v, %v", c, again, err)
+		}
+	})
+}
+
+func FuzzPosition(f *testing.F) {
+	f.Add((&position{basis: basis{1, hour}, next: 7, origins: map[int32]event.Origin{3: {Partition: 3, Offset: 9, N: 1}}}).append(nil))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		var p, again position
+		if p.decode(value) != nil {
+			return
+		}
+		if err := again.decode(p.append(nil)); err != nil || !reflect.DeepEqual(p, again) {
+			t.Fatalf("got %+v, then %+v, %v", p, again, err)
+		}
+	})
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add(scope{"a", "s\x00", "q"}.appendAll(nil))
+	f.Fuzz(func(t *testing.T, key []byte) {
+		s, rest, err := cutScope(key)
+		if err != nil {
+			return
+		}
+		if again := append(s.appendAll(nil), rest...); !bytes.Equal(again, key) {
+			t.Fatalf("got %q, then %q", key, again)
+		}
+	})
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(cursor{"-score", hour0, 12.5, "s"}.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		c, ok := parseCursor(text)
+		if !ok {
+			return
+		}
+		if again, ok := parseCursor(c.String()); !ok || again.String() != c.String() {
+			t.Fatalf("got %+v, then %+v, %v", c, again, ok)
+		}
+	})
+}
