@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,6 +79,7 @@ func benchmark(b *testing.B, addr net.Addr, mail string, deep, size int) {
 	b.SetBytes(int64(size))
 	group := strings.Repeat(mail, deep)
 	envelope, data, waits := strings.Cut(group, "\x00")
+	before := cpuTime()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		conn, err := net.Dial("tcp", addr.String())
@@ -119,4 +122,14 @@ func benchmark(b *testing.B, addr net.Addr, mail string, deep, size int) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/mail")
+}
+
+// cpuTime is what the process has used, client and server, whatever else the machine does.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
