@@ -90,7 +90,7 @@ func (p *Partition) recordFact(f *fact, s *state) error {
 		p.metrics.dropped(dropDuplicate)
 		return nil
 	}
-	if s.facts >= maxTimelineFacts-1 && f.Kind != event.Sent { // which always finds a place
+	if !s.hasRoom() {
 		return p.reject(f, rejectMessageFull, "")
 	}
 	p.cache.touch(s)
@@ -216,6 +216,14 @@ func (p *Partition) publish(r *event.Refined, s *state, keep bool) error {
 		p.step.entries[timelineEntry{s.key, r.ID}] = struct{}{}
 	}
 	return nil
+}
+
+// hasRoom reports whether the timeline has a place for a fact that is no hit. One is kept for the sent event.
+func (s *state) hasRoom() bool {
+	if s.standing == provisional {
+		return s.facts < maxTimelineFacts-1
+	}
+	return s.facts < maxTimelineFacts
 }
 
 // room takes a place in the timeline, if there is one for an event of this kind.
