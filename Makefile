@@ -18,7 +18,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## build bin/carom
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/carom
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/carom
 
 run: build ## start everything on loopback, with data under ./data
 	$(BIN) serve --dev

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,24 @@ func (c *Config) keysFile() string {
 		return c.Keys.File
 	}
 	return filepath.Join(c.Data.Dir, "keys.yaml")
+}
+
+// fill sets what follows from other settings. With --dev the public reaches the tracking edge where it listens.
+func (c *Config) fill(dev bool) {
+	if c.Inbound.PostmasterDir == "" {
+		c.Inbound.PostmasterDir = filepath.Join(c.Data.Dir, "postmaster")
+	}
+	if !dev || c.Track.BaseURL != "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(c.Track.Listen)
+	if err != nil {
+		return // validate will name it
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		host = "localhost"
+	}
+	c.Track.BaseURL = "http://" + net.JoinHostPort(host, port)
 }
 
 // validate checks what can be checked without touching anything, section by section.

@@ -83,6 +83,7 @@ func demoConfig(dir string) (Config, error) {
 	c.Log.Level = "warn"
 	c.Track.Listen, c.Inbound.Listen, c.API.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	c.Refine.Settle = demoSettle
+	c.fill(true)
 	return c, c.validate()
 }
 

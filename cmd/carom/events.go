@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,10 +15,10 @@ import (
 
 	"carom/kv"
 	"carom/pipeline/event"
+	"carom/pipeline/journal"
 	"carom/pipeline/log"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 )
 
 // eventsQuery is what `carom events` was asked for.
@@ -84,9 +83,13 @@ func (q *eventsQuery) fromFolder(ctx context.Context, out io.Writer) error {
 	if q.refined {
 		return q.refinedFromFolder(ctx, dir, out)
 	}
-	j, err := openStoppedJournal(filepath.Join(dir, "journal"))
+	store, err := kv.Open(filepath.Join(dir, "journal"), kv.Options{Role: "journal", ReadOnly: true})
 	if err != nil {
-		return err
+		return storeError(err)
+	}
+	j, err := journal.Open(store, journal.Default(), journal.Deps{})
+	if err != nil {
+		return errors.Join(err, store.Close())
 	}
 	line := make([]byte, 0, 4096)
 	var e event.Event
@@ -101,17 +104,13 @@ func (q *eventsQuery) fromFolder(ctx context.Context, out io.Writer) error {
 		_, err := out.Write(line)
 		return err
 	})
-	return errors.Join(err, j.Close())
+	return errors.Join(err, j.Close(), store.Close())
 }
 
 func (q *eventsQuery) refinedFromFolder(ctx context.Context, dir string, out io.Writer) error {
-	path := filepath.Join(dir, "state")
-	if err := mustExist(path); err != nil {
-		return err
-	}
-	store, err := kv.Open(path, kv.Options{Role: kv.RoleState, Logger: zap.NewNop(), ReadOnly: true})
+	store, err := kv.Open(filepath.Join(dir, "state"), kv.Options{Role: "state", ReadOnly: true})
 	if err != nil {
-		return err
+		return storeError(err)
 	}
 	events, err := log.NewLocal(store, kv.LogEvents, embeddedPartition)
 	if err == nil {
@@ -152,14 +151,9 @@ func (q *eventsQuery) copyLog(ctx context.Context, from log.Reader, write func(l
 	return nil
 }
 
-// mustExist keeps a mistyped folder from being made.
-func mustExist(path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: there is no such store: name a node's data folder with --data, or a running server with --api", path)
-	} else if err != nil {
-		return err
-	}
-	return nil
+// storeError says what else could be meant.
+func storeError(err error) error {
+	return fmt.Errorf("%w: name a stopped node's data folder with --data, or a running server with --api", err)
 }
 
 // fromServer pages through a running server's API.

@@ -75,7 +75,7 @@ func printLinks(cmd *cobra.Command, flags *configFlags, m ref.Message) error {
 	if err != nil {
 		return fmt.Errorf("keys.file: %w", err)
 	}
-	minter, err := newMinter(c, keys, c.trackURL(nil))
+	minter, err := newMinter(c, keys, c.Track.BaseURL)
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,9 @@ type node struct {
 	config Config
 	log    *zap.Logger
 
+	heard   *kv.Store // holds the journal
 	journal *journal.Journal
-	state   *kv.Store
+	state   *kv.Store // holds everything that stages keep, and the logs between them
 	events  *log.Local
 	rejects *log.Local
 	refine  *refine.Partition
@@ -82,12 +83,14 @@ func (n *node) open() error {
 // openPipeline opens the two stores and the stages between them: journal ─▶ refine ─▶ events ─▶ rollup.
 func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 	c := &n.config
-	n.journal, err = journal.Open(filepath.Join(c.Data.Dir, "journal"), c.Journal, c.Node, []string{readerRefine}, n.log.Named("journal"), reg)
+	if n.heard, err = openStore(c.Data.Dir, "journal", n.log, reg); err != nil {
+		return err
+	}
+	n.journal, err = journal.Open(n.heard, c.Journal, journal.Deps{Node: c.Node, Readers: []string{readerRefine}, Logger: n.log, Registerer: reg})
 	if err != nil {
 		return err
 	}
-	n.state, err = kv.Open(filepath.Join(c.Data.Dir, "state"), kv.Options{Role: kv.RoleState, Logger: n.log.Named("state"), Registerer: reg})
-	if err != nil {
+	if n.state, err = openStore(c.Data.Dir, "state", n.log, reg); err != nil {
 		return err
 	}
 	if n.events, err = log.NewLocal(n.state, kv.LogEvents, embeddedPartition); err != nil {
@@ -96,33 +99,43 @@ func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 	if n.rejects, err = log.NewLocal(n.state, kv.LogRejects, embeddedPartition); err != nil {
 		return err
 	}
-	n.refine, err = refine.Open(c.Refine, n.state, n.journal, n.events, n.rejects, n.journal, n.log.Named("refine"), reg)
+	n.refine, err = refine.Open(c.Refine, n.state, n.journal, n.events, n.rejects, n.journal, n.log, reg)
 	if err != nil {
 		return err
 	}
 	n.refine.OnPassed(func(offset int64) { n.journal.Passed(readerRefine, offset) })
-	n.rollup, err = rollup.Open(c.Rollup, c.Score, n.state, n.events, n.log.Named("rollup"), reg)
+	n.rollup, err = rollup.Open(c.Rollup, c.Score, n.state, n.events, n.log, reg)
 	return err
+}
+
+// openStore opens one of the node's stores, in a folder of its name.
+func openStore(dir, role string, logger *zap.Logger, reg *prometheus.Registry) (*kv.Store, error) {
+	store, err := kv.Open(filepath.Join(dir, role), kv.Options{Role: role, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("data.dir: %w", err)
+	}
+	reg.MustRegister(store.Collector())
+	return store, nil
 }
 
 // openEdges binds the listeners. The tracking edge comes first: with --dev its address is part of what is minted.
 func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	c := &n.config
-	accept, err := pipeline.New(c.Accept, n.journal, bot.Default(), keys.ClientKey(), n.log.Named("accept"), reg)
+	accept, err := pipeline.New(c.Accept, n.journal, bot.Default(), keys.ClientKey(), n.log, reg)
 	if err != nil {
 		return err
 	}
-	if n.track, err = track.New(c.Track, keys, accept, n.log.Named("track"), reg); err != nil {
+	if n.track, err = track.New(c.Track, keys, accept, n.log, reg); err != nil {
 		return err
 	}
 	if err := n.track.Listen(); err != nil {
 		return err
 	}
-	minter, err := newMinter(*c, keys, c.trackURL(n.track.Addr()))
+	minter, err := newMinter(*c, keys, n.trackURL())
 	if err != nil {
 		return err
 	}
-	if n.inbound, err = inbound.New(c.Inbound, keys, accept, n.log.Named("inbound"), reg); err != nil {
+	if n.inbound, err = inbound.New(c.Inbound, keys, accept, n.log, reg); err != nil {
 		return err
 	}
 	if err := n.inbound.Listen(); err != nil {
@@ -130,7 +143,7 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	}
 	n.api, err = api.New(c.API, api.Dependencies{
 		Sink: accept, Minter: minter, Events: n.events, Journal: n.journal, Messages: n.refine, Scores: n.rollup,
-		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log.Named("api"),
+		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -197,8 +210,10 @@ func (n *node) close() error {
 	if n.journal != nil {
 		errs = append(errs, n.journal.Close())
 	}
-	if n.state != nil {
-		errs = append(errs, n.state.Close())
+	for _, store := range []*kv.Store{n.heard, n.state} {
+		if store != nil {
+			errs = append(errs, store.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -218,23 +233,17 @@ func newMinter(c Config, keys *ref.Keyring, trackURL string) (*ref.Minter, error
 	})
 }
 
-// trackURL is the base of every minted URL: as configured, or where the edge listens (bound, if it does already).
-func (c *Config) trackURL(bound net.Addr) string {
-	if c.Track.BaseURL != "" {
-		return c.Track.BaseURL
+// boundURL is the base of every minted URL. With --dev and port 0 nobody knows it before the edge listens.
+func boundURL(base string, bound net.Addr) string {
+	rest, ok := strings.CutSuffix(base, ":0")
+	if !ok {
+		return base
 	}
-	listen := c.Track.Listen
-	if bound != nil {
-		listen = bound.String()
-	}
-	host, port, err := net.SplitHostPort(listen)
+	_, port, err := net.SplitHostPort(bound.String())
 	if err != nil {
-		return ""
+		return base
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, strings.TrimSpace(port))
+	return rest + ":" + port
 }
 
-func (n *node) trackURL() string { return n.config.trackURL(n.track.Addr()) }
+func (n *node) trackURL() string { return boundURL(n.config.Track.BaseURL, n.track.Addr()) }

@@ -29,7 +29,9 @@ func (f *configFlags) load() (Config, error) {
 	if f.dev {
 		base = devConfig()
 	}
-	return loadConfig(base, f.file, os.Environ())
+	c, err := loadConfig(base, f.file, os.Environ())
+	c.fill(f.dev)
+	return c, err
 }
 
 func newServeCommand() *cobra.Command {

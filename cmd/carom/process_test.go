@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/smtp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// actAsCarom makes the test binary be carom itself, so that tests run real processes, with the race detector where
+// the tests have it.
+const actAsCarom = "CAROM_TEST_ACT_AS_CAROM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actAsCarom) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// carom runs one command to its end.
+func carom(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := caromCommand(env, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+func caromCommand(env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, envPrefix) {
+			cmd.Env = append(cmd.Env, pair)
+		}
+	}
+	cmd.Env = append(append(cmd.Env, actAsCarom+"=1"), env...)
+	return cmd
+}
+
+// server is a `carom serve --dev` in a process of its own.
+type server struct {
+	t     *testing.T
+	dir   string
+	track string // host:port, as the others
+	mail  string
+	api   string
+
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process has ended
+	output *lockedBuffer
+}
+
+// lockedBuffer takes the output of a process while the test may read it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newServer(t *testing.T) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), track: freeAddress(t), mail: freeAddress(t), api: freeAddress(t)}
+	t.Cleanup(func() {
+		if s.cmd != nil {
+			s.kill()
+		}
+	})
+	return s
+}
+
+// freeAddress finds a port that is free now. Restarts need the same one, so ":0" would not do.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *server) env() []string {
+	return []string{
+		"CAROM_DATA_DIR=" + filepath.Join(s.dir, "data"), "CAROM_TRACK_LISTEN=" + s.track, "CAROM_INBOUND_LISTEN=" + s.mail,
+		"CAROM_API_LISTEN=" + s.api, "CAROM_REFINE_SETTLE=1s",
+	}
+}
+
+// start starts the process and waits until it is ready.
+func (s *server) start(more ...string) {
+	s.t.Helper()
+	s.output = &lockedBuffer{}
+	s.cmd = caromCommand(append(s.env(), more...), "serve", "--dev")
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	s.exited = exited
+	go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(exited) }(s.cmd)
+	s.until("the server is ready", func() bool {
+		select {
+		case <-exited:
+			s.t.Fatalf("the server stopped:\n%s", s.output)
+		default:
+		}
+		answer, err := http.Get("http://" + s.api + "/readyz")
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.exited
+}
+
+// stop asks the process to end, as a supervisor does, and returns its exit code.
+func (s *server) stop() int {
+	_ = s.cmd.Process.Signal(os.Interrupt)
+	<-s.exited
+	return s.cmd.ProcessState.ExitCode()
+}
+
+const waitBound = 2 * time.Minute
+
+// until polls for a condition that another process brings about.
+func (s *server) until(what string, done func() bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), waitBound)
+	defer cancel()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("waited in vain until %s; the server said:\n%s", what, s.output)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// minted is the part of a registration's answer that the tests use.
+type minted struct {
+	Message        string            `json:"message"`
+	Send           bool              `json:"send"`
+	OpenURL        string            `json:"open_url"`
+	ClickURLs      []string          `json:"click_urls"`
+	UnsubscribeURL string            `json:"unsubscribe_url"`
+	ReturnPath     string            `json:"return_path"`
+	ReplyTo        string            `json:"reply_to"`
+	Headers        map[string]string `json:"headers"`
+}
+
+// register registers messages, one JSON line each.
+func (s *server) register(lines []string) []minted {
+	s.t.Helper()
+	answer, err := http.Post("http://"+s.api+"/v1/messages", "application/x-ndjson", strings.NewReader(strings.Join(lines, "\n")+"\n"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var all []minted
+	decoder := json.NewDecoder(answer.Body)
+	for {
+		var m minted
+		if err := decoder.Decode(&m); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			s.t.Fatal(err)
+		}
+		if !m.Send || m.OpenURL == "" {
+			s.t.Fatalf("registration %d was refused", len(all))
+		}
+		all = append(all, m)
+	}
+	if len(all) != len(lines) {
+		s.t.Fatalf("%d of %d registrations were answered", len(all), len(lines))
+	}
+	return all
+}
+
+// get reads a JSON answer of the API.
+func (s *server) get(path string, into any) {
+	s.t.Helper()
+	answer, err := http.Get("http://" + s.api + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		s.t.Fatalf("GET %s: %s, %v: %s", path, answer.Status, err, body)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		s.t.Fatalf("GET %s: %v: %s", path, err, body)
+	}
+}
+
+// seenEvent is what the tests look at in an event.
+type seenEvent struct {
+	ID      string `json:"id"`
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+	Cursor  string `json:"cursor"`
+	Actor   struct {
+		Verdict string `json:"verdict"`
+	} `json:"actor"`
+	Inferred bool `json:"inferred"`
+}
+
+// events reads all refined events from the start.
+func (s *server) events() []seenEvent {
+	s.t.Helper()
+	var all []seenEvent
+	for after := ""; ; {
+		answer, err := http.Get("http://" + s.api + "/v1/events?limit=10000&after=" + after)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		before := len(all)
+		lines := bufio.NewScanner(answer.Body)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var e seenEvent
+			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+				s.t.Fatalf("%v: %q", err, lines.Text())
+			}
+			all = append(all, e)
+		}
+		answer.Body.Close()
+		if len(all) == before {
+			return all
+		}
+		after = all[len(all)-1].Cursor
+	}
+}
+
+// deliver sends one mail over a connection of its own.
+func (s *server) deliver(to, mail string) error {
+	conn, err := net.DialTimeout("tcp", s.mail, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	client, err := smtp.NewClient(conn, "localhost")
+	if err != nil {
+		return err
+	}
+	if err := client.Mail(""); err != nil {
+		return err
+	}
+	if err := client.Rcpt(to); err != nil {
+		return err
+	}
+	w, err := client.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, mail); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// bounceMail is a delivery status notification about a message.
+func bounceMail(m minted, recipient string) string {
+	return strings.ReplaceAll(fmt.Sprintf(`From: MAILER-DAEMON@mx.example.net
+To: <%s>
+Message-ID: <bounce.%s>
+Subject: failure
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=B
+
+--B
+Content-Type: text/plain
+
+No such user.
+--B
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; %s
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user
+
+--B--
+`, m.ReturnPath, m.Message, recipient), "\n", "\r\n")
+}
