@@ -30,8 +30,12 @@ func findAddress(b []byte) (address, rest []byte) {
 				start--
 			}
 		}
-		for end < len(b) && !addressEnd(b[end]) {
+		for end < len(b) && isDomain(b[end]) {
 			end++
+		}
+		if end < len(b) && !addressEnd(b[end]) {
+			from = end // text of another charset, or code
+			continue
 		}
 		address = trimDot(b[start:end])
 		if len(address) <= maxAddress && start < at && end > at+1 {
@@ -40,6 +44,9 @@ func findAddress(b []byte) (address, rest []byte) {
 		from = end
 	}
 }
+
+// isDomain reports whether c may stand in a domain name, internationalized ones included.
+func isDomain(c byte) bool { return isAlnum(c) || c == '.' || c == '-' || c == '_' || c >= 0x80 }
 
 // quotedStart returns where the quoted local part begins whose closing quote is at b[end]; end+1 if it
 // never begins.

@@ -134,6 +134,7 @@ func isDelimiter(line []byte) bool { return len(line) > 2 && line[0] == '-' && l
 // parseMessage is parse for a message rather than a part: it passes over blank lines and noise before the
 // first field, such as an mbox "From " line.
 func (h *header) parseMessage(b []byte) (body []byte, n int) {
+	all, noise := b, 0
 	for len(b) > 0 {
 		line, rest := cutLine(b)
 		if len(line) > 0 && !isBlank(line[0]) {
@@ -142,11 +143,14 @@ func (h *header) parseMessage(b []byte) (body []byte, n int) {
 			}
 		}
 		b = rest
-		if n++; n > maxNoise {
+		if noise++; noise > maxNoise {
 			break
 		}
 	}
-	return h.parse(b)
+	if body, n = h.parse(b); n == 0 {
+		return all, 0
+	}
+	return body, n
 }
 
 // maxNoise is how many lines before the first field of a message are passed over.

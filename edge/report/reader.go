@@ -3,6 +3,7 @@ package report
 import (
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -140,8 +141,13 @@ func (r *reader) line(b []byte, limit int) span {
 		if c >= utf8.RuneSelf {
 			var char rune
 			char, size = utf8.DecodeRune(b[i:])
-			if char == utf8.RuneError && size == 1 || char < 0xa0 {
-				i += size // an octet of no charset, or a C1 control
+			if unicode.IsSpace(char) {
+				gap = true
+				i += size
+				continue
+			}
+			if char == utf8.RuneError && size == 1 || char < 0xa0 || isBidi(char) {
+				i += size // an octet of no charset, a C1 control, or one that would turn the line around
 				continue
 			}
 		} else if c < ' ' || c == 0x7f {
@@ -174,10 +180,31 @@ func (r *reader) token(b []byte, limit int) span {
 			r.out = append(r.out, c)
 		}
 	}
-	if len(r.out)-from > limit || !utf8.Valid(r.out[from:]) {
+	if len(r.out)-from > limit || !isClean(r.out[from:]) {
 		r.out = r.out[:from]
 	}
 	return span{int32(from), int32(len(r.out))}
+}
+
+// isClean reports whether b is UTF-8 without blanks and controls beyond ASCII; those of ASCII are gone already.
+func isClean(b []byte) bool {
+	for i := 0; i < len(b); {
+		if b[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		char, size := utf8.DecodeRune(b[i:])
+		if char == utf8.RuneError && size == 1 || unicode.IsSpace(char) || unicode.IsControl(char) || isBidi(char) {
+			return false
+		}
+		i += size
+	}
+	return true
+}
+
+// isBidi reports whether char changes the direction of the text behind it.
+func isBidi(char rune) bool {
+	return char >= 0x202a && char <= 0x202e || char >= 0x2066 && char <= 0x2069
 }
 
 // lowerToken is token in lower case.
@@ -193,7 +220,7 @@ func (r *reader) lowerToken(b []byte, limit int) span {
 func (r *reader) address(b []byte) span {
 	from := len(r.out)
 	r.out = appendAddress(r.out, b)
-	if len(r.out)-from > maxAddress || !utf8.Valid(r.out[from:]) {
+	if len(r.out)-from > maxAddress || !isClean(r.out[from:]) {
 		r.out = r.out[:from]
 	}
 	return span{int32(from), int32(len(r.out))}
