@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"carom/edge/ref"
 
@@ -79,12 +78,12 @@ func writeKeyFile(file string, data []byte) error {
 
 // ensureKeys makes a key file on the first start with --dev.
 func ensureKeys(c *Config, log *zap.Logger) error {
-	file := c.keysFile()
-	if _, err := os.Stat(file); err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return nil // what is wrong with it will be said when it is read
+	if err := makeDataDir(c); err != nil {
+		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("make data folder (data.dir): %w", err)
+	file := c.keysFile()
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return nil // it is there; or what is wrong with it will be said when it is read
 	}
 	data, err := ref.NewKeyFile()
 	if err != nil {

@@ -98,6 +98,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := devConfig()
+			c.fill(true)
 			test.mend(&c)
 			if err := c.validate(); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want an error that names %s", err, test.want)
@@ -105,6 +106,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		})
 	}
 	c := devConfig()
+	c.fill(true)
 	if err := c.validate(); err != nil {
 		t.Errorf("the settings of --dev: %v", err)
 	}

@@ -62,6 +62,9 @@ func openNode(c Config, logger *zap.Logger) (*node, error) {
 }
 
 func (n *node) open() error {
+	if err := makeDataDir(&n.config); err != nil {
+		return err
+	}
 	keys, err := ref.ReadKeyring(n.config.keysFile())
 	if err != nil {
 		return fmt.Errorf("keys.file: %w", err)
@@ -69,15 +72,19 @@ func (n *node) open() error {
 	if warning := keys.Warning(); warning != "" {
 		n.log.Warn("keys file", zap.String("warning", warning))
 	}
-	if err := os.MkdirAll(n.config.Data.Dir, 0o700); err != nil {
-		return fmt.Errorf("data.dir: make the data folder: %w", err)
-	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := n.openPipeline(reg); err != nil {
 		return err
 	}
 	return n.openEdges(keys, reg)
+}
+
+func makeDataDir(c *Config) error {
+	if err := os.MkdirAll(c.Data.Dir, 0o700); err != nil {
+		return fmt.Errorf("data.dir: make the data folder: %w", err)
+	}
+	return nil
 }
 
 // openPipeline opens the two stores and the stages between them: journal ─▶ refine ─▶ events ─▶ rollup.
