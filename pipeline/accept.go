@@ -25,7 +25,6 @@ type Acceptor struct {
 	clients *clients
 	repeats *repeats
 	metrics *metrics
-	log     *zap.Logger
 	hits    sync.Pool // of *accepted
 }
 
@@ -34,6 +33,8 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
+	log.Named("accept").Info("what is kept of clients",
+		zap.String("address", o.KeepAddress), zap.String("agent", o.KeepAgent))
 	return &Acceptor{
 		options: o,
 		journal: j,
@@ -41,7 +42,6 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 		clients: newClients(clientKey),
 		repeats: newRepeats(o.RepeatEntries, o.Repeat),
 		metrics: newMetrics(reg),
-		log:     log.Named("accept"),
 		hits:    sync.Pool{New: func() any { return new(accepted) }},
 	}, nil
 }
@@ -84,7 +84,7 @@ func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	}
 	h.evs[0] = ev
 	if err := a.journal.Append(classOf(ev), h.evs[:]...); err != nil {
-		return a.refused(ev.Kind, err)
+		return &UnrecordedError{reason: reasonOf(err), err: err}
 	}
 	// Only now: a repeat of what was never on disk must get its own chance. Two hits at once may both pass the check
 	// above and both be recorded; refine counts one.
@@ -110,21 +110,10 @@ func classOf(ev *event.Event) journal.Class {
 // nothing of evs. After an error their sender must be told to try again.
 func (a *Acceptor) Facts(evs ...*event.Event) error {
 	if err := a.journal.Append(journal.Essential, evs...); err != nil {
-		kind := event.Kind(0)
-		if len(evs) > 0 {
-			kind = evs[0].Kind
-		}
-		return a.refused(kind, err)
+		return &UnrecordedError{reason: reasonOf(err), err: err}
 	}
 	for _, ev := range evs {
 		a.metrics.accepted.of(ev).Inc()
 	}
 	return nil
-}
-
-// refused makes the error that the edges get of the journal's.
-func (a *Acceptor) refused(kind event.Kind, err error) error {
-	u := &UnrecordedError{reason: reasonOf(err), err: err}
-	a.log.Debug("event not recorded", zap.Stringer("kind", kind), zap.String("reason", u.reason), zap.Error(err))
-	return u
 }

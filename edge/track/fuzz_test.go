@@ -89,10 +89,13 @@ func (c *scriptedConn) Read(b []byte) (int, error)       { return c.in.Read(b) }
 func (c *scriptedConn) Write(b []byte) (int, error)      { return c.out.Write(b) }
 func (c *scriptedConn) Close() error                     { c.closed = true; return nil }
 func (c *scriptedConn) LocalAddr() net.Addr              { return &net.TCPAddr{} }
-func (c *scriptedConn) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)} }
+func (c *scriptedConn) RemoteAddr() net.Addr             { return proxyAddr }
 func (c *scriptedConn) SetDeadline(time.Time) error      { return nil }
 func (c *scriptedConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *scriptedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// proxyAddr is a trusted proxy's.
+var proxyAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4711}
 
 // checkResponses reads what the server sent. Whether a response has a body depends on the method, which the fuzzer chose;
 // so a body is what doesn't begin as a response.
