@@ -13,7 +13,7 @@ import (
 // are cut from.
 func (r *reader) report() Report {
 	r.layFacts()
-	subject := r.line([]byte(r.rawSubject()), maxSubject)
+	subject := r.line(r.rawSubject(), maxSubject)
 	r.layReferences()
 	if len(r.refs) > 0 && r.found[0].kind == Reply {
 		// A human who answers says what to by reference. What he attaches may be any mail.
@@ -184,22 +184,22 @@ func (r *reader) ref() []byte {
 }
 
 // rawSubject returns the subject with its encoded words undone (RFC 2047).
-func (r *reader) rawSubject() string {
+func (r *reader) rawSubject() []byte {
 	value := r.head.get(fSubject)
 	value = value[:min(len(value), 4*maxSubject)]
 	if !bytes.Contains(value, []byte("=?")) {
-		return string(toUTF8(value, nil))
+		return toUTF8(value, nil)
 	}
 	decoder := mime.WordDecoder{CharsetReader: charsetReader}
 	s, err := decoder.DecodeHeader(strings.ToValidUTF8(string(value), "\ufffd"))
 	if err != nil {
-		return string(value)
+		return value
 	}
-	return s
+	return []byte(s)
 }
 
 // subject returns the subject in lower case.
-func (r *reader) subject() string { return strings.ToLower(r.rawSubject()) }
+func (r *reader) subject() string { return strings.ToLower(string(r.rawSubject())) }
 
 // charsetReader converts an encoded word; mime.WordDecoder knows only UTF-8, Latin 1 and ASCII itself.
 func charsetReader(charset string, input io.Reader) (io.Reader, error) {

@@ -41,10 +41,8 @@ func (n *notice) read(r *reader) {
 	if i := bytes.Index(text, []byte(n.begin)); i > 0 {
 		intro, text = text[:min(len(text), i+400)], text[i+len(n.begin):]
 	}
-	f := finding{kind: Bounce, action: []byte("failed"), charset: r.textCharset()}
-	if isDelayNotice(r.head.get(fSubject), intro) {
-		f.kind, f.action = Delay, []byte("delayed")
-	}
+	f := finding{charset: r.textCharset()}
+	f.kind, f.action = r.outcome(intro)
 	if n.sentence != "" {
 		if i := bytes.Index(text, []byte(n.sentence)); i >= 0 {
 			var rest []byte
@@ -191,22 +189,37 @@ func saidEnd(text []byte, start int, address []byte) int {
 	return pos
 }
 
-var delayPhrases = []string{
-	"has been delayed", "is delayed", "not yet been delivered", "will be retried", "still being retried",
-	"delivery attempts will continue", "this is a warning message only", "this is only a temporary failure",
-	"delayed for more than",
-}
+// noticeKind is what a notice says of itself.
+type noticeKind uint8
 
-// isDelayNotice reports whether a notice is about a delay.
-func isDelayNotice(subject, intro []byte) bool {
-	intro = intro[:min(len(intro), 2048)]
-	for _, phrase := range delayPhrases {
-		if indexFold(intro, phrase) >= 0 {
-			return true
+const (
+	noticeDelay noticeKind = 1 << iota
+	noticeFailure
+)
+
+// maxSelf is how much of a subject or of the beginning of a text is searched for what a notice says of itself.
+const maxSelf = 1 << 10
+
+// says returns what a subject and the beginning of a text say.
+func (r *reader) says(texts ...[]byte) (kinds noticeKind) {
+	for _, text := range texts {
+		r.match = normalize(r.match[:0], text[:min(len(text), maxSelf)], nil)
+		r.tables.notices.scan(r.match, &r.hits)
+		for i, kind := range r.tables.noticeKinds {
+			if r.hits.has(uint16(i)) {
+				kinds |= kind
+			}
 		}
 	}
-	subject = subject[:min(len(subject), maxSubject)]
-	return indexFold(subject, "delay") >= 0 || hasFold(subject, "warning")
+	return kinds
+}
+
+// outcome returns the kind of fact and the action of a notice: failed, unless it says that it is about a delay.
+func (r *reader) outcome(intro []byte) (Kind, []byte) {
+	if r.says(r.head.get(fSubject), intro)&noticeDelay != 0 {
+		return Delay, []byte("delayed")
+	}
+	return Bounce, []byte("failed")
 }
 
 // hostIn returns the host that a text says refused: "host mx.example.com [192.0.2.1] said: …".

@@ -20,10 +20,8 @@ func detectSendmail(r *reader) bool { return sendmailNotice.detect(r) && !r.quot
 
 func readSendmail(r *reader) {
 	text := sendmailNotice.cutReturned(r, r.words())
-	f := finding{kind: Bounce, action: []byte("failed"), charset: r.textCharset()}
-	if isDelayNotice(nil, text) {
-		f.kind, f.action = Delay, []byte("delayed")
-	}
+	f := finding{charset: r.textCharset()}
+	f.kind, f.action = r.outcome(text)
 	_, text, _ = bytes.Cut(text, []byte(sendmailNotice.begin))
 	var host, sent, answer, ending []byte
 	for len(text) > 0 {

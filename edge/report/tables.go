@@ -23,8 +23,11 @@ type tables struct {
 	statuses  map[uint32]verdict
 	codes     map[[3]byte][]codeRule
 	providers map[string]providerNames // by domain suffix
-	subjects  []string                 // how subjects of auto-replies begin, in lower case
-	senders   map[string]bool          // local parts that no human writes from
+	// notices finds what notices say of themselves; noticeKinds is by pattern.
+	notices     *matcher
+	noticeKinds []noticeKind
+	subjects    []string        // how subjects of auto-replies begin, in lower case
+	senders     map[string]bool // local parts that no human writes from
 }
 
 // verdict is a category and the rule that gave it.
@@ -100,7 +103,7 @@ func compileTables(files fs.FS) (*tables, error) {
 		providers: map[string]providerNames{},
 		senders:   map[string]bool{},
 	}
-	var patterns, markerPatterns, commandPatterns []string
+	var patterns, markerPatterns, commandPatterns, noticePatterns []string
 	for _, table := range []struct {
 		file    string
 		columns int
@@ -118,6 +121,7 @@ func compileTables(files fs.FS) (*tables, error) {
 			return nil
 		}},
 		{"providers.tsv", 4, func(c []string) error { return t.addProvider(c, &markerPatterns) }},
+		{"notices.tsv", 3, func(c []string) error { return t.addNotice(c, &noticePatterns) }},
 		{"statuses.tsv", 3, t.addStatus},
 		{"replycodes.tsv", 4, t.addCode},
 		{"autoreplies.tsv", 2, func(c []string) error {
@@ -135,6 +139,9 @@ func compileTables(files fs.FS) (*tables, error) {
 		return nil, fmt.Errorf("compile patterns: %w", err)
 	}
 	t.match = match
+	if t.notices, err = newMatcher(noticePatterns); err != nil {
+		return nil, fmt.Errorf("compile notices: %w", err)
+	}
 	return t, nil
 }
 
@@ -225,6 +232,17 @@ func (t *tables) addProvider(c []string, markers *[]string) error {
 		return fmt.Errorf("no kind %q", c[0])
 	}
 	t.providers[c[1]] = names
+	return nil
+}
+
+// addNotice reads a row "kind pattern source".
+func (t *tables) addNotice(c []string, patterns *[]string) error {
+	kind, ok := map[string]noticeKind{"delay": noticeDelay, "failure": noticeFailure}[c[0]]
+	if !ok {
+		return fmt.Errorf("no kind %q", c[0])
+	}
+	t.noticeKinds = append(t.noticeKinds, kind)
+	*patterns = append(*patterns, c[1])
 	return nil
 }
 

@@ -49,7 +49,7 @@ func TestPatternsAreAsTextIs(t *testing.T) {
 
 func TestSourcesAreNamed(t *testing.T) {
 	files, err := fs.Glob(tableFiles, "tables/*.tsv")
-	if err != nil || len(files) != 8 {
+	if err != nil || len(files) != 9 {
 		t.Fatalf("%d tables, %v", len(files), err)
 	}
 	for _, row := range ruleRows(t) {
@@ -76,12 +76,13 @@ func TestBadTables(t *testing.T) {
 		"bad status":    {"statuses.tsv", "5.1.9999\tpolicy\tx", "bad status"},
 		"bad code":      {"replycodes.tsv", "55\t-\tpolicy\tx", "bad code"},
 		"bad provider":  {"providers.tsv", "cloud\texample.com\tx\tx", "no kind"},
+		"bad notice":    {"notices.tsv", "rumour\tsome words\tx", "no kind"},
 		"bad step":      {"commands.tsv", "vrfy\tsome words\tx", "no command"},
 		"missing table": {"daemons.tsv", "", "file does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := fstest.MapFS{}
-			for _, f := range []string{"provider-rules", "texts", "commands", "providers", "statuses", "replycodes", "autoreplies", "daemons"} {
+			for _, f := range []string{"provider-rules", "texts", "commands", "providers", "statuses", "replycodes", "autoreplies", "daemons", "notices"} {
 				files["tables/"+f+".tsv"] = &fstest.MapFile{}
 			}
 			files["tables/"+c.file].Data = []byte("# a comment\n\n" + c.row + "\n")

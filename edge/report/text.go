@@ -137,11 +137,12 @@ func normalize(dst, text, code []byte) []byte {
 	base := len(dst)
 	dst = append(dst, ' ') // so that a pattern can ask for the beginning of a word
 	token := len(dst)      // where the current token begins in dst
-	said := bytes.HasPrefix(text, code)
+	said := len(code) > 0 && bytes.HasPrefix(text, code)
 	for i := 0; i < len(text) && len(dst)-base < maxMatch-1; i++ {
-		c := text[i]
-		switch {
-		case isBlank(c):
+		switch c := normalized[text[i]]; c {
+		default:
+			dst = append(dst, c)
+		case ' ':
 			if dst[len(dst)-1] != ' ' {
 				dst = append(dst, ' ')
 			}
@@ -152,22 +153,47 @@ func normalize(dst, text, code []byte) []byte {
 				}
 				said = true
 			}
-		case c < ' ' || c == 0x7f:
-			// A control character inside a word must not hide it.
-		case c == '@' && len(dst) > token:
+		case normalDrop:
+		case normalEnd:
+			dst = append(dst, text[i])
+			token = len(dst)
+		case '@':
+			if len(dst) == token {
+				dst = append(dst, c)
+				continue
+			}
 			dst = append(dst[:token], '@')
 			for i+1 < len(text) && !addressEnd(text[i+1]) {
 				i++
 			}
-		default:
-			if addressEnd(c) {
-				token = len(dst) + 1
-			}
-			dst = append(dst, lower(c))
 		}
 	}
 	return append(dst, ' ')
 }
+
+// What normalize makes of a byte, where that is not another byte: nothing, or itself as the end of an address.
+const (
+	normalDrop = 0
+	normalEnd  = 1
+)
+
+// normalized holds for each byte what normalize makes of it.
+var normalized = func() (t [256]byte) {
+	for i := range t {
+		c := byte(i)
+		switch {
+		case isBlank(c):
+			t[i] = ' '
+		case c < ' ' || c == 0x7f: // a control character inside a word must not hide it
+			t[i] = normalDrop
+		case addressEnd(c):
+			t[i] = normalEnd
+		default:
+			t[i] = lower(c)
+		}
+	}
+	return t
+}()
 
 // codeLength returns the length of "550-5.1.1 " or "550 5.1.1 " at the beginning of b, for the given code.
 func codeLength(b, code []byte) int {

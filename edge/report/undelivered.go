@@ -10,38 +10,17 @@ var undelivered = notice{
 	ruler:    []string{"returned m", "original m", "copy of", "message text", "unsent", "headers"},
 }
 
-// failurePhrases say in a subject or at the beginning of a text that a mail was not delivered.
-var failurePhrases = []string{
-	"undeliver", "not be delivered", "not delivered", "unable to deliver", "delivery fail", "delivery has failed", "failure notice",
-	"failed to deliver", "returned mail", "mail system error", "delivery status", "delivery error", "delivery notification",
-	"rejected recipient", "was rejected by", "failure delivery", "mail delivery", "could not send", "non-deliver", "not deliver",
-	"error sending your mail", "not be sent", "delivery problem", "had delivery", "trouble delivering", "returning to sender",
-	"invalid user address", "aborted after", "received >>> 5", "failed recipient", "failure reason", "mail failure",
-}
-
 func detectUndelivered(r *reader) bool {
 	if !r.fromDaemon() && !fold(r.head.get(fReturnPath), "<>") {
 		return false
 	}
-	return saysFailure(r.head.get(fSubject)) || saysFailure(r.words())
-}
-
-func saysFailure(text []byte) bool {
-	text = text[:min(len(text), 1024)]
-	for _, phrase := range failurePhrases {
-		if indexFold(text, phrase) >= 0 {
-			return true
-		}
-	}
-	return false
+	return r.says(r.head.get(fSubject), r.words())&noticeFailure != 0
 }
 
 func readUndelivered(r *reader) {
 	text := undelivered.cutReturned(r, r.words())
-	f := finding{kind: Bounce, action: []byte("failed"), charset: r.textCharset()}
-	if isDelayNotice(r.head.get(fSubject), text) {
-		f.kind, f.action = Delay, []byte("delayed")
-	}
+	f := finding{charset: r.textCharset()}
+	f.kind, f.action = r.outcome(text)
 	f.recipient = r.strangerIn(text)
 	if f.recipient == nil {
 		f.recipient = r.failedRecipient()
