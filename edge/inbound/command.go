@@ -39,15 +39,15 @@ const (
 	cmdVRFY
 	cmdHELP
 	cmdSTARTTLS
-	cmdKnown // known, and not offered
+	cmdOther // not offered, or not known
 )
 
 var commands = map[string]command{
 	"EHLO": cmdEHLO, "HELO": cmdHELO, "MAIL": cmdMAIL, "RCPT": cmdRCPT, "DATA": cmdDATA, "BDAT": cmdBDAT,
 	"RSET": cmdRSET, "NOOP": cmdNOOP, "QUIT": cmdQUIT, "VRFY": cmdVRFY, "HELP": cmdHELP, "STARTTLS": cmdSTARTTLS,
 	// EXPN would tell who is there; TURN and ETRN would send mail; AUTH is for those who relay.
-	"EXPN": cmdKnown, "TURN": cmdKnown, "ETRN": cmdKnown, "AUTH": cmdKnown, "SEND": cmdKnown, "SOML": cmdKnown,
-	"SAML": cmdKnown, "LHLO": cmdKnown,
+	"EXPN": cmdOther, "TURN": cmdOther, "ETRN": cmdOther, "AUTH": cmdOther, "SEND": cmdOther, "SOML": cmdOther,
+	"SAML": cmdOther, "LHLO": cmdOther,
 }
 
 // Why no command could be read.
@@ -150,6 +150,7 @@ func (c *conn) unread(err error) {
 	switch {
 	case errors.Is(err, errLineTooLong):
 		c.commands++
+		c.command = cmdOther
 		c.say(replyLineTooLong)
 	case errors.Is(err, errLineEndless):
 		c.end(replyLineTooLong, "line_too_long")
@@ -168,6 +169,7 @@ func (c *conn) unread(err error) {
 // dispatch deals with one command. It reports whether feed has something for the library.
 func (c *conn) dispatch(line []byte) bool {
 	c.commands++
+	c.command = cmdOther
 	text := string(line)
 	if !isText(text) {
 		c.say(replyBadBytes)
@@ -229,7 +231,8 @@ func (c *conn) handleHello(cmd command, name string) bool {
 
 // pass gives the library a command.
 func (c *conn) pass(line string) bool {
-	c.feed = append(append(c.feed[:0], line...), crlf...)
+	c.line = append(append(c.line[:0], line...), crlf...)
+	c.feed = c.line
 	return true
 }
 

@@ -43,6 +43,7 @@ type conn struct {
 	in      *bufio.Reader // reads rw through fill
 	out     []byte        // replies on their way to the client
 	feed    []byte        // what the library reads next
+	line    []byte        // the memory of feed
 	partial []byte        // a line of a reply that the library has not finished
 	instead *reply        // what is said in place of the library's next reply
 

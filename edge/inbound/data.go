@@ -35,7 +35,7 @@ func (c *conn) handleData(arg string) bool {
 func (c *conn) takeMail() *reply {
 	if c.command == cmdDATA {
 		// Afterwards the library reads up to the end of the mail that it believes is there.
-		c.feed = append(c.feed[:0], ".\r\n"...)
+		c.feed = []byte(".\r\n")
 		c.beginMail()
 		if err := readDots(c.in, &c.mail.body); err != nil {
 			c.mail.body.refusal = c.brokenOff(err)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -73,6 +74,7 @@ type sink struct {
 	events []*event.Event
 	calls  int
 	fail   error
+	bug    bool          // it panics
 	hold   chan struct{} // what every call waits for, unless nil
 	called chan struct{} // gets a value when a call begins, unless nil
 }
@@ -87,6 +89,9 @@ func (s *sink) Facts(evs ...*event.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
+	if s.bug {
+		panic("BUG: of the test")
+	}
 	if s.fail != nil {
 		return s.fail
 	}
@@ -106,6 +111,7 @@ type fixture struct {
 	t     testing.TB
 	sink  *sink
 	keys  *ref.Keyring
+	reg   *prometheus.Registry
 	pipes *pipeListener // nil over TCP
 	stop  func() error  // ends Run and returns its error
 }
@@ -121,14 +127,12 @@ func newFixture(t testing.TB, change func(*Options)) *fixture {
 	if change != nil {
 		change(&o)
 	}
-	f := &fixture{t: t, sink: &sink{}, keys: keyring(t, ourKeys)}
-	var log *zap.Logger
-	if _, fuzzing := t.(*testing.F); fuzzing {
-		log = zap.NewNop()
-	} else {
-		log = zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
+	f := &fixture{t: t, sink: &sink{}, keys: keyring(t, ourKeys), reg: prometheus.NewRegistry()}
+	log := zap.NewNop()
+	if flag.Lookup("test.fuzz").Value.String() == "" { // it would slow the fuzzer down
+		log = zaptest.NewLogger(t, zaptest.Level(zap.DebugLevel))
 	}
-	s, err := New(o, f.keys, f.sink, log, prometheus.NewRegistry())
+	s, err := New(o, f.keys, f.sink, log, f.reg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,12 @@ func TestMailsBecomeEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	foreign, err := keyring(t, foreignKeys).Seal(nil, ref.Header, &message)
+	if err != nil {
+		t.Fatal(err)
+	}
 	bounce := dsn("bob@example.org", "5.1.1", "")
+	forged := dsn("bob@example.org", "5.1.1", "X-Carom-Ref: "+string(foreign)+"\nMessage-ID: <"+message.Message+">\n")
 	full := dsn("bob@example.org", "5.1.1", "X-Carom-Ref: "+string(header)+"\nMessage-ID: <"+message.Message+">\n")
 	byID := dsn("bob@example.org", "5.1.1", "Message-ID: <"+message.Message+">\n")
 	reply := "From: bob@example.org\r\nTo: x\r\nSubject: Re: Hello\r\nMessage-ID: <reply-1@example.org>\r\nIn-Reply-To: <" + message.Message + ">\r\n\r\nYes, please.\r\n"
@@ -94,6 +99,7 @@ func TestMailsBecomeEvents(t *testing.T) {
 		{"bounce with the header", full, f.returnPath(), []result{{event.Bounce, event.ByRef, messageKey()}}},
 		{"bounce to a fixed address, header", full, feedbackAddr, []result{{event.Bounce, event.ByRef, messageKey()}}},
 		{"bounce to a fixed address, Message-ID", byID, feedbackAddr, []result{{event.Bounce, event.ByMessageID, event.PartialKey(message.Message)}}},
+		{"bounce to a fixed address, header of another installation", forged, feedbackAddr, []result{{event.Bounce, event.ByMessageID, event.PartialKey(message.Message)}}},
 		{"bounce to a fixed address, nothing", bounce, feedbackAddr, nil},
 		{"reply", reply, f.replyTo(), []result{{event.Reply, event.ByKey, messageKey()}}},
 		{"copy of a reply", reply, repliesAddr, []result{{event.Reply, event.ByMessageID, event.PartialKey(message.Message)}}},
@@ -542,6 +548,91 @@ func TestTooBigMailOf100MB(t *testing.T) {
 	c.do("NOOP", "250")
 	if n := f.count(f.metrics.mails.WithLabelValues("too_big")); n != 1 {
 		t.Errorf("%v mails counted as too big", n)
+	}
+}
+
+// What is refused is thrown away up to a bound, and then the connection ends.
+func TestEndlessRefusals(t *testing.T) {
+	f := overTCP(t, nil)
+	for _, tt := range []struct{ name, begin, want string }{
+		{"line", "NOOP ", "500 5.5.2 Command line too long"},
+		{"chunk", "BDAT 9000000000000000000\r\n", "503 5.5.1"},
+		{"chunk of a mail", "MAIL FROM:<>\r\nRCPT TO:<" + f.returnPath() + ">\r\nBDAT 9000000000000000000 LAST\r\n", "552 5.3.4"},
+		{"mail", "MAIL FROM:<>\r\nRCPT TO:<" + f.returnPath() + ">\r\nDATA\r\n", "552 5.3.4"},
+	} {
+		c := f.hello()
+		go func() {
+			if _, err := io.WriteString(c, tt.begin); err != nil {
+				return
+			}
+			for piece := bytes.Repeat([]byte("x"), 1<<20); ; {
+				if _, err := c.Write(piece); err != nil {
+					return
+				}
+			}
+		}()
+		got, err := c.reply()
+		for err == nil && (strings.HasPrefix(got, "250") || strings.HasPrefix(got, "354")) {
+			got, err = c.reply()
+		}
+		if err != nil || !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: %q, %v; want %q", tt.name, got, err, tt.want)
+		}
+		c.wantEnd()
+	}
+	eventually(t, func() bool { return f.gate.count() == 0 })
+	if left := f.budget.left.Load(); left != f.options.MaxMemoryBytes {
+		t.Errorf("%d bytes of the budget are gone", f.options.MaxMemoryBytes-left)
+	}
+}
+
+// A fault of ours defers the mail, and meets nobody else.
+func TestPanic(t *testing.T) {
+	f := overTCP(t, nil)
+	f.sink.bug = true
+	c := f.hello()
+	if got := c.deliver(dsn("bob@example.org", "5.1.1", ""), f.returnPath()); !strings.HasPrefix(got, "451 4.3.0") {
+		t.Errorf("DATA: %q", got)
+	}
+	c.begin(f.returnPath())
+	mail := dsn("bob@example.org", "5.1.1", "")
+	c.send(fmt.Sprintf("BDAT %d LAST\r\n%s", len(mail), mail))
+	c.want("451 4.3.0")
+	c.do("NOOP", "250")
+	if n := f.count(f.metrics.panics); n != 2 {
+		t.Errorf("%v panics counted", n)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	f := overTCP(t, nil)
+	c := f.hello()
+	c.deliver(dsn("bob@example.org", "5.1.1", ""), f.returnPath())
+	c.begin(f.returnPath())
+	c.send("BDAT 5\r\nhello")
+	c.want("250")
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetName() + "=" + l.GetValue()
+			}
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"carom_inbound_open_connections": 1, "carom_inbound_mail_memory_bytes": firstBody, "carom_inbound_connections_total": 1,
+		"carom_inbound_recipients_total result=return_path": 2, "carom_inbound_mails_total result=taken": 1,
+		"carom_inbound_events_total kind=bounce": 1, "carom_inbound_panics_total": 0,
+	} {
+		if got, ok := values[name]; !ok || got != want {
+			t.Errorf("%s: %v, %v; want %v (of %v)", name, got, ok, want, values)
+		}
 	}
 }
 

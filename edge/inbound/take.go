@@ -70,7 +70,9 @@ func (s *Server) tell(m *transaction, id string) (int, error) {
 	for why, n := range ignored {
 		s.metrics.ignored.WithLabelValues(why).Add(float64(n))
 	}
-	s.log.Debug("mail taken", zap.String("mail", id), zap.Int("bytes", len(m.body.bytes)), zap.Int("events", len(events)), zap.Any("ignored", ignored))
+	if entry := s.log.Check(zap.DebugLevel, "mail taken"); entry != nil {
+		entry.Write(zap.String("mail", id), zap.Int("bytes", len(m.body.bytes)), zap.Int("events", len(events)), zap.Any("ignored", ignored))
+	}
 	return len(events), nil
 }
 

@@ -490,6 +490,8 @@ func TestTrapShutdown(t *testing.T) {
 			f := overPipes(t, nil)
 			idle, half := f.hello(), f.hello()
 			half.send("NO") // half a command is no transaction
+			chunk := f.hello()
+			chunk.send("BDAT 10\r\n12") // nor is a chunk of no mail
 			busy, stuck := f.hello(), f.hello()
 			busy.begin(f.returnPath())
 			stuck.begin(f.returnPath())
@@ -503,6 +505,8 @@ func TestTrapShutdown(t *testing.T) {
 			idle.wantEnd()
 			half.want("421 4.3.2")
 			half.wantEnd()
+			chunk.want("421 4.3.2")
+			chunk.wantEnd()
 			busy.do("DATA", "354")
 			busy.send("x\r\n")
 			time.Sleep(5 * time.Second)
