@@ -56,16 +56,22 @@ func (e *enrollment) contribution(c *contribution, completeAfter event.Millis, s
 	if c.counted {
 		c.flags = all.flags()
 	}
+	blamed := e.gone.complained()
 	c.sends = c.sends[:0]
 	for i := range each {
-		if each[i].has(sent) {
-			c.sends = append(c.sends, send{each[i].at[sent], each[i].bounced()})
+		m := &each[i]
+		blamed = blamed || m.complained()
+		if m.has(sent) && m.message != 0 {
+			c.sends = append(c.sends, send{m.at[sent], m.bounced()})
 		}
+	}
+	if c.counted && blamed {
+		c.flags |= 1 << cComplained
 	}
 	return each
 }
 
-// flags returns the counters under which a completed enrollment counts, one bit each.
+// flags returns the counters under which a completed enrollment counts, one bit each; complaints are a matter of messages.
 func (t *tally) flags() uint16 {
 	flags := uint16(1 << cCompleted)
 	for _, f := range [...]struct {
@@ -75,7 +81,6 @@ func (t *tally) flags() uint16 {
 		{cReplied, t.has(replied)},
 		{cBounced, t.bounced()},
 		{cBouncedHard, t.bouncedForGood()},
-		{cComplained, t.complained()},
 		{cUnsubscribed, t.has(unsubscribed)},
 		{cOpened, t.has(openedHuman)},
 		{cClicked, t.has(clickedHuman)},

@@ -1,2 +1,34 @@
-// Package rollup keeps cohorts of enrollments per sender and answers with rates and scores, DESIGN §10.
+// Package rollup keeps cohorts of enrollments per sender and sequence, and answers with rates and scores: RATES.md says
+// what is counted, where and when.
+//
+//	events ─▶ step: facts by enrollment ─▶ enrollment before, after ─▶ what that changes
+//	             │                              │                         │
+//	             │         one Pebble batch ────┼─────────────────────────┤
+//	             ▼                              ▼                         ▼
+//	          position                     enrollments              cohort rows:
+//	          offset, origins              facts by event id        hours and minutes of
+//	                                                                senders and sequences
+//	                                                                      │
+//	                     Score, Senders, Sequences ◀── whole hours, then minutes up to as_of
+//
+// It guarantees:
+//
+//   - Every event that its log holds is counted exactly once, through any crash: the cohorts, the enrollments and the
+//     offset are one batch, and an event whose origin was passed is dropped.
+//   - What an enrollment counts as is a function of the set of its events, each in its last revision. The order in
+//     which they come, and how often, changes no number.
+//   - A score reads rows, never enrollments: at most 719 hours and some 240 minutes for 30 days.
+//
+// Not obvious:
+//
+//   - Nothing happens when an enrollment completes. It is put under its completion time, which may lie in the future, at
+//     its first send, and as_of decides whether that counts yet.
+//   - Buckets are closed on the right: 17:45:00.000 belongs to the minute that ends then. So as_of 17:45 is a set of
+//     whole buckets, and so is as_of minus whole hours.
+//   - A late fact moves what was counted before: the old contribution is subtracted, the new one added. Both are computed
+//     by today's code. A change of that computation must raise the constant rules, which has the cohorts computed anew.
+//   - An enrollment remembers at most 64 facts one by one (enrollment.go). A fact beyond them can't be revised any more, and
+//     the messages forgotten with them keep the numbers in recent that they had.
+//   - An event is known by its id within its enrollment. A revision that moves it to another enrollment would count in both;
+//     none does, since events carry the registered identity of their message.
 package rollup

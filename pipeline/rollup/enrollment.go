@@ -78,14 +78,21 @@ func (e *enrollment) outdoes(i int, f fact) bool {
 	return false
 }
 
-// fold adds the facts of a message to gone, and marks them.
+// fold adds the facts of a message to gone, and marks them. Of its complaints only the outcome goes there, since one that
+// is taken back takes no other message's with it.
 func (e *enrollment) fold(message uint64) (m marks) {
+	var own tally
 	for i, f := range e.facts {
 		if f.message == message {
-			e.gone.add(f.what, f.at)
+			own.add(f.what, f.at)
 			m[i] = true
 		}
 	}
+	if !own.complained() {
+		own.forget(complained)
+	}
+	own.forget(forgiven)
+	e.gone.merge(&own)
 	return m
 }
 
@@ -111,7 +118,7 @@ func (e *enrollment) oldestMessage() uint64 {
 	return 0
 }
 
-// messageTally is what the facts of one message add up to.
+// messageTally is what the facts of one message add up to, or of none if message is 0.
 type messageTally struct {
 	message uint64
 	tally
@@ -123,9 +130,6 @@ func (e *enrollment) tallies(each []messageTally) (all tally, _ []messageTally) 
 	each = each[:0]
 	for _, f := range e.facts {
 		all.add(f.what, f.at)
-		if f.message == 0 {
-			continue
-		}
 		i := 0
 		for i < len(each) && each[i].message != f.message {
 			i++

@@ -100,8 +100,6 @@ func (m *model) count(events []event.Refined, from, to event.Millis, c *score.Co
 	c.Completed++
 	has := func(match func(event.Refined) bool) bool { return !lastOf(events, match).missing }
 	bounced, hard := isBounced(events)
-	complaint := lastOf(events, func(e event.Refined) bool { return e.Kind == event.Complaint && e.FeedbackType != "not-spam" })
-	back := lastOf(events, func(e event.Refined) bool { return e.Kind == event.Complaint && e.FeedbackType == "not-spam" })
 	for _, f := range []struct {
 		counter *int64
 		set     bool
@@ -109,7 +107,9 @@ func (m *model) count(events []event.Refined, from, to event.Millis, c *score.Co
 		{&c.Replied, has(isReply)},
 		{&c.Bounced, bounced},
 		{&c.BouncedHard, hard},
-		{&c.Complained, !complaint.missing && (back.missing || back.at <= complaint.at)},
+		{&c.Complained, has(func(e event.Refined) bool {
+			return isComplaint(e) && !has(func(b event.Refined) bool { return takesBack(b, e) })
+		})},
 		{&c.Unsubscribed, has(func(e event.Refined) bool { return e.Kind == event.Unsubscribe })},
 		{&c.Opened, has(func(e event.Refined) bool { return isHit(e, event.Open, event.Human) })},
 		{&c.Clicked, has(func(e event.Refined) bool { return isHit(e, event.Click, event.Human) })},
@@ -136,6 +136,14 @@ func recent(events []event.Refined, to, length event.Millis, p *Period) {
 			p.Bounced++
 		}
 	}
+}
+
+func isComplaint(e event.Refined) bool {
+	return e.Kind == event.Complaint && e.FeedbackType != "not-spam"
+}
+
+func takesBack(b, complaint event.Refined) bool {
+	return b.Kind == event.Complaint && b.FeedbackType == "not-spam" && b.Message == complaint.Message && b.Time > complaint.Time
 }
 
 func isReply(e event.Refined) bool { return isHit(e, event.Reply, event.Human) }

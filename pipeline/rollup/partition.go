@@ -115,7 +115,7 @@ func (p *Partition) count(s *step, recs []log.Record) error {
 	}
 	p.passed.Store(p.position.next)
 	p.metrics.steps.Inc()
-	p.metrics.rows.Add(float64(len(s.deltas.rows.keys)))
+	p.metrics.rows.Add(float64(len(s.deltas.sorted)))
 	return nil
 }
 

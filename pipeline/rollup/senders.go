@@ -220,8 +220,8 @@ func (r *reading) sendersByValue(l *listing) ([]entry, error) {
 	return kept[:min(len(kept), l.limit+1)], nil
 }
 
-// Sequences returns the score of every sequence of a sender, by name; q.Sequence is not looked at. Mail without a
-// sequence is in none of them.
+// Sequences returns the score of every sequence of a sender, by name; q.Sequence is not looked at. Mail without a sequence
+// comes first, under the name "", so that the scores add up to the sender's.
 func (p *Partition) Sequences(q Query) ([]Score, error) {
 	m, err := newMoment(q.Window, q.AsOf)
 	if err != nil {
@@ -260,9 +260,7 @@ func (r *reading) sequences(s scope) ([]string, error) {
 		if len(names) == maxSequences {
 			return nil, &QueryError{"sender", fmt.Sprintf("has more than %d sequences: ask for one of them", maxSequences)}
 		}
-		if name != "" {
-			names = append(names, name)
-		}
+		names = append(names, name)
 	}
 	return names, r.it.Error()
 }

@@ -22,6 +22,20 @@ func (t *tally) add(w what, at event.Millis) {
 	t.seen |= 1 << w
 }
 
+// merge adds all that d adds up to.
+func (t *tally) merge(d *tally) {
+	for w := range whatEnd {
+		if d.has(w) {
+			t.add(w, d.at[w])
+		}
+	}
+}
+
+func (t *tally) forget(w what) {
+	t.seen &^= 1 << w
+	t.at[w] = 0
+}
+
 // supersedes reports whether of two facts of kind w the one at a is the one to remember.
 func (w what) supersedes(a, b event.Millis) bool {
 	if w == sent || w == completed {
@@ -57,7 +71,8 @@ func (t *tally) stands(bounce event.Millis) bool {
 	return !t.has(replied) && (!lifted || lift <= bounce)
 }
 
-// complained reports a complaint that was not taken back later.
+// complained reports a complaint that was not taken back later. It is asked of one message: a report of "not spam" speaks
+// of the mail it is about, and of no other.
 func (t *tally) complained() bool {
 	complaint, ok := t.last(complained)
 	back, forgiven := t.last(forgiven)
