@@ -41,6 +41,7 @@ type reader struct {
 	text     []byte // the first readable text, decoded; see words
 	textRead bool
 	found    []finding
+	most     int    // how many findings there were at most, to be cleared
 	scratch  []byte // decoded parts and addresses that findings point into
 	out      []byte // becomes the one string that all facts are cut from
 	match    []byte // the text that the rules see
@@ -89,7 +90,11 @@ func (s span) in(all string) string { return all[s.from:s.to] }
 
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
-const maxPooled = 256 << 10 // buffers larger than that are left to the collector
+// What is larger is left to the collector.
+const (
+	maxPooled         = 256 << 10
+	maxPooledFindings = 64
+)
 
 func getReader() *reader {
 	r := readers.Get().(*reader)
@@ -97,23 +102,17 @@ func getReader() *reader {
 	return r
 }
 
-// put resets r and returns it to the pool, without what one large mail has made it grow.
+// put resets r and returns it to the pool, unless one large mail has made it grow.
 func (r *reader) put() {
-	clear(r.parts[:cap(r.parts)])
-	clear(r.found[:cap(r.found)])
-	keep := reader{
-		mail:    mail{parts: r.parts[:0], delimiters: r.delimiters},
-		found:   r.found[:0],
-		scratch: r.scratch[:0],
-		out:     r.out[:0],
-		match:   r.match[:0],
-		spans:   r.spans[:0],
-		refs:    r.refs[:0],
-	}
-	if cap(r.scratch)+cap(r.out)+cap(r.found)*400 > maxPooled {
+	if cap(r.scratch)+cap(r.out) > maxPooled || cap(r.found) > maxPooledFindings {
 		return
 	}
-	*r = keep
+	clear(r.parts[:cap(r.parts)])
+	clear(r.found[:r.most])
+	r.mail = mail{parts: r.parts[:0], delimiters: r.delimiters}
+	r.text, r.textRead, r.most = nil, false, 0
+	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
+	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]
 	readers.Put(r)
 }
 
@@ -121,6 +120,7 @@ func (r *reader) put() {
 func (r *reader) add(f finding) {
 	if len(r.found) < maxFacts {
 		r.found = append(r.found, f)
+		r.most = max(r.most, len(r.found))
 	}
 }
 

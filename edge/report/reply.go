@@ -34,7 +34,7 @@ func ReadReply(text string) Fact {
 			f.status = status
 		}
 	}
-	r.found = append(r.found, f)
+	r.add(f)
 	r.classify(&r.found[0])
 	return r.facts()[0]
 }
