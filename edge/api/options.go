@@ -23,7 +23,7 @@ type Options struct {
 	MaxBacklogBytes int `yaml:"max_backlog_bytes" doc:"How many bytes of answers to a bulk wait in memory for a client that sends without reading, from 65536 to 1073741824; then its lines are read no further."`
 
 	HeaderTimeout  time.Duration `yaml:"header_timeout" doc:"How long a client may take to send the header of a request, from 100ms to 10m."`
-	RequestTimeout time.Duration `yaml:"request_timeout" doc:"How long a request may take that is neither bulk nor tail, from 100ms to 1h."`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"How long a request that is neither bulk nor tail may take to come in, and twice that to be answered, from 100ms to 1h."`
 	StallTimeout   time.Duration `yaml:"stall_timeout" doc:"How long a bulk or tail may move no byte that its client was to send or read, from 100ms to 1h."`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" doc:"How long a connection is kept open between two requests, from 100ms to 1h."`
 }

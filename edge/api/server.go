@@ -113,7 +113,7 @@ func New(o Options, d Dependencies) (*Server, error) {
 		d.Ready = func() []Problem { return nil }
 	}
 	s := &Server{
-		o: o, d: d, log: d.Log,
+		o: o, d: d, log: d.Log.Named("api"),
 		bulks: make(chan struct{}, o.MaxBulks),
 		tails: make(chan struct{}, o.MaxTails),
 		pages: make(chan struct{}, pagesAtOnce),
@@ -126,7 +126,7 @@ func New(o Options, d Dependencies) (*Server, error) {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: o.HeaderTimeout,
 		ReadTimeout:       o.RequestTimeout,
-		WriteTimeout:      o.RequestTimeout,
+		WriteTimeout:      2 * o.RequestTimeout, // so that who was too slow to send still gets to read that
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          zap.NewStdLog(zap.NewNop()),
