@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/dchest/siphash"
+
 	"carom/pipeline/event"
 )
 
@@ -116,7 +118,7 @@ func (c *clients) hash(s *clientScratch, at event.Millis, req *event.Request) ui
 		clear(b)
 	}
 	b = append(b, req.UserAgent[:min(len(req.UserAgent), maxHashedAgent)]...)
-	return max(sipHash(c.keyOf(at), b), 1)
+	return max(c.keyOf(at).hash(b), 1)
 }
 
 // millisPerDay is the length of a UTC day; event times know no leap seconds.
@@ -141,3 +143,13 @@ func (c *clients) derive(day int64) sipKey {
 	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(day)))
 	return newSipKey([16]byte(mac.Sum(nil)))
 }
+
+// sipKey is a key of SipHash-2-4: without it nobody can tell what was hashed, even by trying all addresses. On input
+// as short as a client's it is several times as fast as HMAC-SHA256.
+type sipKey struct{ k0, k1 uint64 }
+
+func newSipKey(b [16]byte) sipKey {
+	return sipKey{binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])}
+}
+
+func (k sipKey) hash(p []byte) uint64 { return siphash.Hash(k.k0, k.k1, p) }

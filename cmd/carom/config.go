@@ -162,5 +162,9 @@ func (c *Config) validate() error {
 			return fmt.Errorf("%s.%w", section.name, err)
 		}
 	}
+	if c.Accept.Repeat > c.Refine.Repeat {
+		// Accept would drop what refine would count.
+		return fmt.Errorf("accept.repeat: %v: want at most refine.repeat, which is %v", c.Accept.Repeat, c.Refine.Repeat)
+	}
 	return nil
 }
