@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding/htmlindex"
 )
@@ -198,8 +199,18 @@ func (r *reader) rawSubject() []byte {
 	return []byte(s)
 }
 
-// subject returns the subject in lower case.
-func (r *reader) subject() string { return strings.ToLower(string(r.rawSubject())) }
+// subject returns the subject in lower case, valid until the next text is matched.
+func (r *reader) subject() []byte {
+	raw := trim(r.rawSubject())
+	r.match = r.match[:0]
+	for _, c := range raw {
+		if c >= utf8.RuneSelf {
+			return bytes.ToLower(raw)
+		}
+		r.match = append(r.match, lower(c))
+	}
+	return r.match
+}
 
 // charsetReader converts an encoded word; mime.WordDecoder knows only UTF-8, Latin 1 and ASCII itself.
 func charsetReader(charset string, input io.Reader) (io.Reader, error) {

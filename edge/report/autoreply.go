@@ -1,9 +1,6 @@
 package report
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // detectAutoReply finds the answers of machines: receipts, calendar answers, vacations.
 func detectAutoReply(r *reader) bool {
@@ -60,7 +57,7 @@ func (r *reader) isAutoSubject() bool {
 		return false
 	}
 	for _, begin := range r.tables.subjects {
-		if strings.HasPrefix(subject, begin) {
+		if hasPrefix(subject, begin) {
 			return true
 		}
 	}

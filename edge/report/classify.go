@@ -69,7 +69,7 @@ func isTransient(f *finding) bool {
 
 // saysNoRecipient reports whether a status is one of those about the address itself: 5.1.x with a detail.
 func saysNoRecipient(status []byte) bool {
-	return len(status) >= 5 && bytes.HasPrefix(status, []byte("5.1.")) && status[4] != '0'
+	return len(status) >= 5 && hasPrefix(status, "5.1.") && status[4] != '0'
 }
 
 // byText returns the verdict of the first rule whose pattern the text has and whose conditions hold.
@@ -97,8 +97,9 @@ func (r *reader) holds(rule *rule, f *finding) bool {
 		rule.class != 0 && (rule.class == '4') != isTransient(f),
 		rule.status != 0 && (len(f.status) == 0 || rule.status != packStatus(f.status)),
 		rule.code != "" && string(f.code) != rule.code,
-		rule.command != 0 && r.step(f) != rule.command,
-		rule.weak && (saysNoRecipient(f.status) || r.step(f) == commandRcpt):
+		rule.weak && saysNoRecipient(f.status),
+		rule.command != 0 && r.step(f) != rule.command, // dear: it may read the whole notice
+		rule.weak && r.step(f) == commandRcpt:
 		return false
 	}
 	return true

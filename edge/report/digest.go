@@ -1,9 +1,6 @@
 package report
 
-import (
-	"bytes"
-	"crypto/sha256"
-)
+import "crypto/sha256"
 
 // traceFields are those that hops add or change, so that they differ when the same mail comes again.
 var traceFields = []string{
@@ -38,7 +35,7 @@ func (r *reader) digest() (d [16]byte) {
 func isTrace(line []byte) bool {
 	colon, name := fieldName(line)
 	if colon < 0 {
-		return bytes.HasPrefix(line, []byte("From "))
+		return hasPrefix(line, "From ")
 	}
 	for _, f := range traceFields {
 		if fold(name, f) {

@@ -9,8 +9,8 @@ package report
 //
 //	Message headers follow.
 var dragonflyNotice = notice{
-	intro:    "This is the DragonFly Mail Agent",
-	sentence: "There was an error delivering your mail to <",
+	intro:    []byte("This is the DragonFly Mail Agent"),
+	sentence: []byte("There was an error delivering your mail to <"),
 	returned: []string{"Message headers follow", "Original message follows"},
 }
 

@@ -3,18 +3,18 @@ package report
 // Exchange 5.5 to 2003: the address and a date on one line, what was said indented below. Exchange 2007 and later
 // write delivery status; where that is lost, the section for administrators names address and reply.
 var exchangeNotice = notice{
-	intro: "did not reach ",
-	begin: "following recipient(s)",
+	intro: []byte("did not reach "),
+	begin: []byte("following recipient(s)"),
 }
 
 var exchangeOldNotice = notice{
-	intro: "following recipient(s) could not be reached:",
-	begin: "could not be reached:",
+	intro: []byte("following recipient(s) could not be reached:"),
+	begin: []byte("could not be reached:"),
 }
 
 var exchangeAdministrators = notice{
-	intro:    "Diagnostic information for administrators:",
-	begin:    "Diagnostic information for administrators:",
+	intro:    []byte("Diagnostic information for administrators:"),
+	begin:    []byte("Diagnostic information for administrators:"),
 	returned: []string{"Original message headers:"},
 }
 

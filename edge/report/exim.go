@@ -1,11 +1,9 @@
 package report
 
-import "bytes"
-
 // Exim's bounce and its warning of a delay. The text is a template that sites change and translate, so
 // the header that Exim adds to each of them decides.
 var eximNotice = notice{
-	begin: "ollowing address",
+	begin: []byte("ollowing address"),
 	returned: []string{
 		"------ This is a copy of ",
 		"----- This is a copy of ",
@@ -14,7 +12,7 @@ var eximNotice = notice{
 }
 
 func detectExim(r *reader) bool {
-	return r.head.has(fFailedRecipients) && !bytes.HasPrefix(r.head.get(fSubject), []byte("Delivery Status Notification"))
+	return r.head.has(fFailedRecipients) && !hasPrefix(r.head.get(fSubject), "Delivery Status Notification")
 }
 
 func readExim(r *reader) { eximNotice.read(r) }

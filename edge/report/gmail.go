@@ -6,9 +6,11 @@ import "bytes"
 // alone in a paragraph, the reason after a phrase; a group's bounce is in the reader's language and only its
 // header names the recipient.
 var gmailNotice = notice{
-	intro:    "Delivery to the following recipient",
-	begin:    "Delivery to the following recipient",
-	reason:   []string{"other server returned was:", "Technical details of permanent failure:", "Technical details of temporary failure:"},
+	intro: []byte("Delivery to the following recipient"),
+	begin: []byte("Delivery to the following recipient"),
+	reason: [][]byte{
+		[]byte("other server returned was:"), []byte("Technical details of permanent failure:"), []byte("Technical details of temporary failure:"),
+	},
 	returned: []string{"----- Original message -----", "----- Message header follows -----"},
 }
 
@@ -31,6 +33,6 @@ func readGmail(r *reader) {
 	}
 	text := gmailNotice.cutReturned(r, r.words())
 	recipient, _ := findAddress(r.head.get(fFailedRecipients))
-	f := finding{kind: Bounce, action: []byte("failed"), recipient: recipient, charset: r.textCharset()}
+	f := finding{kind: Bounce, action: actionFailed, recipient: recipient, charset: r.textCharset()}
 	r.addSaid(f, text)
 }

@@ -199,3 +199,20 @@ func TestReferencesAreTheNearest(t *testing.T) {
 		t.Errorf("%d references: %q", len(r.References), r.References[:2])
 	}
 }
+
+// TestAllocations holds what one mail costs the collector: the facts and the one string that they are cut from,
+// and for replies the list of references.
+func TestAllocations(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector empties pools at random")
+	}
+	mails := goldenMails(t)
+	for name, want := range map[string]float64{
+		"postfix-dsn": 2, "exim": 2, "qmail": 4, "feedback-abuse": 2, "reply": 3, "vacation": 3,
+	} {
+		mail := mails[name]
+		if got := testing.AllocsPerRun(200, func() { Read(mail) }); got > want {
+			t.Errorf("%s: %v allocations, want %v", name, got, want)
+		}
+	}
+}

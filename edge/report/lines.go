@@ -71,6 +71,9 @@ func hasFold(b []byte, s string) bool {
 	return true
 }
 
+// hasPrefix reports whether b begins with s.
+func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }
+
 // indexFold finds the lower-case ASCII string s in b in any case. It is for short texts: its time is
 // the product of both lengths at worst.
 func indexFold(b []byte, s string) int {

@@ -128,7 +128,7 @@ func nextDelimiter(b, delimiter []byte) (before, after []byte, closed bool) {
 			continue
 		}
 		line, rest := cutLine(b[from:])
-		if bytes.HasPrefix(line, []byte("--")) {
+		if hasPrefix(line, "--") {
 			closed, line = true, line[2:]
 		} else {
 			closed = false

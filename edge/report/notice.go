@@ -12,13 +12,13 @@ import "bytes"
 //	------ a ruler and the returned message
 type notice struct {
 	// intro is a phrase near the beginning by which the notice is known.
-	intro string
+	intro []byte
 	// begin is a phrase behind which the addresses come; without it all of the text is searched.
-	begin string
+	begin []byte
 	// sentence is what stands right before the only address, where it does not begin a line.
-	sentence string
+	sentence []byte
 	// reason are phrases behind which stands what was said about all addresses together.
-	reason []string
+	reason [][]byte
 	// returned are beginnings of the line behind which the returned message comes.
 	returned []string
 	// ruler are words of a ruler's line behind which the returned message comes, in lower case.
@@ -31,20 +31,20 @@ const maxIntro = 4 << 10
 // detect reports whether the text has the phrase by which the notice is known.
 func (n *notice) detect(r *reader) bool {
 	words := r.words()
-	return bytes.Contains(words[:min(len(words), maxIntro)], []byte(n.intro))
+	return bytes.Contains(words[:min(len(words), maxIntro)], n.intro)
 }
 
 // read adds a finding for each address of the text.
 func (n *notice) read(r *reader) {
 	text := n.cutReturned(r, r.words())
 	intro := text
-	if i := bytes.Index(text, []byte(n.begin)); i > 0 {
+	if i := bytes.Index(text, n.begin); i > 0 {
 		intro, text = text[:min(len(text), i+400)], text[i+len(n.begin):]
 	}
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(intro)
-	if n.sentence != "" {
-		if i := bytes.Index(text, []byte(n.sentence)); i >= 0 {
+	if n.sentence != nil {
+		if i := bytes.Index(text, n.sentence); i >= 0 {
 			var rest []byte
 			f.recipient, rest = findAddress(text[i+len(n.sentence):])
 			_, rest = cutLine(rest)
@@ -80,7 +80,7 @@ func (r *reader) addSaid(f finding, said []byte) {
 // commonReason returns what follows the first of the phrases that the text has, to its end; nil if it has none.
 func (n *notice) commonReason(text []byte) []byte {
 	for _, phrase := range n.reason {
-		if i := bytes.Index(text, []byte(phrase)); i >= 0 {
+		if i := bytes.Index(text, phrase); i >= 0 {
 			return text[i+len(phrase):]
 		}
 	}
@@ -105,7 +105,7 @@ func (n *notice) cutReturned(r *reader, text []byte) []byte {
 // beginsReturned reports whether the returned message comes behind a line.
 func (n *notice) beginsReturned(line []byte) bool {
 	for _, phrase := range n.returned {
-		if bytes.HasPrefix(line, []byte(phrase)) {
+		if hasPrefix(line, phrase) {
 			return true
 		}
 	}
@@ -161,11 +161,11 @@ func listed(line []byte) (address, tail []byte) {
 		return a, end
 	case after[0] == ':':
 		return a, after[1:]
-	case bytes.HasPrefix(after, []byte("on ")): // Exchange: a date follows
+	case hasPrefix(after, "on "): // Exchange: a date follows
 		return a, end
-	case bytes.HasPrefix(after, []byte("mailto:")): // Outlook: the address as a link
+	case hasPrefix(after, "mailto:"): // Outlook: the address as a link
 		return a, end
-	case open && bytes.HasPrefix(after, []byte("...")): // Sendmail
+	case open && hasPrefix(after, "..."): // Sendmail
 		return a, after[3:]
 	}
 	return nil, nil
@@ -214,12 +214,19 @@ func (r *reader) says(texts ...[]byte) (kinds noticeKind) {
 	return kinds
 }
 
+// The actions (RFC 3464 §2.3.3) that notices imply.
+var (
+	actionFailed    = []byte("failed")
+	actionDelayed   = []byte("delayed")
+	actionDelivered = []byte("delivered")
+)
+
 // outcome returns the kind of fact and the action of a notice: failed, unless it says that it is about a delay.
 func (r *reader) outcome(intro []byte) (Kind, []byte) {
 	if r.says(r.head.get(fSubject), intro)&noticeDelay != 0 {
-		return Delay, []byte("delayed")
+		return Delay, actionDelayed
 	}
-	return Bounce, []byte("failed")
+	return Bounce, actionFailed
 }
 
 // hostIn returns the host that a text says refused: "host mx.example.com [192.0.2.1] said: …".

@@ -2,8 +2,8 @@ package report
 
 // OpenSMTPD's notice: one line for each recipient.
 var opensmtpdNotice = notice{
-	intro:    "This is the MAILER-DAEMON, please DO NOT REPLY to this e",
-	begin:    "list of recipients:",
+	intro:    []byte("This is the MAILER-DAEMON, please DO NOT REPLY to this e"),
+	begin:    []byte("list of recipients:"),
 	returned: []string{"    Below is a copy of the original message"},
 }
 

@@ -131,45 +131,59 @@ func (r *reader) line(b []byte, limit int) span {
 	b = trim(b)
 	gap := false
 	for i := 0; i < len(b); {
-		c := b[i]
-		if isBlank(c) {
-			gap = true
-			i++
-			continue
-		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var char rune
-			char, size = utf8.DecodeRune(b[i:])
-			if unicode.IsSpace(char) {
-				gap = true
+		n := visible(b[i:])
+		if n == 0 {
+			var size int
+			var blank bool
+			if n, size, blank = oddity(b[i:]); n == 0 {
+				gap = gap || blank
 				i += size
 				continue
 			}
-			if char == utf8.RuneError && size == 1 || char < 0xa0 || isBidi(char) {
-				i += size // an octet of no charset, a C1 control, or one that would turn the line around
-				continue
+		}
+		if gap && len(r.out) > from {
+			r.out = append(r.out, ' ')
+		}
+		gap = false
+		room := limit - (len(r.out) - from)
+		if n > room {
+			if b[i] < utf8.RuneSelf {
+				r.out = append(r.out, b[i:i+max(room, 0)]...)
 			}
-		} else if c < ' ' || c == 0x7f {
-			i++
-			continue
-		}
-		need := size
-		gap = gap && len(r.out) > from
-		if gap {
-			need++
-		}
-		if len(r.out)-from+need > limit {
 			break
 		}
-		if gap {
-			r.out = append(r.out, ' ')
-			gap = false
-		}
-		r.out = append(r.out, b[i:i+size]...)
-		i += size
+		r.out = append(r.out, b[i:i+n]...)
+		i += n
+	}
+	for len(r.out) > from && r.out[len(r.out)-1] == ' ' {
+		r.out = r.out[:len(r.out)-1]
 	}
 	return span{int32(from), int32(len(r.out))}
+}
+
+// visible returns the length of the run of visible ASCII, single spaces included, at the beginning of b.
+func visible(b []byte) int {
+	i := 0
+	for i < len(b) && (b[i] > ' ' && b[i] < 0x7f || b[i] == ' ' && i > 0 && i+1 < len(b) && b[i+1] > ' ') {
+		i++
+	}
+	return i
+}
+
+// oddity reads the character at the beginning of b, which is not of a visible run: keep is its length if it is to be
+// kept, size its length anyway. Octets of no charset, controls, and what would turn the line around are not.
+func oddity(b []byte) (keep, size int, blank bool) {
+	if b[0] < utf8.RuneSelf {
+		return 0, 1, isBlank(b[0])
+	}
+	char, size := utf8.DecodeRune(b)
+	switch {
+	case unicode.IsSpace(char):
+		return 0, size, true
+	case char == utf8.RuneError && size == 1, char < 0xa0, isBidi(char):
+		return 0, size, false
+	}
+	return size, size, false
 }
 
 // token appends b without any blanks and control characters; nothing if that is longer than limit.

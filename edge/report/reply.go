@@ -20,11 +20,11 @@ func ReadReply(text string) Fact {
 	case code == nil:
 		f.why = "no SMTP reply: it does not begin with a reply code"
 	case code[0] == '2':
-		f.kind, f.action = Delivered, []byte("delivered")
+		f.kind, f.action = Delivered, actionDelivered
 	case code[0] == '4':
-		f.kind, f.action = Delay, []byte("delayed")
+		f.kind, f.action = Delay, actionDelayed
 	case code[0] == '5':
-		f.kind, f.action = Bounce, []byte("failed")
+		f.kind, f.action = Bounce, actionFailed
 	default:
 		f.why = "an SMTP reply that asks for more"
 	}

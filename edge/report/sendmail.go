@@ -11,8 +11,8 @@ import "bytes"
 //	<<< 550 No such user here
 //	550 <bob@example.com>... User unknown
 var sendmailNotice = notice{
-	intro:    "Transcript of session follows",
-	begin:    "Transcript of session follows",
+	intro:    []byte("Transcript of session follows"),
+	begin:    []byte("Transcript of session follows"),
 	returned: []string{"   ----- Unsent message follows", "   ----- Original message follows", "   ----- Message header follows", "   ----- Returned message follows"},
 }
 
@@ -22,16 +22,16 @@ func readSendmail(r *reader) {
 	text := sendmailNotice.cutReturned(r, r.words())
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(text)
-	_, text, _ = bytes.Cut(text, []byte(sendmailNotice.begin))
+	_, text, _ = bytes.Cut(text, sendmailNotice.begin)
 	var host, sent, answer, ending []byte
 	for len(text) > 0 {
 		var line []byte
 		line, text = cutLine(text)
 		t := trim(line)
 		switch {
-		case bytes.HasPrefix(t, []byte(">>> ")):
+		case hasPrefix(t, ">>> "):
 			sent, answer = t, nil
-		case bytes.HasPrefix(t, []byte("<<< ")):
+		case hasPrefix(t, "<<< "):
 			if t = t[4:]; answer == nil && len(t) > 0 && (t[0] == '4' || t[0] == '5') {
 				answer = t
 			}

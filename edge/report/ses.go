@@ -63,7 +63,7 @@ func readSES(r *reader) {
 	}
 	for _, to := range n.Delivery.Recipients {
 		f := finding{
-			kind: Delivered, action: []byte("delivered"), recipient: []byte(to), said: []byte(n.Delivery.SMTPResponse), originalID: id,
+			kind: Delivered, action: actionDelivered, recipient: []byte(to), said: []byte(n.Delivery.SMTPResponse), originalID: id,
 		}
 		f.code, f.status = scanReply(f.said)
 		r.add(f)

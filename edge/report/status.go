@@ -431,7 +431,7 @@ func (r *reader) transcript(first []byte) []byte {
 		var line []byte
 		line, rest = cutLine(rest)
 		r.scratch = append(append(r.scratch, trim(line)...), '\n')
-		if !bytes.HasPrefix(rest, []byte("<<< ")) || !bytes.HasPrefix(rest[4:], code) {
+		if !hasPrefix(rest, "<<< ") || !bytes.HasPrefix(rest[4:], code) {
 			break
 		}
 		rest = rest[4:]

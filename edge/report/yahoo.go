@@ -2,14 +2,14 @@ package report
 
 // Yahoo's notice, which Yahoo Japan and systems of the same family share.
 var yahooNotice = notice{
-	intro:    "o deliver your message to the following address",
-	begin:    "following address",
+	intro:    []byte("o deliver your message to the following address"),
+	begin:    []byte("following address"),
 	returned: []string{"--- Below this line is a copy of the message", "--- Original message follows"},
 }
 
 var yahooFamilyNotice = notice{
-	intro:    "Unable to deliver message to the following address",
-	begin:    "following address",
+	intro:    []byte("Unable to deliver message to the following address"),
+	begin:    []byte("following address"),
 	returned: []string{"--- Below this line is a copy of the message", "--- Original message follows"},
 }
 
