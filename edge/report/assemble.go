@@ -164,7 +164,7 @@ func (r *reader) layBareReferences(b []byte) {
 
 func (r *reader) layReference(id []byte) {
 	s := r.token(id, maxMessageID)
-	if s.from == s.to || bytes.IndexAny(id, "<>") >= 0 {
+	if s.from == s.to || bytes.ContainsAny(id, "<>") {
 		return
 	}
 	for _, other := range r.refs {

@@ -171,3 +171,10 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 }
+
+// TestCorpusDamaged reads each mail of the corpus with a hundred damages.
+func TestCorpusDamaged(t *testing.T) {
+	for _, mail := range corpusMails(t) {
+		readDamaged(t, mail, 17)
+	}
+}

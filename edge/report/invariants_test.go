@@ -110,22 +110,25 @@ func lineAround(m []byte, i int) (start, end int) {
 
 func TestDamagedMails(t *testing.T) {
 	for name, mail := range goldenMails(t) {
-		t.Run(name, func(t *testing.T) {
-			for _, d := range damages {
-				for i := 0; i < len(mail); i += 1 + len(mail)/60 {
-					damaged := d.do(bytes.Clone(mail), i)
-					before := bytes.Clone(damaged)
-					r := Read(damaged)
-					check(t, r)
-					if !bytes.Equal(before, damaged) {
-						t.Fatalf("%s at %d: Read changed the mail", d.name, i)
-					}
-					if t.Failed() {
-						t.Fatalf("%s at %d:\n%q", d.name, i, damaged)
-					}
-				}
+		t.Run(name, func(t *testing.T) { readDamaged(t, mail, 60) })
+	}
+}
+
+// readDamaged reads a mail after each kind of damage, at about the given number of places.
+func readDamaged(t *testing.T, mail []byte, places int) {
+	for _, d := range damages {
+		for i := 0; i < len(mail); i += 1 + len(mail)/places {
+			damaged := d.do(bytes.Clone(mail), i)
+			before := bytes.Clone(damaged)
+			r := Read(damaged)
+			check(t, r)
+			if !bytes.Equal(before, damaged) {
+				t.Fatalf("%s at %d: Read changed the mail", d.name, i)
 			}
-		})
+			if t.Failed() {
+				t.Fatalf("%s at %d:\n%q", d.name, i, damaged)
+			}
+		}
 	}
 }
 
