@@ -3,6 +3,7 @@ package inbound
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -74,7 +75,7 @@ func heldBack(window []byte) int {
 func peek(in *bufio.Reader, n int) ([]byte, error) {
 	if in.Buffered() < n {
 		if _, err := in.Peek(n); err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err

@@ -1,19 +1,15 @@
 package inbound
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"flag"
-	"fmt"
-	"io"
-	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/zap"
@@ -219,224 +215,6 @@ func (f *fixture) unsubscribe() string {
 	return tokenAddress(f.keys, ref.MailtoUnsubscribe, bounceDomain)
 }
 
-// bareLibrary starts go-smtp without anything of ours before it, and with a backend that accepts everything.
-type bareLibrary struct {
-	t     testing.TB
-	mails chan string
-	addr  net.Addr
-	pipes *pipeListener
-	*smtp.Server
-}
-
-func bare(t testing.TB, l net.Listener, change func(*smtp.Server), data func(io.Reader) error) *bareLibrary {
-	t.Helper()
-	b := &bareLibrary{t: t, mails: make(chan string, 100), addr: l.Addr()}
-	if data == nil {
-		data = func(r io.Reader) error {
-			mail, err := io.ReadAll(r)
-			if err == nil {
-				b.mails <- string(mail)
-			}
-			return err
-		}
-	}
-	b.Server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return bareSession{data}, nil }))
-	b.Server.ErrorLog = libraryLog{zap.NewNop(), nil}
-	if change != nil {
-		change(b.Server)
-	}
-	b.pipes, _ = l.(*pipeListener)
-	go func() { _ = b.Serve(l) }()
-	t.Cleanup(func() { _ = b.Close() })
-	return b
-}
-
-func (b *bareLibrary) hello() *client {
-	b.t.Helper()
-	var c *client
-	if b.pipes != nil {
-		c = newClient(b.t, b.pipes.dial())
-	} else {
-		c = dialTCP(b.t, b.addr)
-	}
-	c.want("220")
-	c.do("EHLO client.example.net", "250")
-	return c
-}
-
-type bareSession struct{ data func(io.Reader) error }
-
-func (bareSession) Reset()                               {}
-func (bareSession) Logout() error                        { return nil }
-func (bareSession) Mail(string, *smtp.MailOptions) error { return nil }
-func (s bareSession) Data(r io.Reader) error             { return s.data(r) }
-func (bareSession) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if strings.HasPrefix(to, "nobody@") {
-		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "No such user"}
-	}
-	return nil
-}
-
-func loopback(t testing.TB) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// client speaks raw SMTP.
-type client struct {
-	net.Conn
-	t testing.TB
-	r *bufio.Reader
-}
-
-// patience is what a client waits for a reply that has to come, whatever the machine is busy with.
-const patience = time.Minute
-
-func newClient(t testing.TB, conn net.Conn) *client {
-	t.Cleanup(func() { conn.Close() })
-	return &client{Conn: conn, t: t, r: bufio.NewReader(conn)}
-}
-
-func dialTCP(t testing.TB, addr net.Addr) *client {
-	t.Helper()
-	conn, err := net.Dial("tcp", addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
-	return newClient(t, conn)
-}
-
-// send writes bytes as they are.
-func (c *client) send(text string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c.Conn, text); err != nil {
-		c.t.Fatalf("send %.60q: %v", text, err)
-	}
-}
-
-// reply reads one reply, its lines joined by LF.
-func (c *client) reply() (string, error) {
-	var lines []string
-	for {
-		line, err := c.r.ReadString('\n')
-		if err != nil {
-			return strings.Join(append(lines, line), "\n"), err
-		}
-		if !strings.HasSuffix(line, "\r\n") || len(line) < 6 {
-			return line, fmt.Errorf("malformed reply line %q", line)
-		}
-		lines = append(lines, strings.TrimSuffix(line, "\r\n"))
-		if line[3] == ' ' {
-			return strings.Join(lines, "\n"), nil
-		}
-	}
-}
-
-// want reads a reply that begins so.
-func (c *client) want(prefix string) string {
-	c.t.Helper()
-	got, err := c.reply()
-	if err != nil {
-		c.t.Fatalf("want reply %q, got %q, %v", prefix, got, err)
-	}
-	if !strings.HasPrefix(got, prefix) {
-		c.t.Fatalf("want reply %q, got %q", prefix, got)
-	}
-	return got
-}
-
-// do sends a command and reads its reply.
-func (c *client) do(command, prefix string) string {
-	c.t.Helper()
-	c.send(command + "\r\n")
-	return c.want(prefix)
-}
-
-// wantEnd reads the end of the connection.
-func (c *client) wantEnd() {
-	c.t.Helper()
-	if rest, err := io.ReadAll(c.r); len(rest) > 0 || err != nil && !errors.Is(err, io.ErrClosedPipe) && !isReset(err) {
-		c.t.Fatalf("want the end of the connection, got %q, %v", rest, err)
-	}
-}
-
-func isReset(err error) bool { return strings.Contains(err.Error(), "connection reset") }
-
-// begin opens a transaction for some recipients.
-func (c *client) begin(to ...string) {
-	c.t.Helper()
-	c.do("MAIL FROM:<>", "250 2.1.0")
-	for _, a := range to {
-		c.do("RCPT TO:<"+a+">", "250 2.1.5")
-	}
-}
-
-// deliver sends one mail by DATA and returns the last reply.
-func (c *client) deliver(mail string, to ...string) string {
-	c.t.Helper()
-	c.begin(to...)
-	c.do("DATA", "354")
-	c.send(stuff(mail) + ".\r\n")
-	got, err := c.reply()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return got
-}
-
-// stuff puts dots before dots and ends the last line.
-func stuff(mail string) string {
-	if !strings.HasSuffix(mail, "\r\n") {
-		mail += "\r\n"
-	}
-	if strings.HasPrefix(mail, ".") {
-		mail = "." + mail
-	}
-	return strings.ReplaceAll(mail, "\r\n.", "\r\n..")
-}
-
-// pipeListener gives the other ends of pipes as connections.
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
-
-func (l *pipeListener) dial() net.Conn {
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-	case <-l.closed:
-		theirs.Close()
-	}
-	return ours
-}
-
 // dsn is a bounce of the message to one recipient.
 func dsn(recipient, status, more string) string {
 	return strings.ReplaceAll(`From: MAILER-DAEMON@mx.example.net
@@ -471,4 +249,35 @@ Subject: Hello
 
 --b1--
 `, "\n", "\r\n")
+}
+
+// eventually waits for what another goroutine is about to do.
+func eventually(t testing.TB, done func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !done(); {
+		if time.Now().After(limit) {
+			t.Fatal("waited in vain")
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// kept returns the mails that were kept for the operator.
+func kept(f *fixture) (mails []string) {
+	for _, name := range keptFiles(f) {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		mails = append(mails, string(b))
+	}
+	return mails
+}
+
+func keptFiles(f *fixture) []string {
+	names, err := filepath.Glob(filepath.Join(f.options.PostmasterDir, "*"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return names
 }
