@@ -23,8 +23,8 @@ import (
 //   - on a goroutine of Pebble's own, Fatalf blocks for ever. It may hold Pebble's locks, so a commit in flight may
 //     never return: who must not hang waits for Store.Failed too.
 //
-// One thing can't be caught: when the write-ahead log can't be rotated, Pebble panics under a mutex that it then
-// unlocks twice, and the process ends. Nothing acknowledged is lost by that.
+// The exception: when the write-ahead log or the manifest can't be rotated, Pebble panics on a goroutine of its own or
+// under a mutex that it then unlocks twice, and the process ends. Nothing acknowledged is lost by that.
 type failure struct {
 	log   *zap.Logger
 	once  sync.Once

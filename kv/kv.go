@@ -37,8 +37,8 @@ type Options struct {
 	Logger   *zap.Logger
 }
 
-// Store is one open Pebble store. Its methods are safe for concurrent use, except that nothing may be used after, or
-// while, Close is called; what is called after it fails with ErrClosed.
+// Store is one open Pebble store. Its methods are safe for concurrent use, except that what Close overtakes may crash:
+// whoever can't be sure to have ended by then reads between Enter and Leave.
 type Store struct {
 	dir  string
 	opts Options
@@ -50,14 +50,26 @@ type Store struct {
 	stalls  stalls
 
 	closed atomic.Bool
-	// life is held for reading while metrics are read, for writing by Close: metrics are the one use that no
-	// owner can stop beforehand.
-	life sync.RWMutex
+	life   sync.RWMutex // held for reading from Enter to Leave, for writing by Close
 }
 
 // DB returns the Pebble store, for gets and iterators. Write through Commit only: it turns what Pebble considers
 // fatal into an error.
 func (s *Store) DB() *pebble.DB { return s.db }
+
+// Enter keeps the store open until Leave, or fails with ErrClosed. Calls must not be nested, and must not wait for
+// anything but the store. It is for readers that nobody stops before Close: a client that follows the events, a scrape of the metrics.
+func (s *Store) Enter() error {
+	s.life.RLock()
+	if s.closed.Load() {
+		s.life.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+// Leave ends what Enter began.
+func (s *Store) Leave() { s.life.RUnlock() }
 
 // Dir returns the folder of the store.
 func (s *Store) Dir() string { return s.dir }
@@ -153,7 +165,7 @@ func (s *Store) DiskFree() (bytes uint64, ok bool) {
 	return u.AvailBytes, err == nil
 }
 
-// Close writes out what is open and releases the folder. A store that has failed is abandoned as it is: Pebble may hold
+// Close waits for those who entered, writes out what is open and releases the folder. A store that has failed is abandoned as it is: Pebble may hold
 // locks that never open again, and the folder stays locked until the process ends.
 func (s *Store) Close() (err error) {
 	s.life.Lock()

@@ -110,7 +110,7 @@ func TestUseAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, getErr := s.Get(nil, []byte("k"))
-	for name, err := range map[string]error{"Commit": s.Commit(b), "Get": getErr, "Checkpoint": s.Checkpoint("x")} {
+	for name, err := range map[string]error{"Enter": s.Enter(), "Commit": s.Commit(b), "Get": getErr, "Checkpoint": s.Checkpoint("x")} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s after Close: %v, want %v", name, err, ErrClosed)
 		}

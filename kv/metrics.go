@@ -119,11 +119,10 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect tells of a failed store only that it has failed: its locks may be held for ever.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.store
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if s.closed.Load() {
+	if s.Enter() != nil {
 		return
 	}
+	defer s.Leave()
 	failed := s.Err() != nil
 	var pm *pebble.Metrics
 	if !failed {

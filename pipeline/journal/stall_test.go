@@ -32,8 +32,10 @@ func (g *gate) hold() {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	close(g.ch)
-	g.ch = nil
+	if g.ch != nil {
+		close(g.ch)
+		g.ch = nil
+	}
 }
 
 func (g *gate) wrap(fs vfs.FS) vfs.FS {
@@ -75,6 +77,7 @@ func TestGroupCommit(t *testing.T) {
 		var g gate
 		f := openOn(t, g.wrap(vfs.NewMem()), Default())
 		defer f.close()
+		defer g.open() // or a failed test never ends
 		g.hold()
 		first := appendAsync(f, "a", 1, 0)
 		synctest.Wait()
@@ -101,6 +104,7 @@ func TestBackPressure(t *testing.T) {
 		var g gate
 		f := openOn(t, g.wrap(vfs.NewMem()), Default())
 		defer f.close()
+		defer g.open() // or a failed test never ends
 		g.hold()
 		errs := appendAsync(f, "a", 40, 100_000)
 		synctest.Wait()
@@ -127,6 +131,7 @@ func TestStall(t *testing.T) {
 		fs := vfs.NewMem()
 		f := openOn(t, g.wrap(fs), Default())
 		defer f.close()
+		defer g.open()
 		mustAppend(t, f.Journal, "before")
 		g.hold()
 		written := appendAsync(f, "written", 1, 0)
@@ -163,6 +168,7 @@ func TestCloseDuringStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gate
 		f := openOn(t, g.wrap(vfs.NewMem()), Default())
+		defer g.open()
 		g.hold()
 		written := appendAsync(f, "written", 1, 0)
 		wantErrors(t, "in hand", written, ErrStalled)

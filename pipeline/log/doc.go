@@ -10,4 +10,7 @@
 //
 //   - Log time never runs back, and it is the only clock that a stage may read. So a replay gives the same output.
 //   - A Local record becomes visible only when the batch that holds it is on disk (Writer.Committed).
+//   - A Local whose batch was given up has counted its records already: open it anew, or there is a gap.
+//   - The newest Local record is never trimmed: it holds the offset and the clock.
+//   - To wait without missing a ring, take Bell.Rung before the last look at what is waited for.
 package log

@@ -117,6 +117,10 @@ func (l *Local) Read(ctx context.Context, from int64, max int, dst []Record) ([]
 	if err != nil {
 		return dst, err
 	}
+	if err := l.store.Enter(); err != nil {
+		return dst, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
+	}
+	defer l.store.Leave()
 	it, err := l.iter(from, min(next, from+int64(max)))
 	if err != nil {
 		return dst, err
