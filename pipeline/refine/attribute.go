@@ -55,10 +55,9 @@ func (p *Partition) attributeByRef(f *fact, as standing) error {
 	}
 	s = p.cache.create(f.Key, as)
 	if f.Kind != event.Sent { // which tells more
-		s.identify(&f.Ref)
+		s.identify(&f.Ref, "")
 	}
-	pre := prefixOf(s.key)
-	p.step.created[pre] = append(p.step.created[pre], s.key)
+	p.step.created = append(p.step.created, s.key)
 	if err := p.handle(f, s); err != nil {
 		return err
 	}
@@ -99,7 +98,7 @@ func (p *Partition) attributeByMessageID(f *fact) error {
 // candidates returns the keys of the messages that share a prefix, on disk and in this step; one more than
 // maxCandidates if there are too many.
 func (p *Partition) candidates(pre prefix) (keys []event.Key, err error) {
-	keys = append(keys, p.step.created[pre]...)
+	keys = append(keys, p.step.createdWith(pre)...)
 	p.scratch = p.keys.partial(p.scratch[:0], pre)
 	it, err := p.store.DB().NewIter(&pebble.IterOptions{
 		LowerBound: p.scratch, UpperBound: kv.PrefixEnd(p.scratch),

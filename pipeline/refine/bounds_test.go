@@ -170,7 +170,7 @@ func TestCandidatesAreBounded(t *testing.T) {
 		h := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 		copy(key[4:], h[:])
 		s := w.p.cache.create(key, registered)
-		s.identify(&event.Ref{Account: "acme", Sender: "alice", Message: fmt.Sprint("other", n)})
+		s.identify(&event.Ref{Account: "acme", Sender: "alice", Message: fmt.Sprint("other", n)}, "")
 	}
 	w.check(w.p.commit(t.Context()))
 	e := event.Event{Kind: event.AutoReply, Time: epoch, KnownBy: event.ByMessageID, Key: pre, Ref: event.Ref{Message: "m1"}}

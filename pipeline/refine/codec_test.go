@@ -38,7 +38,7 @@ func randomState(rng *rand.Rand) *state {
 
 func TestStateRoundTrip(t *testing.T) {
 	rng := seeded(t)
-	for range 2000 {
+	for range 500 {
 		s, back := randomState(rng), &state{}
 		b := s.append(nil)
 		if err := back.decode(b); err != nil {

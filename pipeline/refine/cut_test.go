@@ -34,14 +34,14 @@ func refineUncut(t testing.TB, o Options, recs []log.Record) uncut {
 // Neither the cuts between steps, nor restarts, nor the sizes of caches show in the output or in the state.
 func TestOutputDoesNotDependOnSteps(t *testing.T) {
 	rng := seeded(t)
-	for range 15 {
+	for range 6 {
 		recs := makeTraffic(rng, 400)
 		o := trafficOptions()
 		want := refineUncut(t, o, recs)
 		if len(want.events) < 100 || len(want.rejects) < 5 {
 			t.Fatalf("the traffic is too dull: %d events, %d rejects", len(want.events), len(want.rejects))
 		}
-		for range 4 {
+		for range 3 {
 			o.StepBytes = 4<<10 + rng.IntN(8<<10)
 			o.CacheMessages = 16 + rng.IntN(8)
 			w := openWorld(t, o, vfs.NewMem(), newFeed(recs...))

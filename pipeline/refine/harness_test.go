@@ -108,6 +108,19 @@ func (f *feed) Tick(context.Context) error {
 	return err
 }
 
+func (f *feed) ticked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ticks
+}
+
+// setTick says what a tick does from now on.
+func (f *feed) setTick(now func() event.Millis, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now, f.tickErr = now, err
+}
+
 func tickAtTime(at event.Millis) log.Record {
 	e := event.Event{Kind: event.Tick, Time: at}
 	return log.Record{Time: at, Value: e.AppendBinary(nil)}

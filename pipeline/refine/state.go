@@ -121,28 +121,31 @@ func (s *state) remember(h hit) {
 	}
 }
 
-// identify takes over the identity that a full ref tells. The strings are copied, because those of a decoded event
-// keep the whole record in memory.
-func (s *state) identify(r *event.Ref) {
-	s.ref = event.Ref{
-		Account:  strings.Clone(r.Account),
-		Sender:   strings.Clone(r.Sender),
-		Sequence: strings.Clone(r.Sequence),
-		Contact:  strings.Clone(r.Contact),
-		Message:  strings.Clone(event.CleanMessageID(r.Message)),
-		SentAt:   r.SentAt,
-		Flags:    r.Flags &^ event.Honeypot, // that one is the link's
+// identify takes over the identity that a full ref tells, and the recipient. The strings are copied, in one piece,
+// because those of a decoded event keep the whole record in memory.
+func (s *state) identify(r *event.Ref, recipient string) {
+	id := event.CleanMessageID(r.Message)
+	text := strings.Join([]string{r.Account, r.Sender, r.Sequence, r.Contact, id, recipient}, "")
+	next := func(n int) (s string) {
+		s, text = text[:n], text[n:]
+		return s
 	}
+	s.ref = event.Ref{
+		Account: next(len(r.Account)), Sender: next(len(r.Sender)), Sequence: next(len(r.Sequence)),
+		Contact: next(len(r.Contact)), Message: next(len(id)),
+		SentAt: r.SentAt,
+		Flags:  r.Flags &^ event.Honeypot, // that one is the link's
+	}
+	s.recipient = next(len(recipient))
 }
 
 // register takes over what a sent event tells.
 func (s *state) register(f *fact) {
 	s.standing = registered
-	s.identify(&f.Ref)
+	s.identify(&f.Ref, f.Recipient)
 	if s.ref.SentAt == 0 {
 		s.ref.SentAt = f.Time
 	}
-	s.recipient = strings.Clone(f.Recipient)
 	s.links = uint32(len(f.Links))
 }
 

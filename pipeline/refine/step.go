@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/log"
@@ -13,14 +15,18 @@ import (
 // step is what one commit covers: changes of state in batch, output in out and rejects. It also remembers what it wrote
 // that is not on disk yet and that somebody may look for.
 type step struct {
-	store   *kv.Store
 	batch   *kv.Batch
 	events  output
 	rejects output
 
-	created map[prefix][]event.Key     // messages that became known
+	created []event.Key                // messages that became known
 	entries map[timelineEntry]struct{} // timeline entries of facts with an identity
-	recs    []log.Record               // scratch
+
+	// created by prefix, as far as somebody asked.
+	byPrefix map[prefix][]event.Key
+	indexed  int
+
+	recs []log.Record // scratch
 }
 
 type timelineEntry struct {
@@ -30,21 +36,30 @@ type timelineEntry struct {
 
 func newStep(store *kv.Store) *step {
 	return &step{
-		store: store, batch: store.NewBatch(),
-		created: make(map[prefix][]event.Key), entries: make(map[timelineEntry]struct{}),
+		// One batch serves all steps, so that it doesn't grow anew in each.
+		batch:    store.DB().NewBatch(pebble.WithMaxRetainedSizeBytes(maxKept)),
+		byPrefix: make(map[prefix][]event.Key), entries: make(map[timelineEntry]struct{}),
 	}
 }
 
-func (s *step) reset() error {
-	if err := s.batch.Close(); err != nil {
-		return fmt.Errorf("close batch: %w", err)
-	}
-	s.batch = s.store.NewBatch()
+func (s *step) reset() {
+	s.batch.Reset()
 	s.events.reset()
 	s.rejects.reset()
-	clear(s.created)
+	s.created, s.indexed = s.created[:0], 0
+	clear(s.byPrefix)
 	clear(s.entries)
-	return nil
+}
+
+// createdWith returns the messages with a prefix that became known in this step. Few steps are asked, so the index is
+// made when one is.
+func (s *step) createdWith(pre prefix) []event.Key {
+	for _, key := range s.created[s.indexed:] {
+		p := prefixOf(key)
+		s.byPrefix[p] = append(s.byPrefix[p], key)
+	}
+	s.indexed = len(s.created)
+	return s.byPrefix[pre]
 }
 
 // output collects the records for one log. Keys and values lie in one buffer.
@@ -58,11 +73,11 @@ type span struct {
 	at              event.Millis
 }
 
-// maxKeptOutput is the size beyond which a buffer is not kept for the next step.
-const maxKeptOutput = 16 << 20
+// maxKept is the size beyond which a buffer is not kept for the next step.
+const maxKept = 16 << 20
 
 func (o *output) reset() {
-	if cap(o.buf) > maxKeptOutput {
+	if cap(o.buf) > maxKept {
 		o.buf = nil
 	}
 	o.buf, o.recs = o.buf[:0], o.recs[:0]
@@ -132,9 +147,7 @@ func (p *Partition) committed() error {
 	if p.onPassed != nil {
 		p.onPassed(p.meta.offset)
 	}
-	if err := p.step.reset(); err != nil {
-		return err
-	}
+	p.step.reset()
 	if p.timers.exhausted() {
 		return p.timers.load()
 	}

@@ -55,21 +55,21 @@ func TestTickReleasesClick(t *testing.T) {
 
 		time.Sleep(12*time.Second - time.Millisecond)
 		synctest.Wait()
-		if w.feed.ticks != 0 || len(w.kinds()) != 0 {
-			t.Fatalf("after 11.999 s: %d ticks, events %v", w.feed.ticks, w.kinds())
+		if w.feed.ticked() != 0 || len(w.kinds()) != 0 {
+			t.Fatalf("after 11.999 s: %d ticks, events %v", w.feed.ticked(), w.kinds())
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		events := refinedOf(t, contents(t, w.events))
-		if w.feed.ticks != 1 || len(events) != 2 || events[1].Kind != event.Click {
-			t.Fatalf("after 12 s: %d ticks, %d events", w.feed.ticks, len(events))
+		if w.feed.ticked() != 1 || len(events) != 2 || events[1].Kind != event.Click {
+			t.Fatalf("after 12 s: %d ticks, %d events", w.feed.ticked(), len(events))
 		}
 		if events[1].Time != event.FromTime(begin) || events[1].Origin.Offset != 1 {
 			t.Errorf("the click is of %v with origin %+v, want the time of the hit and the tick's offset", events[1].Time, events[1].Origin)
 		}
 		time.Sleep(time.Hour)
-		if w.feed.ticks != 1 {
-			t.Errorf("%d ticks though nothing waits", w.feed.ticks)
+		if w.feed.ticked() != 1 {
+			t.Errorf("%d ticks though nothing waits", w.feed.ticked())
 		}
 	})
 }
@@ -84,8 +84,8 @@ func TestNoTickWhileRecordsCome(t *testing.T) {
 			w.feed.append(b.record(event.Now(), hitAt(event.Now(), event.Open, "m2")))
 		}
 		synctest.Wait()
-		if w.feed.ticks != 0 {
-			t.Errorf("%d ticks", w.feed.ticks)
+		if w.feed.ticked() != 0 {
+			t.Errorf("%d ticks", w.feed.ticked())
 		}
 		if m := w.message("acme", "m1"); m.Status != StatusClicked {
 			t.Errorf("status %s, want clicked", m.Status)
@@ -102,13 +102,13 @@ func TestTickWaitsForSilence(t *testing.T) {
 		w.feed.append(b.record(event.Now(), hitAt(event.Now(), event.Open, "m2")))
 		time.Sleep(silence - time.Millisecond)
 		synctest.Wait()
-		if w.feed.ticks != 0 {
-			t.Fatalf("%d ticks before the log was silent for a second", w.feed.ticks)
+		if w.feed.ticked() != 0 {
+			t.Fatalf("%d ticks before the log was silent for a second", w.feed.ticked())
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if w.feed.ticks != 1 {
-			t.Errorf("%d ticks, want 1", w.feed.ticks)
+		if w.feed.ticked() != 1 {
+			t.Errorf("%d ticks, want 1", w.feed.ticked())
 		}
 	})
 }
@@ -124,13 +124,13 @@ func TestTickForParked(t *testing.T) {
 		w.feed.append(b.record(event.Now(), e))
 		time.Sleep(time.Hour - time.Millisecond)
 		synctest.Wait()
-		if w.feed.ticks != 0 || w.value("carom_refine_parked_facts") != 1 {
-			t.Fatalf("%d ticks in the hour", w.feed.ticks)
+		if w.feed.ticked() != 0 || w.value("carom_refine_parked_facts") != 1 {
+			t.Fatalf("%d ticks in the hour", w.feed.ticked())
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if rejects := contents(t, w.rejects); w.feed.ticks != 1 || len(rejects) != 1 {
-			t.Errorf("%d ticks, %d rejects, want 1 and 1", w.feed.ticks, len(rejects))
+		if rejects := contents(t, w.rejects); w.feed.ticked() != 1 || len(rejects) != 1 {
+			t.Errorf("%d ticks, %d rejects, want 1 and 1", w.feed.ticked(), len(rejects))
 		}
 	})
 }
@@ -141,20 +141,19 @@ func TestTickIsTriedAgain(t *testing.T) {
 		w, b := running(t, testOptions()), newBuilder("n1")
 		w.feed.append(b.record(event.Now(), hitAt(event.Now(), event.Click, "m1")))
 		due := event.Now().Add(12 * time.Second)
-		w.feed.tickErr = errors.New("full")
+		w.feed.setTick(event.Now, errors.New("full"))
 		time.Sleep(13 * time.Second)
 		synctest.Wait()
-		if w.feed.ticks != 2 || w.value("carom_refine_tick_errors_total") != 2 {
-			t.Fatalf("%d ticks tried, want 2", w.feed.ticks)
+		if w.feed.ticked() != 2 || w.value("carom_refine_tick_errors_total") != 2 {
+			t.Fatalf("%d ticks tried, want 2", w.feed.ticked())
 		}
-		w.feed.tickErr = nil
-		w.feed.now = func() event.Millis { return due - 1 }
+		w.feed.setTick(func() event.Millis { return due - 1 }, nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(w.kinds()) != 0 {
 			t.Fatal("the click is out before its log time")
 		}
-		w.feed.now = event.Now
+		w.feed.setTick(event.Now, nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(w.kinds()) != 2 {
@@ -187,8 +186,8 @@ func TestTickAfterRestart(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if f.ticks != 1 || len(w.kinds()) != 2 {
-			t.Errorf("%d ticks, events %v", f.ticks, w.kinds())
+		if f.ticked() != 1 || len(w.kinds()) != 2 {
+			t.Errorf("%d ticks, events %v", f.ticked(), w.kinds())
 		}
 		w.close()
 	})

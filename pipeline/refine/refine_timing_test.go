@@ -1,0 +1,251 @@
+package refine
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+
+	"carom/kv"
+	"carom/pipeline/event"
+	"carom/pipeline/log"
+)
+
+// benchWorld is a partition with the default options on a store of the real file system.
+type benchWorld struct {
+	b       *testing.B
+	p       *Partition
+	store   *kv.Store
+	node    *builder
+	offset  int64
+	at      event.Millis
+	pending []log.Record
+}
+
+func openBench(b *testing.B, messages int) *benchWorld {
+	b.Helper()
+	w := &benchWorld{b: b, node: newBuilder("n1"), at: epoch}
+	var err error
+	if w.store, err = kv.Open(b.TempDir(), kv.Options{FS: vfs.Default}); err != nil {
+		b.Fatal(err)
+	}
+	f := newFeed()
+	events, err := log.NewLocal(w.store, kv.LogEvents, 3)
+	if err != nil {
+		b.Fatal(err)
+	}
+	rejects, err := log.NewLocal(w.store, kv.LogRejects, 3)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if w.p, err = Open(Default(), w.store, f, events, rejects, f, zap.NewNop(), nil); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := w.store.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	for n := range messages {
+		w.put(benchSent(n))
+	}
+	w.flush()
+	return w
+}
+
+// put journals e; a full step is refined.
+func (w *benchWorld) put(e event.Event) {
+	rec := w.node.record(w.at, e)
+	rec.Offset = w.offset
+	w.offset++
+	w.pending = append(w.pending, rec)
+	if len(w.pending) == w.p.opts.StepRecords {
+		w.flush()
+	}
+}
+
+func (w *benchWorld) flush() {
+	if err := w.p.refine(context.Background(), w.pending); err != nil {
+		w.b.Fatal(err)
+	}
+	w.pending = w.pending[:0]
+	w.at += 50
+}
+
+// cpuTime returns the processor time that the process has used.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func benchRef(n int) event.Ref {
+	id := fmt.Sprintf("20261121.%d@mail.example.com", n)
+	return event.Ref{
+		Account: "acme", Sender: fmt.Sprint("sender-", n%100), Sequence: "q4", Contact: fmt.Sprint("c-", n), Message: id,
+		SentAt: epoch,
+	}
+}
+
+func benchSent(n int) event.Event {
+	ref := benchRef(n)
+	return event.Event{
+		Kind: event.Sent, Time: epoch, KnownBy: event.ByRef, Ref: ref, Key: event.KeyOf(ref.Account, ref.Message),
+		Recipient: fmt.Sprintf("recipient.%d@example.com", n), Links: []string{"https://example.com/a", "https://example.com/b"},
+	}
+}
+
+func benchHit(kind event.Kind, n, client int) event.Event {
+	ref := benchRef(n)
+	e := event.Event{
+		Kind: kind, Time: epoch, KnownBy: event.ByRef, Ref: ref, Key: event.KeyOf(ref.Account, ref.Message),
+		Actor: event.Actor{Verdict: event.Human, Via: "gmail"},
+	}
+	e.Client.Hash = uint64(client)
+	e.Client.UserAgent = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+	if kind == event.Click {
+		e.URL = "https://example.com/offers/autumn?utm_source=mail"
+	}
+	return e
+}
+
+// run times put for each event that make gives; what is made is made beforehand, in pieces.
+func (w *benchWorld) run(make func(i int) event.Event) {
+	b := w.b
+	b.ReportAllocs()
+	b.ResetTimer()
+	const piece = 16 << 10
+	var recs []log.Record
+	var cpu time.Duration
+	for i := 0; i < b.N; {
+		b.StopTimer()
+		recs = recs[:0]
+		for ; len(recs) < piece && i < b.N; i++ {
+			rec := w.node.record(w.at, make(i))
+			rec.Offset = w.offset
+			w.offset++
+			if len(recs)%w.p.opts.StepRecords == 0 {
+				w.at += 500 // so that clicks settle within the run
+			}
+			rec.Time = w.at
+			recs = append(recs, rec)
+		}
+		b.StartTimer()
+		before := cpuTime(b)
+		for at := 0; at < len(recs); at += w.p.opts.StepRecords {
+			if err := w.p.refine(context.Background(), recs[at:min(len(recs), at+w.p.opts.StepRecords)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		cpu += cpuTime(b) - before
+	}
+	b.StopTimer()
+	// On a machine that does other work too, this says more than the time that passed; it has Pebble's background in it.
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapInuse)/(1<<20), "heap-MiB")
+}
+
+// go test -run '^$' -bench Refine -benchmem ./pipeline/refine
+func BenchmarkRefine(b *testing.B) {
+	const hot = 10_000
+	b.Run("sent", func(b *testing.B) {
+		openBench(b, 0).run(benchSent)
+	})
+	b.Run("open", func(b *testing.B) {
+		openBench(b, hot).run(func(i int) event.Event { return benchHit(event.Open, i%hot, i) })
+	})
+	b.Run("repeat", func(b *testing.B) {
+		openBench(b, hot).run(func(i int) event.Event { return benchHit(event.Open, i%hot, 1) })
+	})
+	b.Run("click", func(b *testing.B) {
+		openBench(b, hot).run(func(i int) event.Event { return benchHit(event.Click, i%hot, i) })
+	})
+	b.Run("bounce-by-message-id", func(b *testing.B) {
+		openBench(b, hot).run(func(i int) event.Event {
+			id := benchRef(i % hot).Message
+			return event.Event{
+				Kind: event.Bounce, Time: epoch, KnownBy: event.ByMessageID, Key: event.PartialKey(id),
+				Ref: event.Ref{Message: id}, Bounce: event.Diagnosis{Status: fmt.Sprint("4.2.", i/hot), Category: "mailbox_full"},
+			}
+		})
+	})
+}
+
+// A million messages in flight, far more than the cache holds, hit at random.
+func BenchmarkRefineMillion(b *testing.B) {
+	const messages = 1_000_000
+	w := openBench(b, messages)
+	rng := rand.New(rand.NewPCG(1, 2))
+	b.Run("open", func(b *testing.B) {
+		w.b = b
+		w.run(func(i int) event.Event { return benchHit(event.Open, rng.IntN(messages), i) })
+	})
+	b.Run("click", func(b *testing.B) {
+		w.b = b
+		w.run(func(i int) event.Event { return benchHit(event.Click, rng.IntN(messages), i) })
+	})
+}
+
+func BenchmarkStateCodec(b *testing.B) {
+	s := randomState(rand.New(rand.NewPCG(1, 2)))
+	buf := s.append(nil)
+	b.Run("append", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(buf)))
+		for b.Loop() {
+			buf = s.append(buf[:0])
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(buf)))
+		for b.Loop() {
+			if err := new(state).decode(buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// The way of an open from the record to the batch allocates little: the decoded event's text, and the growth of what
+// is kept.
+func TestRefineAllocations(t *testing.T) {
+	w := openWorld(t, Default(), vfs.NewMem(), newFeed())
+	defer w.close()
+	b := newBuilder("n1")
+	first := b.record(epoch, sentEvent("m1"))
+	w.check(w.p.refine(t.Context(), []log.Record{first}))
+	offset := int64(1)
+	recs := make([]log.Record, 0, 1200)
+	for n := range cap(recs) {
+		e := hitAt(epoch+event.Millis(n), event.Open, "m1")
+		e.Client.Hash = uint64(n)
+		rec := b.record(epoch, e)
+		rec.Offset = offset + int64(n)
+		recs = append(recs, rec)
+	}
+	i := 0
+	per := testing.AllocsPerRun(1000, func() {
+		if done, err := w.p.advance(&recs[i]); err != nil || !done {
+			t.Fatal(done, err)
+		}
+		i++
+	})
+	w.check(w.p.commit(t.Context()))
+	// One copy of the event's text; the batch and the output grow now and then.
+	if per > 2 {
+		t.Errorf("%v allocations an open, want at most 2", per)
+	}
+}
