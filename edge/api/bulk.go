@@ -85,7 +85,7 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, read reader) *
 	b := &bulk{
 		s: s, endpoint: r.Pattern, read: read, rc: http.NewResponseController(w),
 		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting),
-		backlog: newBacklog(s.o.MaxBacklogBytes / 2), // the other half is what writeAll has taken out
+		backlog: newBacklog(s.budget),
 	}
 	// HTTP/1 servers read all of a body before they answer, unless they are told that the client can do both at once.
 	if err := b.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -306,28 +306,21 @@ func (t *batch) answersAfter(failed *problem) []byte {
 
 // writeAll writes the backlog as fast as the client reads it. When the client is gone, reading ends.
 func (b *bulk) writeAll(w http.ResponseWriter) {
-	var answers []byte
 	for {
-		var ok bool
-		if answers, ok = b.backlog.take(answers); !ok {
+		piece, ok := b.backlog.take()
+		if !ok {
 			return
 		}
-		for rest := answers; len(rest) > 0; {
-			step := min(len(rest), writeStep)
-			b.moved()
-			_, err := w.Write(rest[:step])
-			if err == nil {
-				err = b.rc.Flush()
-			}
-			if err != nil && !errors.Is(err, http.ErrNotSupported) {
-				b.backlog.fail()
-				b.halt()
-				return
-			}
-			rest = rest[step:]
+		b.moved()
+		_, err := w.Write(piece)
+		if err == nil {
+			err = b.rc.Flush()
 		}
+		if err != nil && !errors.Is(err, http.ErrNotSupported) {
+			b.backlog.fail()
+			b.halt()
+			return
+		}
+		b.backlog.giveBack(piece)
 	}
 }
-
-// writeStep is how much is written before it counts as movement.
-const writeStep = 64 << 10

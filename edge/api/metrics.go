@@ -17,7 +17,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "carom_api_requests_total", Help: "Requests answered, by endpoint and status.",
+			Name: "carom_api_requests_total", Help: "Requests answered, by endpoint and status; cut: the answer was cut off.",
 		}, []string{"endpoint", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "carom_api_request_seconds", Help: "Time from a request's header to the end of its answer, bulks and tails excepted.",

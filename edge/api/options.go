@@ -20,7 +20,7 @@ type Options struct {
 
 	MaxBodyBytes    int `yaml:"max_body_bytes" doc:"Bound of the body of a request with a single object, in bytes, from 1024 to 67108864."`
 	MaxLineBytes    int `yaml:"max_line_bytes" doc:"Bound of one line of a bulk, in bytes, from 1024 to 67108864; the bulk itself has none."`
-	MaxBacklogBytes int `yaml:"max_backlog_bytes" doc:"How many bytes of answers to a bulk wait in memory for a client that sends without reading, from 65536 to 1073741824; then its lines are read no further."`
+	MaxBacklogBytes int `yaml:"max_backlog_bytes" doc:"How many bytes of answers, of all bulks together, wait in memory for clients that send without reading, from 65536 to 17179869184; then no more lines are read."`
 
 	HeaderTimeout  time.Duration `yaml:"header_timeout" doc:"How long a client may take to send the header of a request, from 100ms to 10m."`
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"How long a request that is neither bulk nor tail may take to come in, and twice that to be answered, from 100ms to 1h."`
@@ -38,7 +38,7 @@ func Default() Options {
 		MaxLimit:        10_000,
 		MaxBodyBytes:    1 << 20,
 		MaxLineBytes:    1 << 20,
-		MaxBacklogBytes: 32 << 20,
+		MaxBacklogBytes: 256 << 20,
 		HeaderTimeout:   5 * time.Second,
 		RequestTimeout:  30 * time.Second,
 		StallTimeout:    time.Minute,
@@ -64,7 +64,7 @@ func (o Options) Validate() error {
 		{"max_limit", o.MaxLimit, 1, 100_000},
 		{"max_body_bytes", o.MaxBodyBytes, 1 << 10, 64 << 20},
 		{"max_line_bytes", o.MaxLineBytes, 1 << 10, 64 << 20},
-		{"max_backlog_bytes", o.MaxBacklogBytes, 64 << 10, 1 << 30},
+		{"max_backlog_bytes", o.MaxBacklogBytes, 64 << 10, 16 << 30},
 	} {
 		if n.value < n.lo || n.value > n.hi {
 			return fmt.Errorf("%s: %d: want %d to %d", n.key, n.value, n.lo, n.hi)

@@ -56,9 +56,10 @@ func (s *Server) serve(rt route, g *guard) http.Handler {
 		defer func() {
 			abort := s.recovered(recover(), sw, r)
 			took := time.Since(begin)
-			s.metrics.request(rt.pattern, strconv.Itoa(sw.status), took, !rt.streams)
+			status := sw.outcome(abort)
+			s.metrics.request(rt.pattern, status, took, !rt.streams)
 			if c := s.log.Check(zap.DebugLevel, "request"); c != nil {
-				c.Write(zap.String("method", r.Method), zap.String("endpoint", rt.pattern), zap.Int("status", sw.status), zap.Duration("took", took))
+				c.Write(zap.String("method", r.Method), zap.String("endpoint", rt.pattern), zap.String("status", status), zap.Duration("took", took))
 			}
 			if abort {
 				panic(http.ErrAbortHandler)
@@ -167,6 +168,17 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	return w.ResponseWriter.Write(b)
+}
+
+// outcome is the status as metrics show it: "cut" for an answer that was cut off.
+func (w *statusWriter) outcome(cut bool) string {
+	switch {
+	case cut:
+		return "cut"
+	case w.status == 0: // an answer without a body
+		return strconv.Itoa(http.StatusOK)
+	}
+	return strconv.Itoa(w.status)
 }
 
 // Unwrap lets http.ResponseController reach the connection.

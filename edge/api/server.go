@@ -88,6 +88,8 @@ type Server struct {
 	tails chan struct{} // one per open tail
 	pages chan struct{} // one per page being read
 
+	budget *budget // of the answers to bulks
+
 	heartbeat time.Duration // of tails; shorter in tests
 
 	// stopping is done when Run is told to stop: bulks and tails end then.
@@ -118,6 +120,7 @@ func New(o Options, d Dependencies) (*Server, error) {
 		tails: make(chan struct{}, o.MaxTails),
 		pages: make(chan struct{}, pagesAtOnce),
 
+		budget:    newBudget(o.MaxBacklogBytes),
 		heartbeat: heartbeatEvery,
 	}
 	s.metrics = newMetrics(d.Registerer, s)
