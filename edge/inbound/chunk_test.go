@@ -33,6 +33,18 @@ func TestChunking(t *testing.T) {
 	c.do("BDAT 0 LAST", "250 2.0.0 Ok")
 }
 
+// A chunk that came before its time leaves nothing behind.
+func TestEarlyChunk(t *testing.T) {
+	c := overTCP(t, nil).dial()
+	c.want("220")
+	c.send("BDAT 5 LAST\r\nhello")
+	c.want("503 5.5.1 Send MAIL first")
+	c.do("EHLO client.example.net", "250")
+	c.begin("postmaster")
+	c.send("BDAT 5 LAST\r\nhello")
+	c.want("250 2.0.0 Ok")
+}
+
 func TestChunkTooBig(t *testing.T) {
 	f := overTCP(t, func(o *Options) { o.MaxMessageBytes = 64 << 10 })
 	c := f.hello()

@@ -159,9 +159,8 @@ func (s *Server) stop() {
 	case <-bound.C:
 		s.log.Warn("mails in flight were cut off", zap.Int("connections", s.gate.count()))
 		s.gate.abort()
-		<-s.gate.empty
 	}
-	// Every connection has left the gate; this waits for the last steps of their goroutines.
+	// This waits for the goroutines of all connections, and so for calls to the sink.
 	_ = s.library.Shutdown(context.Background())
 }
 

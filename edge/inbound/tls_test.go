@@ -216,7 +216,19 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		}
 		replaceFile(t, broken, old)
 	}
-	second := pair(t, cert, key, "mx.example.com")
+	// A change of one file after the other.
+	dir := t.TempDir()
+	second := pair(t, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), "mx.example.com")
+	for i, name := range []string{"cert.pem", "key.pem"} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replaceFile(t, []string{cert, key}[i], content)
+		if want := []*x509.CertPool{first, second}[i]; handshake(want) != nil {
+			t.Errorf("%s changed: not the certificate that was expected", name)
+		}
+	}
 	if err := handshake(second); err != nil {
 		t.Errorf("after the change: %v", err)
 	}

@@ -117,7 +117,11 @@ func TestTrapNoBounds(t *testing.T) {
 		first.do("QUIT", "221")
 		first.wantEnd()
 		eventually(t, func() bool { return f.gate.count() < 2 })
-		f.hello()
+		f.hello().do("QUIT", "221")
+		_ = f.stop()
+		if n := len(f.gate.clients); n > 0 {
+			t.Errorf("%d clients are remembered after all have gone", n)
+		}
 	})
 	t.Run("ours, mails on one connection", func(t *testing.T) {
 		f := overTCP(t, func(o *Options) { o.MaxMessagesPerConnection = 2 })
