@@ -12,7 +12,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 ERRORLINT   := github.com/polyfloyd/go-errorlint@v1.8.0
 INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 
-.PHONY: help build run demo test race lint fuzz bench docs docs-check clean
+.PHONY: help build run demo test test-mta race lint fuzz bench docs docs-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test: ## run all tests that need nothing but Go
 
 race: ## the same under the race detector
 	$(GO) test -race ./...
+
+test-mta: ## mail from a real Postfix and a real Exim (installs Debian packages, needs root)
+	edge/inbound/testdata/mta/run.sh
 
 lint: tools ## run vet, staticcheck, errorlint, ineffassign and gofumpt
 	$(GO) vet ./...
