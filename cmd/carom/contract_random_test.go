@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// seedVariable repeats a random test.
+const seedVariable = "CONTRACT_SEED"
+
+// Facts of every kind at random times, told in a random order, some before their message is registered: the numbers must
+// be those of the facts, whatever the order.
+func TestContractRandomFacts(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	if text := os.Getenv(seedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%s=%d", seedVariable, seed)
+	w := newWorld(t)
+	r := &randomFacts{Rand: rand.New(rand.NewPCG(seed, 1)), w: w}
+	letters := r.letters(700)
+	facts := r.facts(letters)
+	r.Shuffle(len(letters), func(i, j int) { letters[i], letters[j] = letters[j], letters[i] })
+	r.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+	w.send(letters[:500]...)
+	w.tell(facts...)
+	w.send(letters[500:]...)
+	w.tell(facts[:100]...)
+	r.hits(letters)
+	w.checkEvents(t)
+	asOf := []time.Time{time.Now(), w.asOf(73 * time.Hour)}
+	for range 3 {
+		asOf = append(asOf, w.asOf(-time.Duration(r.IntN(35*24*6))*10*time.Minute))
+	}
+	w.checkScores(t, asOf...)
+}
+
+type randomFacts struct {
+	*rand.Rand
+	w *world
+}
+
+// letters are of two accounts with the same names in both. The healthy sender has enough of them to be judged.
+func (r *randomFacts) letters(n int) (all []*letter) {
+	for i := range n {
+		l := &letter{
+			account: []string{"acme", "globex"}[r.IntN(2)], sender: []string{"healthy", "healthy", "rotten", "small"}[r.IntN(4)],
+			sequence: []string{"", "q3", "q4"}[r.IntN(3)], name: fmt.Sprintf("m-%d@example.org", i), recipient: fmt.Sprintf("u%d@example.com", i),
+			contact: fmt.Sprintf("c-%d", r.IntN(n/2)), links: []string{"https://example.com/"}, sentAt: r.w.ago(time.Duration(r.IntN(40*24*60)) * time.Minute),
+		}
+		if r.IntN(3) == 0 {
+			l.sentAt = r.w.ago(time.Duration(r.IntN(30*60)) * time.Minute)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// facts happen to every second letter, some of them twice.
+func (r *randomFacts) facts(letters []*letter) (all []told) {
+	for _, l := range letters {
+		for range r.IntN(4) {
+			one := r.fact(l)
+			all = append(all, one)
+			if r.IntN(10) == 0 {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
+
+func (r *randomFacts) fact(l *letter) told {
+	kinds := []string{"delivered", "bounce", "bounce", "reply", "auto_reply", "delay", "complaint", "unsubscribe", "dropped", "completed"}
+	d := deedDone{kind: kinds[r.IntN(len(kinds))], letter: l, recipient: l.recipient, at: l.sentAt}
+	// Steps are few, so that some facts are at the same time.
+	if room := int(r.w.base.Sub(l.sentAt)/(10*time.Minute)) / 4; room > 0 {
+		d.at = d.at.Add(time.Duration(r.IntN(4)*r.IntN(room+1)) * 10 * time.Minute)
+	}
+	d.mail = d.at.String()
+	more := map[string]any{"recipient": l.recipient}
+	switch d.kind {
+	case "bounce":
+		return r.bounce(d)
+	case "reply", "complaint", "unsubscribe", "completed":
+		delete(more, "recipient")
+		if d.verdict = ""; d.kind == "reply" {
+			d.verdict = "human"
+		}
+		if l.sequence != "" && r.IntN(3) == 0 {
+			d.letter, d.about = nil, l.enrollment()
+		}
+	}
+	return told{d, more}
+}
+
+func (r *randomFacts) bounce(d deedDone) told {
+	d.status, d.hard = "5.1.1", true
+	bounce := map[string]any{"hard": true, "category": "invalid_recipient", "status": "5.1.1", "recipient": d.recipient}
+	switch r.IntN(3) {
+	case 0:
+		d.status, d.hard = "5.2.2", false
+		bounce = map[string]any{"hard": false, "category": "mailbox_full", "status": "5.2.2", "recipient": d.recipient}
+	case 1:
+		return told{d, map[string]any{"reply": "550 5.1.1 no such user", "recipient": d.recipient}}
+	}
+	return told{d, map[string]any{"bounce": bounce}}
+}
+
+// hits are made by several clients at once.
+func (r *randomFacts) hits(letters []*letter) {
+	type visit struct {
+		l     *letter
+		v     visitor
+		click bool
+	}
+	var visits []visit
+	for _, l := range letters {
+		for range r.IntN(3) {
+			visits = append(visits, visit{l, []visitor{person, browser, curl, gateway, outlook}[r.IntN(5)], r.IntN(3) == 0})
+		}
+	}
+	r.w.later()
+	var mu sync.Mutex
+	var clients sync.WaitGroup
+	for worker := range 4 {
+		clients.Go(func() {
+			for i := worker; i < len(visits); i += 4 {
+				one := visits[i]
+				d := deedDone{kind: "open", letter: one.l, verdict: one.v.open, agent: one.v.agent}
+				target, want := one.l.minted.OpenURL, http.StatusOK
+				if one.click {
+					d.kind, d.verdict, d.url = "click", one.v.click, one.l.links[0]
+					target, want = one.l.minted.ClickURLs[0], http.StatusFound
+				}
+				if answer, _, err := one.v.visit(target); err != nil || answer.StatusCode != want {
+					r.w.t.Errorf("%s of %s: %v, %v", d.kind, one.l, answer, err)
+					continue
+				}
+				mu.Lock()
+				d.at = time.Now()
+				r.w.add(d)
+				mu.Unlock()
+			}
+		})
+	}
+	clients.Wait()
+}
