@@ -3,6 +3,7 @@ package rollup
 import (
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -92,7 +93,7 @@ func recoverFrom(t *testing.T, rng *rand.Rand, o Options, c crash, events []even
 	if g.p.Passed() < c.passed {
 		t.Fatalf("%d records are counted, %d were promised", g.p.Passed(), c.passed)
 	}
-	m := newModel(36 * hour)
+	m := newModel(event.Millis(o.CompleteAfter / time.Millisecond))
 	m.tell(events[:g.p.Passed()]...)
 	compareWithModel(t, rng, g, m)
 	_, logged := g.in.Bounds()
@@ -122,24 +123,34 @@ func TestCrashInRebuild(t *testing.T) {
 	f.open(after)
 	fs.onCrash(nil)
 	want := dump(t, f)
-	straight := newFixture(t, after)
-	for i := range events {
-		events[i].Origin = event.Origin{}
-	}
-	straight.tell(events...)
-	if !reflect.DeepEqual(dump(t, straight), want) {
+	if !reflect.DeepEqual(straight(t, after, events), want) {
 		t.Fatal("a rebuild does not give what counting by the new setting gives")
 	}
 	t.Logf("%d crashes", len(crashes))
 	if len(crashes) < 4 {
 		t.Fatalf("only %d writes", len(crashes))
 	}
+	third := Options{CompleteAfter: time.Hour, StepRecords: 50, CacheEnrollments: 8}
+	wantThird := straight(t, third, events)
 	for i, c := range crashes {
-		if i%2 == 0 {
-			detour(t, c, pick(rng, []Options{before, {CompleteAfter: time.Hour, StepRecords: 1, CacheEnrollments: 8}}))
+		switch i % 3 {
+		case 0: // the operator goes on
+			recoverFrom(t, rng, after, c, events, want)
+		case 1: // goes back, and then on
+			detour(t, c, before)
+			recoverFrom(t, rng, after, c, events, want)
+		case 2: // wants something else in the middle of it
+			recoverFrom(t, rng, third, c, events, wantThird)
 		}
-		recoverFrom(t, rng, after, c, events, want)
 	}
+}
+
+// straight counts events by o from the beginning.
+func straight(t *testing.T, o Options, events []event.Refined) map[string]string {
+	t.Helper()
+	f := newFixture(t, o)
+	f.tell(slices.Clone(events)...)
+	return dump(t, f)
 }
 
 // detour opens what a crash left with other settings first, as an operator does who changes his mind.

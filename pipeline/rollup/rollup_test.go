@@ -47,6 +47,8 @@ func TestOutcome(t *testing.T) {
 		{"complaint", []event.Refined{ev(event.Complaint, hour0+1, feedback("abuse"))}, score.Counts{Completed: 1, Complained: 1}},
 		{"complaint taken back", []event.Refined{ev(event.Complaint, hour0+1, feedback("abuse")), ev(event.Complaint, hour0+2, feedback("not-spam"))},
 			score.Counts{Completed: 1}},
+		{"complaint and not-spam at the same time", []event.Refined{ev(event.Complaint, hour0+1, feedback("abuse")), ev(event.Complaint, hour0+1, feedback("not-spam"))},
+			score.Counts{Completed: 1, Complained: 1}},
 		{"complaint made again", []event.Refined{
 			ev(event.Complaint, hour0+1, feedback("abuse")), ev(event.Complaint, hour0+2, feedback("not-spam")), ev(event.Complaint, hour0+3, feedback("fraud")),
 		}, score.Counts{Completed: 1, Complained: 1}},
