@@ -93,6 +93,16 @@ func TestTrapNoBounds(t *testing.T) {
 		c.want("421 4.7.0 Too many commands")
 		c.wantEnd()
 	})
+	t.Run("ours, many mails", func(t *testing.T) {
+		f := overTCP(t, nil)
+		c := f.hello()
+		const mails = maxCommands/3 + 10
+		mail := "MAIL FROM:<>\r\nRCPT TO:<" + f.returnPath() + ">\r\nBDAT 0 LAST\r\n"
+		go func() { _, _ = io.WriteString(c, strings.Repeat(mail, mails)) }()
+		for range 3 * mails {
+			c.want("250")
+		}
+	})
 	t.Run("ours, connections", func(t *testing.T) {
 		f := overTCP(t, func(o *Options) { o.MaxConnections, o.MaxConnectionsPerClient = 5, 5 })
 		var open []*client
@@ -243,8 +253,8 @@ func TestTrapShutdown(t *testing.T) {
 			busy.do("DATA", "354")
 			busy.send("x\r\n")
 			time.Sleep(5 * time.Second)
-			busy.do(".", "250 2.0.0 Ok")
-			busy.want("421 4.3.2")
+			busy.do(".\r\nMAIL FROM:<>", "250 2.0.0 Ok")
+			busy.want("421 4.3.2") // nothing new is begun
 			busy.wantEnd()
 			stuck.wantEnd() // without a word: it has not said anything for the whole bound
 			if took := <-stopped; took != f.options.ShutdownTimeout {
