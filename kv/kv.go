@@ -18,6 +18,12 @@ type Batch = pebble.Batch
 // layout has a version byte of its own.
 const Format byte = 1
 
+// The stores of a node.
+const (
+	RoleJournal = "journal"
+	RoleState   = "state"
+)
+
 // ErrClosed is returned by every use of a store after Close.
 var ErrClosed = errors.New("kv: closed")
 
@@ -25,12 +31,12 @@ var ErrClosed = errors.New("kv: closed")
 type Options struct {
 	// FS is the file system; default the operating system's, watched for slow writes.
 	FS vfs.FS
-	// Role names the store in messages and metrics: "journal" or "state".
+	// Role names the store in messages and metrics: RoleJournal or RoleState, which is the default.
 	Role string
 	// CacheBytes is the size of the block cache; default 64 MiB.
 	CacheBytes int64
-	// MemTableBytes is the size of one of at most four memtables; default 64 MiB, at least 256 KiB. A batch may be
-	// of any size, but one of more than half of this is slow.
+	// MemTableBytes is the size of one of at most four memtables, at least 256 KiB; default 64 MiB for the journal, else
+	// 32 MiB. A batch may be of any size, but one of more than half of this is slow.
 	MemTableBytes uint64
 	// ReadOnly opens an existing store without writing to it.
 	ReadOnly bool

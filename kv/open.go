@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	defaultCacheBytes    = 64 << 20
-	defaultMemTableBytes = 64 << 20
+	defaultCacheBytes = 64 << 20
+	// The journal is all writes; the state has many small ones to the same keys.
+	journalMemTableBytes = 64 << 20
+	stateMemTableBytes   = 32 << 20
 	minMemTableBytes     = 256 << 10
 
 	// These served the prototype (TRAPS); nobody has swept them.
@@ -49,13 +51,16 @@ func Open(dir string, o Options) (*Store, error) {
 
 func (o Options) withDefaults() Options {
 	if o.Role == "" {
-		o.Role = "state"
+		o.Role = RoleState
 	}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCacheBytes
 	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = defaultMemTableBytes
+		o.MemTableBytes = stateMemTableBytes
+		if o.Role == RoleJournal {
+			o.MemTableBytes = journalMemTableBytes
+		}
 	}
 	o.MemTableBytes = max(o.MemTableBytes, minMemTableBytes)
 	if o.Logger == nil {

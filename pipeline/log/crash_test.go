@@ -95,7 +95,7 @@ func (st *stage) check(t *testing.T, acked, tried uint64) {
 }
 
 // trimmedBefore is how far the test trims after so many steps.
-func trimmedBefore(steps uint64) int64 { return int64(steps) / 2 }
+func trimmedBefore(steps uint64) int64 { return int64(steps) }
 
 func TestLocalCrashAtEveryWrite(t *testing.T) {
 	seed := *seedFlag

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +76,7 @@ func readLog(t testing.TB, l *Local, from int64, atOnce int) (values []string) {
 
 func wantValues(t testing.TB, got []string, want ...string) {
 	t.Helper()
-	if strings.Join(got, " ") != strings.Join(want, " ") {
+	if !slices.Equal(got, want) {
 		t.Errorf("records %v, want %v", got, want)
 	}
 }
