@@ -271,6 +271,30 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// Offsets may have gaps, as those of a topic do.
+func TestOffsetsWithGaps(t *testing.T) {
+	w, b := openWorld(t, testOptions(), vfs.NewMem(), newFeed()), newBuilder("n1")
+	defer w.close()
+	var recs []log.Record
+	for _, offset := range []int64{4, 5, 90} {
+		rec := b.record(epoch, sentEvent(fmt.Sprint("m", offset)))
+		rec.Offset = offset
+		recs = append(recs, rec)
+	}
+	w.check(w.p.refine(t.Context(), recs))
+	for i, r := range refinedOf(t, contents(t, w.events)) {
+		if r.Origin.Offset != recs[i].Offset || r.Origin.N != 0 {
+			t.Errorf("origin %+v, want offset %d", r.Origin, recs[i].Offset)
+		}
+	}
+	if w.p.Passed() != 91 {
+		t.Errorf("passed %d, want 91", w.p.Passed())
+	}
+	if err := w.p.refine(t.Context(), recs[:1]); err == nil {
+		t.Error("an offset that was passed is taken again")
+	}
+}
+
 // A store without state begins at the oldest record that there is.
 func TestBeginsAtTheOldest(t *testing.T) {
 	f, b := newFeed(), newBuilder("n1")

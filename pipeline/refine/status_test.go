@@ -127,6 +127,19 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// Of two human hits that are repeats of each other the later one counts for the status, whichever is dropped.
+func TestRepeatsCountForStatus(t *testing.T) {
+	facts := []event.Event{
+		statusFact(t, told{"open:human", 1}, 0), statusFact(t, told{"bounce:mailbox_full", 3}, 0), statusFact(t, told{"open:human", 6}, 0),
+	}
+	for range 2 {
+		if got := statusAfter(t, testOptions(), facts); got != StatusOpened {
+			t.Errorf("%s, want opened", got)
+		}
+		facts[0], facts[2] = facts[2], facts[0]
+	}
+}
+
 // The status depends on the set of facts, not on their order, nor on what is dropped as a repeat. (Tokens of one message
 // all have the flags of its registration, so nameless hits are not mixed in.)
 func TestStatusDoesNotDependOnOrder(t *testing.T) {
