@@ -111,9 +111,12 @@ func (r *reader) cutFacts(all string) []Fact {
 	return facts
 }
 
-// messageID lays an id without brackets and blanks: of several the first.
+// messageID lays an id without brackets and blanks: of several the first. What is far too long is not even searched.
 func (r *reader) messageID(value []byte) span {
 	value = trim(value)
+	if len(value) > 4*maxMessageID {
+		value = nil
+	}
 	if open := bytes.IndexByte(value, '<'); open >= 0 {
 		value = value[open+1:]
 		if end := bytes.IndexByte(value, '>'); end >= 0 {

@@ -164,7 +164,7 @@ func (h *header) parse(b []byte) (body []byte, n int) {
 	pos := 0
 	finish := func(end int) {
 		if known && h[current] == nil {
-			h[current] = all[start:end]
+			h[current] = all[start:min(end, start+maxHeader)]
 		}
 		known = false
 	}

@@ -3,7 +3,7 @@ package report
 // Everything in a mail is hostile. These bounds keep the memory of one Read under a few megabytes and its
 // time linear in the mail's size, whatever the mail is.
 const (
-	// maxHeader ends a header block that has no blank line.
+	// maxHeader ends a header block that has no blank line, and a field in it.
 	maxHeader = 256 << 10
 	// maxDepth is how deep parts may nest; what lies deeper is left alone.
 	maxDepth = 8

@@ -174,16 +174,17 @@ func listed(line []byte) (address, tail []byte) {
 // saidEnd returns where the words about an address end that begin at start: before another address, at
 // a ruler, or at a blank line once something was said.
 func saidEnd(text []byte, start int, address []byte) int {
-	pos := start
+	pos, said := start, false
 	for pos < len(text) {
 		line, rest := cutLine(text[pos:])
 		t := trim(line)
-		if len(t) == 0 && hasLetters(text[start:pos]) || isRuler(t) {
+		if len(t) == 0 && said || isRuler(t) {
 			break
 		}
 		if a, _ := listed(line); a != nil && pos > start && !bytes.EqualFold(a, address) {
 			break
 		}
+		said = said || hasLetters(t)
 		pos = len(text) - len(rest)
 	}
 	return pos

@@ -104,7 +104,7 @@ func getReader() *reader {
 
 // put resets r and returns it to the pool, unless one large mail has made it grow.
 func (r *reader) put() {
-	if cap(r.scratch)+cap(r.out) > maxPooled || cap(r.found) > maxPooledFindings {
+	if cap(r.scratch)+cap(r.out)+cap(r.match) > maxPooled || cap(r.found) > maxPooledFindings {
 		return
 	}
 	clear(r.parts[:cap(r.parts)])
@@ -186,9 +186,13 @@ func oddity(b []byte) (keep, size int, blank bool) {
 	return size, size, false
 }
 
-// token appends b without any blanks and control characters; nothing if that is longer than limit.
+// token appends b without any blanks and control characters; nothing if that is longer than limit. One that is folded
+// beyond measure is none either: a report of a thousand recipients may hold one value of a megabyte for all of them.
 func (r *reader) token(b []byte, limit int) span {
 	from := len(r.out)
+	if len(b) > 4*limit {
+		return span{int32(from), int32(from)}
+	}
 	for _, c := range b {
 		if c > ' ' && c != 0x7f {
 			r.out = append(r.out, c)
