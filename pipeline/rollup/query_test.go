@@ -293,3 +293,36 @@ func TestSequencesOfNobody(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+// TestTooManySenders and sequences: nothing reads without end, and by name every one is still found.
+func TestTooManySenders(t *testing.T) {
+	f := newFixture(t, Default())
+	names := make([]scope, maxSorted+1)
+	for i := range names {
+		names[i] = scope{"a", fmt.Sprintf("s%05d", i), "q"}
+	}
+	sequences := make([]scope, maxSequences+1)
+	for i := range sequences {
+		sequences[i] = scope{"a2", "s", fmt.Sprintf("q%05d", i)}
+	}
+	b := f.store.NewBatch()
+	for _, some := range [][]scope{names, sequences} {
+		if err := f.p.writeNames(some, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.store.Commit(b); err != nil {
+		t.Fatal(err)
+	}
+	var q *QueryError
+	if _, _, err := f.p.Senders(SendersQuery{Account: "a", Window: time.Hour, AsOf: hour0, Sort: "score"}); !errors.As(err, &q) || q.Field != "sort" {
+		t.Errorf("sorted by score: %v", err)
+	}
+	if _, err := f.p.Sequences(Query{Account: "a2", Sender: "s", Window: time.Hour, AsOf: hour0}); !errors.As(err, &q) || q.Field != "sender" {
+		t.Errorf("sequences: %v", err)
+	}
+	page, next, err := f.p.Senders(SendersQuery{Account: "a", Window: time.Hour, AsOf: hour0, Sort: "-sender", Limit: 1})
+	if err != nil || len(page) != 1 || page[0].Sender != names[maxSorted].sender || next == "" {
+		t.Errorf("by name: got %+v, %q, %v", page, next, err)
+	}
+}
