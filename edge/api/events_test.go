@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -253,54 +252,4 @@ func TestCursor(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", c, got, err)
 		}
 	}
-}
-
-func FuzzParseCursor(f *testing.F) {
-	f.Add(cursor{log: logEvents, offset: 7}.String())
-	f.Add("AWUAAAAAAAAAAAA\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		if c, err := parseCursor(text, logEvents, 0); err == nil && c.String() != text {
-			t.Fatalf("%q was read as %+v, which is written %q", text, c, c)
-		}
-	})
-}
-
-// FuzzFact and its like take what strangers send.
-func FuzzFact(f *testing.F) {
-	s := registrar(f)
-	f.Add(`{"kind":"bounce","message":"m-1","reply":"550 5.1.1 no"}`)
-	f.Add(`{"kind":"bounce","message":"m-1","bounce":{"status":"5.2.2","diagnostic":"full","recipient":"bob@example.com"}}`)
-	f.Add(`{"kind":"reply","sender":"alice","sequence":"q4","contact":"c","time":"2026-11-21T12:00:00Z","verdict":"unknown"}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		var e event.Event
-		dst, p := s.readFact(text, event.FromTime(testNow), &e, nil)
-		if (p == nil) != json.Valid(dst) {
-			t.Fatalf("%q: answer %q, problem %+v", text, dst, p)
-		}
-		if p != nil && (p.Status < 400 || p.Status > 499 || !json.Valid(p.appendJSON(nil))) {
-			t.Fatalf("%q: %+v", text, p)
-		}
-		if p == nil && e.Key != event.KeyOf(e.Account, e.Message) {
-			t.Fatalf("%q: the key is not that of %+v", text, e.Ref)
-		}
-	})
-}
-
-func FuzzRegistration(f *testing.F) {
-	s := registrar(f)
-	f.Add(`{"sender":"alice","message":"m-1","contact":"bob@example.com","links":["https://example.com/"],"sent_at":"2026-11-21T12:00:00Z"}`)
-	f.Add(`{"sender":"alice","message":"<m-1>","transactional":true}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		var e event.Event
-		dst, p := s.readRegistration(text, event.FromTime(testNow), &e, nil)
-		if (p == nil) != json.Valid(dst) {
-			t.Fatalf("%q: answer %q, problem %+v", text, dst, p)
-		}
-		if p != nil && (p.Status < 400 || p.Status > 499) {
-			t.Fatalf("%q: %+v", text, p)
-		}
-		if p == nil && (e.Message == "" || e.Sender == "" || e.Key != event.KeyOf(e.Account, e.Message)) {
-			t.Fatalf("%q: %+v", text, e)
-		}
-	})
 }

@@ -44,6 +44,7 @@ type world struct {
 	reg     *prometheus.Registry
 	base    string
 	stop    func() // ends Run and waits for it
+	freeze  func() // ends refine and rollup: what is posted stays in the journal
 }
 
 // sink is the real one, until a test makes it fail.
@@ -148,7 +149,8 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 			}
 		})
 	}
-	t.Cleanup(func() { stopStages(); running.Wait() })
+	w.freeze = func() { stopStages(); running.Wait() }
+	t.Cleanup(w.freeze)
 	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
