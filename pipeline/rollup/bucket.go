@@ -15,10 +15,10 @@ const (
 	dayMinutes   = 24 * hourMinutes
 )
 
-// minuteOf returns the minute that at lies in. What lies before 1970 is in minute 0, what a key can't hold in the last.
+// minuteOf returns the minute that at lies in. What lies before 1970 is in minute 1, what a key can't hold in the last.
 func minuteOf(at event.Millis) uint32 {
 	if at <= 0 {
-		return 0
+		return 1
 	}
 	n := int64(at) / minuteMillis
 	if int64(at)%minuteMillis != 0 {
@@ -27,29 +27,32 @@ func minuteOf(at event.Millis) uint32 {
 	return uint32(min(n, math.MaxUint32))
 }
 
-// hourOf returns the hour that a minute lies in.
-func hourOf(minute uint32) uint32 {
-	return uint32((uint64(minute) + hourMinutes - 1) / hourMinutes)
+// hourOf returns the hour that a minute lies in, and which minute of it that is, from 0 to 59.
+func hourOf(minute uint32) (hour uint32, in int) {
+	return (minute-1)/hourMinutes + 1, int((minute - 1) % hourMinutes)
 }
 
 // span is the minutes after from, up to and including to.
 type span struct{ from, to int64 }
 
-// split cuts the whole hours out of s: the minutes before them, the hours, the minutes after them. Parts may be empty.
-func (s span) split() (head, hours, tail span) {
-	first := (s.from + hourMinutes - 1) / hourMinutes
-	last := s.to / hourMinutes
-	if first >= last {
-		return s, span{}, span{}
-	}
-	return span{s.from, first * hourMinutes}, span{first, last}, span{last * hourMinutes, s.to}
+// hours returns the first and the last hour that s touches. s must not be empty.
+func (s span) hours() (first, last uint32) {
+	first, _ = hourOf(uint32(s.from + 1))
+	last, _ = hourOf(uint32(s.to))
+	return first, last
+}
+
+// within returns which minutes of an hour, counted from 0, lie in s: from is the first, to the one after the last.
+func (s span) within(hour uint32) (from, to int) {
+	start := (int64(hour) - 1) * hourMinutes
+	return int(max(s.from-start, 0)), int(min(s.to-start, hourMinutes))
 }
 
 // cohortSpan returns the window of a score: so many whole hours, of which the last is the one that minute lies in, up to
 // that minute.
 func cohortSpan(minute uint32, hours int64) span {
-	from := (int64(hourOf(minute)) - hours) * hourMinutes
-	return span{max(0, from), int64(minute)}
+	hour, _ := hourOf(minute)
+	return span{max(0, (int64(hour)-hours)*hourMinutes), int64(minute)}
 }
 
 // recentSpan returns the last so many minutes.

@@ -6,7 +6,7 @@ import (
 	"carom/pipeline/event"
 )
 
-// The counters of a cohort row. The numbers are stored.
+// The counters of a bucket. The numbers are stored.
 const (
 	// By time of completion, of enrollments.
 	cCompleted = iota
@@ -27,9 +27,6 @@ const (
 
 	numCounters
 )
-
-// counts are the counters of a row, or what is to be added to them.
-type counts [numCounters]int64
 
 // contribution is what one enrollment counts as.
 type contribution struct {

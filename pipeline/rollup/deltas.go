@@ -11,66 +11,48 @@ import (
 	"carom/pipeline/event"
 )
 
-// deltas collects in memory what a step adds to the cohort rows, so that every row is read and written once a step.
+// deltas collects in memory what a step adds to the cohorts, so that every row is read and written once a step.
 type deltas struct {
 	scopes map[scope]int32
 	names  []scope
-	// What is to be added to the minutes of sequences. The rows of hours and of whole senders are sums of these.
-	minutes table
-	rows    table
-	// Memory to work in: the keys of rows, one after the other, and in their order.
-	keys   []byte
-	sorted []keyed
-	value  []byte
+
+	index   map[bucket]int32 // of minutes
+	minutes []minuteDelta
+
+	changes []change
+	// Memory to work in.
+	keys  []byte
+	row   row
+	value []byte
 }
 
-// keyed is a row of deltas.rows and where its key lies in deltas.keys.
-type keyed struct{ from, to, row int }
-
-// bucket names a row by numbers.
+// bucket is a minute of a sequence.
 type bucket struct {
-	scope int32
-	whole bool // of the whole sender; scope is then any of its sequences
-	size  byte
-	n     uint32
+	scope  int32
+	minute uint32
 }
 
-// table is a map from bucket to counts that keeps the order of insertion, and its memory when it is cleared.
-type table struct {
-	index  map[bucket]int32
-	keys   []bucket
-	counts []counts
+// minuteDelta is what is to be added to a bucket.
+type minuteDelta struct {
+	bucket
+	counts counts
 }
 
-func (t *table) at(b bucket) *counts {
-	i, ok := t.index[b]
-	if !ok {
-		i = int32(len(t.keys))
-		t.index[b] = i
-		t.keys = append(t.keys, b)
-		t.counts = append(t.counts, counts{})
-	}
-	return &t.counts[i]
-}
-
-func (t *table) clear() {
-	clear(t.index)
-	t.keys, t.counts = t.keys[:0], t.counts[:0]
+// change says that a minute's delta is to be added to a row: that of its hour of the sequence, or of the whole sender.
+type change struct {
+	from, to int // where the row's key lies in deltas.keys
+	delta    int32
+	in       int // the minute within the hour
 }
 
 func newDeltas() *deltas {
-	return &deltas{
-		scopes:  make(map[scope]int32),
-		minutes: table{index: make(map[bucket]int32)},
-		rows:    table{index: make(map[bucket]int32)},
-	}
+	return &deltas{scopes: make(map[scope]int32), index: make(map[bucket]int32)}
 }
 
 func (d *deltas) clear() {
 	clear(d.scopes)
-	d.names = d.names[:0]
-	d.minutes.clear()
-	d.rows.clear()
+	clear(d.index)
+	d.names, d.minutes = d.names[:0], d.minutes[:0]
 }
 
 // scope returns the number of s within this step.
@@ -84,15 +66,22 @@ func (d *deltas) scope(s scope) int32 {
 	return n
 }
 
-// add counts by under one counter at one instant.
-func (d *deltas) add(scope int32, at event.Millis, counter int, by int64) {
-	d.minutes.at(bucket{scope: scope, size: sizeMinute, n: minuteOf(at)})[counter] += by
+// at returns what is to be added to the minute that an instant lies in. It is valid until the next call.
+func (d *deltas) at(scope int32, at event.Millis) *counts {
+	b := bucket{scope, minuteOf(at)}
+	i, ok := d.index[b]
+	if !ok {
+		i = int32(len(d.minutes))
+		d.index[b] = i
+		d.minutes = append(d.minutes, minuteDelta{bucket: b})
+	}
+	return &d.minutes[i].counts
 }
 
 // addContribution counts c once more (by 1), or takes it back (by -1).
 func (d *deltas) addContribution(scope int32, c *contribution, by int64) {
 	if c.counted {
-		row := d.minutes.at(bucket{scope: scope, size: sizeMinute, n: minuteOf(c.at)})
+		row := d.at(scope, c.at)
 		for counter := range numCounters {
 			if c.flags&(1<<counter) != 0 {
 				row[counter] += by
@@ -100,7 +89,7 @@ func (d *deltas) addContribution(scope int32, c *contribution, by int64) {
 		}
 	}
 	for _, s := range c.sends {
-		row := d.minutes.at(bucket{scope: scope, size: sizeMinute, n: minuteOf(s.at)})
+		row := d.at(scope, s.at)
 		row[cSent] += by
 		if s.bounced {
 			row[cSentBounced] += by
@@ -108,56 +97,47 @@ func (d *deltas) addContribution(scope int32, c *contribution, by int64) {
 	}
 }
 
-// spread makes of the minutes of sequences all four kinds of rows.
-func (d *deltas) spread() {
-	senders := make(map[scope]int32, len(d.names))
-	for i, b := range d.minutes.keys {
-		c := &d.minutes.counts[i]
-		if c.zero() {
+// spread lists which rows change by what, in the order of their keys.
+func (p *Partition) spread(d *deltas) {
+	d.changes, d.keys = d.changes[:0], d.keys[:0]
+	for i := range d.minutes {
+		m := &d.minutes[i]
+		if m.counts.zero() {
 			continue
 		}
-		sender := d.names[b.scope]
-		sender.sequence = ""
-		first, ok := senders[sender]
-		if !ok {
-			first = b.scope
-			senders[sender] = first
+		hour, in := hourOf(m.minute)
+		for _, whole := range [...]bool{true, false} {
+			from := len(d.keys)
+			d.keys = p.appendCohort(d.keys, d.names[m.scope], whole)
+			d.keys = kv.AppendUint32(d.keys, hour)
+			d.changes = append(d.changes, change{from, len(d.keys), int32(i), in})
 		}
-		hour := hourOf(b.n)
-		d.rows.at(bucket{b.scope, false, sizeMinute, b.n}).add(c)
-		d.rows.at(bucket{b.scope, false, sizeHour, hour}).add(c)
-		d.rows.at(bucket{first, true, sizeMinute, b.n}).add(c)
-		d.rows.at(bucket{first, true, sizeHour, hour}).add(c)
 	}
+	slices.SortFunc(d.changes, func(x, y change) int { return bytes.Compare(d.key(x), d.key(y)) })
 }
 
-// writeRows adds what was collected to the rows of the store, by way of b, in the order of their keys.
+func (d *deltas) key(c change) []byte { return d.keys[c.from:c.to] }
+
+// writeRows adds what was collected to the rows of the store, by way of b.
 func (p *Partition) writeRows(d *deltas, b *kv.Batch) error {
-	d.spread()
-	d.sorted = d.sorted[:0]
-	d.keys = d.keys[:0]
-	for i, at := range d.rows.keys {
-		if d.rows.counts[i].zero() {
-			continue
+	p.spread(d)
+	rest := d.changes
+	for len(rest) > 0 {
+		key := d.key(rest[0])
+		d.row.clear()
+		for len(rest) > 0 && bytes.Equal(d.key(rest[0]), key) {
+			d.row.add(rest[0].in, &d.minutes[rest[0].delta].counts)
+			rest = rest[1:]
 		}
-		from := len(d.keys)
-		d.keys = p.appendCohort(d.keys, d.names[at.scope], at.whole, at.size)
-		d.keys = kv.AppendUint32(d.keys, at.n)
-		d.sorted = append(d.sorted, keyed{from, len(d.keys), i})
-	}
-	slices.SortFunc(d.sorted, func(x, y keyed) int {
-		return bytes.Compare(d.keys[x.from:x.to], d.keys[y.from:y.to])
-	})
-	for _, k := range d.sorted {
-		if err := p.writeRow(d, b, d.keys[k.from:k.to], &d.rows.counts[k.row]); err != nil {
+		if err := p.writeRow(d, b, key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeRow adds c to the row under key.
-func (p *Partition) writeRow(d *deltas, b *kv.Batch, key []byte, c *counts) error {
+// writeRow adds d.row to the row under key.
+func (p *Partition) writeRow(d *deltas, b *kv.Batch, key []byte) error {
 	value, ok := p.rows.get(key)
 	if !ok {
 		var err error
@@ -166,24 +146,26 @@ func (p *Partition) writeRow(d *deltas, b *kv.Batch, key []byte, c *counts) erro
 		}
 		value = d.value
 	}
-	if ok {
-		if err := c.addStored(value); err != nil {
+	if ok && len(value) > 0 {
+		if err := d.row.addStored(value); err != nil {
 			return fmt.Errorf("read cohort row: %w", err)
 		}
 	}
-	if c.negative() {
+	if d.row.negative() {
 		// Kept as it is: whatever took too much may give it back, and a wrong count must not stop the mail.
 		p.metrics.broken.Inc()
-		p.log.Error("BUG: cohort row counts below zero", zap.Int64s("counters", c[:]))
+		p.log.Error("BUG: cohort row counts below zero", zap.Binary("key", key))
 	}
-	d.value = c.append(d.value[:0])
-	p.rows.put(key, d.value)
+	p.metrics.rows.Inc()
+	d.value, ok = d.row.append(d.value[:0])
 	var err error
-	if c.zero() {
-		err = b.Delete(key, nil)
-	} else {
+	if ok {
 		err = b.Set(key, d.value, nil)
+	} else {
+		err = b.Delete(key, nil)
+		d.value = d.value[:0] // which the cache keeps for "none"
 	}
+	p.rows.put(key, d.value)
 	if err != nil {
 		return fmt.Errorf("write cohort row: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 //	sender      │ account │ sender
 //	sequence    │ account │ sender │ sequence
 //	enrollment  │ account │ sender │ sequence │ form(1) │ contact or message
-//	cohort      │ account │ sender │ scope(1) │ sequence, if that is the scope │ size(1) │ bucket(4)
+//	cohort      │ account │ sender │ scope(1) │ sequence, if that is the scope │ hour(4)
 //	nameless    │ account │ sender │ event id(16)
 //
 // Names are written so that they sort as they are and end by themselves: no name runs into the next, whatever bytes
@@ -44,12 +44,6 @@ const (
 const (
 	scopeSender byte = iota
 	scopeSequence
-)
-
-// How long a cohort row's bucket is.
-const (
-	sizeHour byte = iota + 1
-	sizeMinute
 )
 
 // How an enrollment is named.
@@ -121,14 +115,8 @@ func cutScope(key []byte) (s scope, rest []byte, err error) {
 	return s, key, nil
 }
 
-// appendCohort appends the key of the cohort rows of one size: of the whole sender, or of the sequence alone.
-func (p *Partition) appendCohort(dst []byte, s scope, whole bool, size byte) []byte {
-	dst = p.appendCohorts(dst, s, whole)
-	return append(dst, size)
-}
-
-// appendCohorts appends the key of the cohort rows of both sizes.
-func (p *Partition) appendCohorts(dst []byte, s scope, whole bool) []byte {
+// appendCohort appends what the keys of the cohort rows start with: of the whole sender, or of the sequence alone.
+func (p *Partition) appendCohort(dst []byte, s scope, whole bool) []byte {
 	dst = s.appendSender(appendHeader(dst, p.number, tableCohort))
 	if whole {
 		return append(dst, scopeSender)

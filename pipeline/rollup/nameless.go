@@ -62,10 +62,10 @@ func (s *step) takeNameless(in int32, r *event.Refined) error {
 	}
 	if before.counts {
 		was := s.deltas.scope(scope{r.Account, r.Sender, before.sequence})
-		s.deltas.add(was, before.at, cAnonymousOpened, -1)
+		s.deltas.at(was, before.at)[cAnonymousOpened]--
 	}
 	if now.counts {
-		s.deltas.add(in, now.at, cAnonymousOpened, 1)
+		s.deltas.at(in, now.at)[cAnonymousOpened]++
 	}
 	key := string(s.key)
 	s.nameless[key] = now

@@ -7,10 +7,10 @@ import (
 
 // Bounds of the settings.
 const (
-	maxCompleteAfter    = 90 * 24 * time.Hour
-	maxStepRecords      = 1 << 16
-	minCacheEnrollments = 2
-	maxCacheEnrollments = 1 << 24
+	maxCompleteAfter = 90 * 24 * time.Hour
+	maxStepRecords   = 1 << 16
+	minCache         = 2
+	maxCache         = 1 << 24
 )
 
 // Options are rollup's settings. All partitions of a process share them.
@@ -19,6 +19,7 @@ type Options struct {
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 
 	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments each partition keeps in memory, some 250 bytes each; from 2 to 16777216."`
+	CacheRows        int `yaml:"cache_rows" doc:"How many rows of hourly counts each partition keeps in memory, some 250 to 700 bytes each; a sequence that is active has four; from 2 to 16777216."`
 }
 
 // Default returns the settings of a server that is told nothing.
@@ -28,6 +29,7 @@ func Default() Options {
 		StepRecords:   8192, // the more, the fewer writes an event, when there is a backlog: see RATES.md
 
 		CacheEnrollments: 1 << 16,
+		CacheRows:        1 << 15,
 	}
 }
 
@@ -39,8 +41,11 @@ func (o Options) Validate() error {
 	if o.StepRecords < 1 || o.StepRecords > maxStepRecords {
 		return fmt.Errorf("step_records: %d: want 1 to %d", o.StepRecords, maxStepRecords)
 	}
-	if o.CacheEnrollments < minCacheEnrollments || o.CacheEnrollments > maxCacheEnrollments {
-		return fmt.Errorf("cache_enrollments: %d: want %d to %d", o.CacheEnrollments, minCacheEnrollments, maxCacheEnrollments)
+	if o.CacheEnrollments < minCache || o.CacheEnrollments > maxCache {
+		return fmt.Errorf("cache_enrollments: %d: want %d to %d", o.CacheEnrollments, minCache, maxCache)
+	}
+	if o.CacheRows < minCache || o.CacheRows > maxCache {
+		return fmt.Errorf("cache_rows: %d: want %d to %d", o.CacheRows, minCache, maxCache)
 	}
 	return nil
 }

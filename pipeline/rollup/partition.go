@@ -34,10 +34,6 @@ type Partition struct {
 	enrollments, rows *cache
 }
 
-// cachedRows is how many cohort rows are kept in memory, some 200 bytes each: of a thousand senders with three sequences,
-// the eight rows of each that a step is likely to touch.
-const cachedRows = 1 << 15
-
 // Open reads where the partition stands in store. If the cohorts in it were computed with another complete_after, or
 // by a Carom that counted otherwise, it computes them anew, which reads all enrollments once. reg may be nil.
 func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
@@ -55,7 +51,7 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *z
 		known:    make(map[scope]struct{}),
 
 		enrollments: newCache(o.CacheEnrollments / 2),
-		rows:        newCache(cachedRows / 2),
+		rows:        newCache(o.CacheRows / 2),
 	}
 	value, ok, err := store.Get(nil, p.metaKey(metaPosition))
 	if err == nil && ok {
@@ -115,7 +111,6 @@ func (p *Partition) count(s *step, recs []log.Record) error {
 	}
 	p.passed.Store(p.position.next)
 	p.metrics.steps.Inc()
-	p.metrics.rows.Add(float64(len(s.deltas.sorted)))
 	return nil
 }
 

@@ -20,7 +20,7 @@ import (
 // TestRun counts what comes while others ask, and stops when it is told to.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Options{CompleteAfter: time.Hour, StepRecords: 3, CacheEnrollments: 8})
+		f := newFixture(t, Options{CompleteAfter: time.Hour, StepRecords: 3, CacheEnrollments: 8, CacheRows: 8})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- f.p.Run(ctx) }()
@@ -199,6 +199,7 @@ func TestOptions(t *testing.T) {
 		{func(o *Options) { o.StepRecords = 0 }, "step_records: 0: want 1 to 65536"},
 		{func(o *Options) { o.StepRecords = 65537 }, "step_records: 65537: want 1 to 65536"},
 		{func(o *Options) { o.CacheEnrollments = 1 }, "cache_enrollments: 1: want 2 to 16777216"},
+		{func(o *Options) { o.CacheRows = 1 << 30 }, "cache_rows: 1073741824: want 2 to 16777216"},
 	} {
 		o := Default()
 		tt.change(&o)

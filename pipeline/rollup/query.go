@@ -83,18 +83,15 @@ func (p *Partition) Score(q Query) (Score, error) {
 
 // score reads the rows of a scope and makes an answer of them.
 func (r *reading) score(s scope, whole bool, m moment) (Score, error) {
-	var cohort, hour, day counts
-	r.at(s, whole)
-	r.add(cohortSpan(m.minute, int64(m.window/time.Hour)), &cohort)
-	r.add(recentSpan(m.minute, hourMinutes), &hour)
-	r.add(recentSpan(m.minute, dayMinutes), &day)
-	if r.err != nil {
-		return Score{}, fmt.Errorf("read cohorts: %w", r.err)
+	spans := [...]span{cohortSpan(m.minute, int64(m.window/time.Hour)), recentSpan(m.minute, hourMinutes), recentSpan(m.minute, dayMinutes)}
+	var sums [len(spans)]counts
+	if err := r.sums(s, whole, spans[:], sums[:]); err != nil {
+		return Score{}, err
 	}
 	a := Score{
 		Account: s.account, Sender: s.sender, Sequence: s.sequence, Window: m.windowName(),
-		Counts: cohort.score(),
-		Recent: Recent{hour.period(), day.period()},
+		Counts: sums[0].score(),
+		Recent: Recent{sums[1].period(), sums[2].period()},
 		AsOf:   Stamp(m.asOf),
 		Known:  true,
 	}

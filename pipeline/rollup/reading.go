@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -11,12 +12,13 @@ import (
 )
 
 // reading is one look at the store. All that it reads is of the same moment between two steps, because it is read by
-// one iterator, and a step is one batch. Once something fails, it reads nothing more; err says what it was.
+// one iterator, and a step is one batch.
 type reading struct {
-	p   *Partition
-	it  *pebble.Iterator
-	key []byte // of the rows of the scope that is read
-	err error
+	p  *Partition
+	it *pebble.Iterator
+	// Memory to work in.
+	key []byte
+	row row
 }
 
 func (p *Partition) read() (*reading, error) {
@@ -37,39 +39,54 @@ func (r *reading) has(key []byte) (bool, error) {
 	return ok, r.it.Error()
 }
 
-// at chooses whose rows add reads.
-func (r *reading) at(s scope, whole bool) { r.key = r.p.appendCohorts(r.key[:0], s, whole) }
-
-// add adds the rows of a span to c: whole hours by their own rows, the rest by those of minutes.
-func (r *reading) add(in span, c *counts) {
-	head, hours, tail := in.split()
-	r.addRows(sizeMinute, head, c)
-	r.addRows(sizeHour, hours, c)
-	r.addRows(sizeMinute, tail, c)
+// sums adds up spans of a scope: each into its own counts.
+func (r *reading) sums(s scope, whole bool, spans []span, into []counts) error {
+	for i := range spans {
+		if err := r.sum(s, whole, spans[i], &into[i]); err != nil {
+			return fmt.Errorf("read cohorts: %w", err)
+		}
+	}
+	return nil
 }
 
-// addRows adds the rows of one size from s.from, which is left out, to s.to.
-func (r *reading) addRows(size byte, s span, c *counts) {
-	if r.err != nil || s.from >= s.to {
-		return
+func (r *reading) sum(s scope, whole bool, in span, c *counts) error {
+	if in.from >= in.to {
+		return nil
 	}
+	first, last := in.hours()
+	r.key = r.p.appendCohort(r.key[:0], s, whole)
 	rows := len(r.key)
-	defer func() { r.key = r.key[:rows] }()
-	r.key = append(r.key, size)
-	r.key = kv.AppendUint32(r.key, uint32(s.from+1))
-	var stack [128]byte
-	last := kv.AppendUint32(append(append(stack[:0], r.key[:rows]...), size), uint32(s.to))
-	for ok := r.it.SeekGE(r.key); ok && bytes.Compare(r.it.Key(), last) <= 0; ok = r.it.Next() {
-		value, err := r.it.ValueAndErr()
-		if err == nil {
-			err = c.addStored(value)
+	r.key = kv.AppendUint32(r.key, first)
+	for ok := r.it.SeekGE(r.key); ok; ok = r.it.Next() {
+		hour, found := bytes.CutPrefix(r.it.Key(), r.key[:rows])
+		if !found || len(hour) != 4 || binary.BigEndian.Uint32(hour) > last {
+			break
 		}
-		if err != nil {
-			r.err = err
-			return
+		if err := r.addRow(in, binary.BigEndian.Uint32(hour), c); err != nil {
+			return err
 		}
 	}
-	r.err = r.it.Error()
+	return r.it.Error()
+}
+
+// addRow adds what the iterator's row has of a span.
+func (r *reading) addRow(in span, hour uint32, c *counts) error {
+	value, err := r.it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	from, to := in.within(hour)
+	if from == 0 && to == hourMinutes {
+		return c.addStoredHour(value)
+	}
+	r.row.clear()
+	if err := r.row.addStored(value); err != nil {
+		return err
+	}
+	for minute := from; minute < to; minute++ {
+		c.add(&r.row.minutes[minute])
+	}
+	return nil
 }
 
 // score returns the counters in the form of package score.

@@ -169,7 +169,7 @@ func (s *step) recountNameless(key, value []byte) error {
 	}
 	in.sequence = o.sequence
 	if o.counts {
-		s.deltas.add(s.deltas.scope(in), o.at, cAnonymousOpened, 1)
+		s.deltas.at(s.deltas.scope(in), o.at)[cAnonymousOpened]++
 	}
 	return nil
 }

@@ -189,9 +189,7 @@ func BenchmarkScore(b *testing.B) {
 	s := newStep(p)
 	in := s.deltas.scope(scope{"a", "s", "q"})
 	for m := event.Millis(0); m < 31*24*60; m++ {
-		s.deltas.add(in, hour0+m*minute, cCompleted, 10)
-		s.deltas.add(in, hour0+m*minute, cReplied, 1)
-		s.deltas.add(in, hour0+m*minute, cSent, 10)
+		s.deltas.at(in, hour0+m*minute).add(&counts{cCompleted: 10, cReplied: 1, cSent: 10})
 	}
 	batch := p.store.NewBatch()
 	if err := p.writeRows(s.deltas, batch); err != nil {

@@ -55,15 +55,57 @@ func TestEnrollmentSize(t *testing.T) {
 	}
 }
 
+func randomRow(rng *rand.Rand) *row {
+	r := &row{}
+	for range rng.IntN(20) {
+		var c counts
+		for range 1 + rng.IntN(4) {
+			c[rng.IntN(numCounters)] = rng.Int64()>>rng.IntN(63) - rng.Int64N(2)
+		}
+		r.add(rng.IntN(hourMinutes), &c)
+	}
+	return r
+}
+
 func TestRowIsReadAsWritten(t *testing.T) {
 	rng := newRand(t)
+	used := &row{}
 	for range 5000 {
-		var want, got counts
-		for i := range want {
-			want[i] = rng.Int64() >> rng.IntN(63) * rng.Int64N(2)
+		want := randomRow(rng)
+		value, ok := want.append(nil)
+		if used.clear(); !ok {
+			continue
 		}
-		if err := got.addStored(want.append(nil)); err != nil || got != want {
-			t.Fatalf("got %v, %v, want %v", got, err, want)
+		if err := used.addStored(value); err != nil || *used != *want {
+			t.Fatalf("got %v, %v, want %v", used, err, want)
+		}
+		var hour, sum counts
+		if err := hour.addStoredHour(value); err != nil {
+			t.Fatal(err)
+		}
+		for i := range want.minutes {
+			sum.add(&want.minutes[i])
+		}
+		if hour != sum {
+			t.Fatalf("the hour is %v, the minutes are %v", hour, sum)
+		}
+	}
+	var zero, c counts
+	r := &row{}
+	r.add(7, &zero)
+	c[cSent] = 1
+	r.add(8, &c)
+	c[cSent] = -1
+	r.add(8, &c)
+	if value, ok := r.append(nil); ok {
+		t.Errorf("a row of zeros is stored: %x", value)
+	}
+}
+
+func TestMalformedRowsAreRefused(t *testing.T) {
+	for _, value := range []string{"\x01", "\x01\x00\x00\x00", "\x01\x00\x3d\x00", "\x01\x00\x02\x00\x02\x00", "\x01\x00\x02\x00\x01\x00", "\x01\x80\x80\x01\x00", "\x01\x00\x01", "\x01\x01"} {
+		if err := new(row).addStored([]byte(value)); err == nil {
+			t.Errorf("%x is read", value)
 		}
 	}
 }
@@ -100,7 +142,7 @@ func TestNamelessIsReadAsWritten(t *testing.T) {
 func TestNewerVersionsAreRefused(t *testing.T) {
 	for name, decode := range map[string]func([]byte) error{
 		"enrollment":    func(b []byte) error { return new(enrollment).decode(b) },
-		"cohort row":    func(b []byte) error { return new(counts).addStored(b) },
+		"cohort row":    func(b []byte) error { return new(row).addStored(b) },
 		"position":      func(b []byte) error { return new(position).decode(b) },
 		"rebuild":       func(b []byte) error { return new(rebuild).decode(b) },
 		"nameless open": func(b []byte) error { return new(namelessOpen).decode(b) },
@@ -175,14 +217,19 @@ func FuzzEnrollment(f *testing.F) {
 }
 
 func FuzzRow(f *testing.F) {
-	f.Add((&counts{1, 2, 3}).append(nil))
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		value, _ := randomRow(rng).append(nil)
+		f.Add(value)
+	}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		var c, again counts
-		if c.addStored(value) != nil {
+		var r, again row
+		if r.addStored(value) != nil {
 			return
 		}
-		if err := again.addStored(c.append(nil)); err != nil || c != again {
-			t.Fatalf("got %v, then %v, %v", c, again, err)
+		value, _ = r.append(nil)
+		if err := again.addStored(value); err != nil || r != again {
+			t.Fatalf("got %v, then %v, %v", r, again, err)
 		}
 	})
 }
