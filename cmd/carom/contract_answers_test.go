@@ -23,8 +23,21 @@ func (w *world) replies() {
 	// Neither of these says which mail it is about.
 	w.mail(repliesAddress, replyMail(w.mailID(), set[11].recipient, repliesAddress))
 	w.mail(repliesAddress, replyMail(w.mailID(), set[11].recipient, repliesAddress, "In-Reply-To: <nobody-knows@example.org>"))
+	w.unaddressed()
 	w.public()
 	w.automatic()
+}
+
+// unaddressed are letters that were registered without a recipient: where the contact is an address, it is theirs.
+func (w *world) unaddressed() {
+	all := []*letter{
+		{account: "acme", sender: "unaddressed", sequence: "s", name: "a/b?c#d%20 ü&e@example.org", contact: "contact@example.com", sentAt: w.ago(80 * time.Hour)},
+		{account: "acme", sender: "unaddressed", sequence: "s", name: "opaque@example.org", contact: "c-77", sentAt: w.ago(80 * time.Hour)},
+	}
+	w.send(all...)
+	w.reply(all[0], all[0].contact, "human")
+	w.reply(all[1], "anybody@example.com", "unknown")
+	w.bounce(all[1], fullMailbox("somebody@example.com"))
 }
 
 // copied sends a copy of a reply.
@@ -197,7 +210,9 @@ func (w *world) aboutEnrollments(a, b *letter) {
 	}
 	reply := of(a, "reply")
 	reply.verdict = "human"
-	facts := []told{reply, of(a, "completed"), of(b, "complaint"), of(b, "unsubscribe")}
+	bounce := of(b, "bounce")
+	bounce.status, bounce.hard, bounce.more = "5.1.1", true, map[string]any{"reply": "550 5.1.1 no such user"}
+	facts := []told{reply, of(a, "completed"), of(a, "delay"), of(b, "complaint"), of(b, "unsubscribe"), bounce}
 	w.tell(facts...)
 	w.tell(facts...)
 }

@@ -24,6 +24,7 @@ func TestContractBadInput(t *testing.T) {
 	w.badLines(t, "/v1/events", `{"kind":"auto_reply","account":"acme","message":"`+l.name+`","time":"2026-11-0%dT10:00:00Z"}`)
 	w.hugeLine(t)
 	w.badMails(t, l)
+	w.tooLarge(t, l)
 	w.noise(t)
 	var ready json.RawMessage
 	w.get("/readyz", &ready)
@@ -31,7 +32,7 @@ func TestContractBadInput(t *testing.T) {
 	w.until("a normal open counts", func() bool {
 		var score scoreObject
 		w.get(question{"acme", "victim", nil, "7d", time.Now()}.path(), &score)
-		return score.Opened == 1
+		return score.Opened == 1 && score.Unsubscribed == 0
 	})
 	if code := w.stop(); code != exitDone {
 		t.Errorf("stopped with exit code %d", code)
@@ -209,6 +210,27 @@ func (w *world) badMails(t *testing.T, l *letter) {
 				t.Errorf("%s, to %s: %v", name, to, err)
 			}
 		}
+	}
+}
+
+// tooLarge sends more than is taken: a mail, the body and the header of a request.
+func (w *world) tooLarge(t *testing.T, l *letter) {
+	t.Helper()
+	err := w.deliver(l.minted.ReturnPath, "Subject: x\r\n\r\n"+strings.Repeat(strings.Repeat("x", 998)+"\r\n", 40_000))
+	if smtpCode(err) != 552 {
+		t.Errorf("a mail of 40 MB: %v, want 552", err)
+	}
+	before := w.highWater(t)
+	answer, _, err := call(http.MethodPost, l.minted.UnsubscribeURL, nil, "", io.LimitReader(endless{}, 100<<20))
+	if err == nil && answer.StatusCode != http.StatusRequestEntityTooLarge { // or it hung up
+		t.Errorf("unsubscribed with 100 MB: %v", answer)
+	}
+	answer, _, err = call(http.MethodGet, l.minted.OpenURL, http.Header{"X-Large": {strings.Repeat("x", 1<<20)}}, "", nil)
+	if err == nil && answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("opened with a header of 1 MB: %v", answer)
+	}
+	if grown := w.highWater(t) - before; grown > 50<<20 {
+		t.Errorf("the process grew by %d", grown)
 	}
 }
 

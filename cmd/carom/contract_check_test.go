@@ -265,7 +265,9 @@ func (w *world) checkScores(t *testing.T, asOf ...time.Time) {
 	}
 	for _, account := range w.accounts() {
 		for _, at := range asOf {
-			w.checkSenders(t, account, at)
+			for _, sort := range []string{"", "sender", "score", "completed", "bounce_rate"} {
+				w.checkSenders(t, account, sort, at)
+			}
 			for _, sender := range w.senders(account) {
 				w.checkSequences(t, account, sender, at)
 			}
@@ -292,7 +294,7 @@ func (o *scoreObject) differencesIn(body []byte) []string {
 }
 
 // checkSenders pages through an account's senders.
-func (w *world) checkSenders(t *testing.T, account string, at time.Time) {
+func (w *world) checkSenders(t *testing.T, account, sort string, at time.Time) {
 	t.Helper()
 	var names []string
 	for after, page := "", 0; page == 0 || after != ""; page++ {
@@ -300,7 +302,7 @@ func (w *world) checkSenders(t *testing.T, account string, at time.Time) {
 			Senders []json.RawMessage
 			Next    string
 		}
-		values := url.Values{"account": {account}, "window": {"30d"}, "as_of": {at.Format(time.RFC3339Nano)}, "limit": {"2"}, "after": {after}}
+		values := url.Values{"account": {account}, "window": {"30d"}, "as_of": {at.Format(time.RFC3339Nano)}, "limit": {"2"}, "after": {after}, "sort": {sort}}
 		w.get("/v1/senders?"+values.Encode(), &answer)
 		if len(answer.Senders) > 2 {
 			t.Errorf("%d senders in a page of 2", len(answer.Senders))
@@ -317,6 +319,9 @@ func (w *world) checkSenders(t *testing.T, account string, at time.Time) {
 			}
 		}
 		after = answer.Next
+	}
+	if sort == "sender" && !slices.IsSorted(names) {
+		t.Errorf("sorted by name: %q", names)
 	}
 	slices.Sort(names)
 	if want := w.senders(account); !slices.Equal(names, want) {

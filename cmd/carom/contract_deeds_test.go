@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -20,6 +21,8 @@ func TestContractDeeds(t *testing.T) {
 	repeats := w.repeats()
 	w.registrations()
 	w.visits()
+	w.crowd()
+	w.busy()
 	w.bounces()
 	w.lifted()
 	w.overtaken()
@@ -35,7 +38,49 @@ func TestContractDeeds(t *testing.T) {
 	asOf := []time.Time{now, now.Add(73 * time.Hour), w.asOf(-12 * time.Hour), w.asOf(-5 * 24 * time.Hour), w.asOf(-20 * 24 * time.Hour)}
 	w.checkEvents(t)
 	w.checkScores(t, asOf...)
+	w.checkNow(t)
+	w.checkMetrics(t)
 	w.checkRestart(t, asOf...)
+}
+
+// checkNow asks without saying for when.
+func (w *world) checkNow(t *testing.T) {
+	t.Helper()
+	var body json.RawMessage
+	w.get("/v1/senders/alice/score?account=acme&window=30d", &body)
+	var got scoreObject
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatal(err)
+	}
+	if age := time.Since(got.AsOf); age < -time.Second || age > time.Minute {
+		t.Errorf("answered for %v", got.AsOf)
+	}
+	want := w.expected(question{"acme", "alice", nil, "30d", got.AsOf})
+	for _, difference := range want.differencesIn(body) {
+		t.Error(difference)
+	}
+}
+
+// checkMetrics looks for what must and must not be told to everybody who may read metrics.
+func (w *world) checkMetrics(t *testing.T) {
+	t.Helper()
+	answer, body, err := call(http.MethodGet, "http://"+w.api+"/metrics", nil, "", nil)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("metrics: %v, %v", answer, err)
+	}
+	for line := range strings.Lines(string(body)) {
+		if name, value, ok := strings.Cut(line, " "); ok && strings.Contains(name, "conflicts_total") && strings.TrimSpace(value) == "0" {
+			t.Errorf("no conflict was counted: %s", line)
+		}
+	}
+	for _, secret := range []string{"acme", "alice", "day-1", "@", "c-1", "Thunderbird"} {
+		if strings.Contains(string(body), secret) {
+			t.Errorf("the metrics name %q", secret)
+		}
+	}
+	if !strings.Contains(string(body), "conflicts_total") {
+		t.Error("no metric counts conflicts")
+	}
 }
 
 // repeats clicks and opens twice at once. The returned function does so again when the repeats are over.
@@ -77,6 +122,7 @@ func (w *world) registrations() {
 	// A retry is the same; a second opinion changes nothing, and what is minted for it counts for the first.
 	for _, other := range []letter{
 		*first,
+		{account: first.account, name: " <" + first.name + "> ", sender: first.sender, sequence: first.sequence, recipient: first.recipient, contact: first.contact, sentAt: first.sentAt},
 		{account: first.account, name: first.name, sender: "mallory", sequence: "x", recipient: "other@example.com", contact: "other", sentAt: w.ago(0)},
 	} {
 		minted := w.register([]string{other.registration()})[0]
@@ -144,6 +190,46 @@ func (w *world) visits() {
 	}
 	w.click(all[2], 0, person)
 	w.click(all[2], 1, person)
+}
+
+// crowd opens and clicks the same letter many times at once.
+func (w *world) crowd() {
+	l := w.set("crowd", 1)[0]
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for _, target := range []string{l.minted.OpenURL, l.minted.OpenURL + "?nocache=1", l.minted.ClickURLs[0], l.minted.ClickURLs[0] + "?utm_source=x"} {
+				if _, _, err := browser.visit(target); err != nil {
+					w.t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	w.hit(deedDone{kind: "open", letter: l, verdict: "human", agent: browser.agent})
+	w.hit(deedDone{kind: "click", letter: l, url: l.links[0], verdict: "human", agent: browser.agent})
+}
+
+// busy is a contact to whom much is written, and one letter that very many clients open.
+func (w *world) busy() {
+	var all []*letter
+	for i := range 90 {
+		all = append(all, &letter{
+			account: "acme", sender: "busy", sequence: "s", name: fmt.Sprintf("busy-%d@example.org", i), recipient: "busy@example.com",
+			links: []string{"https://example.com/"}, sentAt: w.ago(time.Duration(80+10*i) * time.Hour),
+		})
+	}
+	w.send(all...)
+	w.complain(all[80], "abuse", true)
+	w.bounce(all[81], unknownUser(all[81].recipient))
+	w.later()
+	for i := range 90 {
+		w.open(all[0], visitor{agent: fmt.Sprintf("%s Edition/%d", curl.agent, i), open: "scanner"})
+		w.open(all[i], browser)
+	}
+	w.later()
+	w.click(all[87], 0, person)
+	w.bounce(all[88], fullMailbox(all[88].recipient))
 }
 
 // set is n letters of a sender, sent 80 hours ago.

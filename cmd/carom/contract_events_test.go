@@ -94,7 +94,7 @@ type follower struct {
 
 func (w *world) follow(t *testing.T, query, last string) *follower {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitBound)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.api+"/v1/events"+query, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +112,16 @@ func (w *world) follow(t *testing.T, query, last string) *follower {
 		t.Fatalf("live tail: %v", answer)
 	}
 	return &follower{t, bufio.NewScanner(answer.Body), cancel}
+}
+
+// ids reads the next n events.
+func (f *follower) ids(n int) (ids []string) {
+	f.t.Helper()
+	for range n {
+		e, _ := f.next()
+		ids = append(ids, e.ID)
+	}
+	return ids
 }
 
 // next is the next event and its id in the stream.

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What a link leads to is what was registered, byte for byte; what leads nowhere safe is refused.
@@ -15,12 +19,35 @@ func TestContractLinks(t *testing.T) {
 	w.redirects(t)
 	w.refusals(t)
 	w.pages(t)
+	w.offline(t)
 	w.checkEvents(t)
+}
+
+// offline mints with `carom link`, which answers what POST /v1/messages does but for whether to send.
+func (w *world) offline(t *testing.T) {
+	t.Helper()
+	_, online := w.post("/v1/messages", "application/json", `{"account":"acme","sender":"offline","message":"offline@example.org","links":["https://example.com/"]}`)
+	l := &letter{account: "acme", sender: "offline", name: "offline@example.org", sentAt: time.Now()}
+	w.letters = append(w.letters, l)
+	stdout, stderr, code := carom(t, w.env(), "link", "--dev", "--account", l.account, "--sender", l.sender, "--message", l.name, "--url", "https://example.com/")
+	var offline map[string]any
+	if err := json.Unmarshal([]byte(stdout), &offline); code != exitDone || err != nil {
+		t.Fatalf("exit code %d, %v, %s%s", code, err, stdout, stderr)
+	}
+	delete(online, "send")
+	if got, want := slices.Sorted(maps.Keys(offline)), slices.Sorted(maps.Keys(online)); !slices.Equal(got, want) {
+		t.Errorf("carom link answers %q, POST /v1/messages %q", got, want)
+	}
+	for _, same := range []string{"message", "return_path", "reply_to"} {
+		if offline[same] != online[same] {
+			t.Errorf("%s is %v, registered %v", same, offline[same], online[same])
+		}
+	}
 }
 
 func (w *world) redirects(t *testing.T) {
 	t.Helper()
-	l := &letter{account: "acme", sender: "links", name: "links@example.org", recipient: "u@example.com", sentAt: w.ago(80 * 3600e9), links: []string{
+	l := &letter{account: "acme", sender: "links", name: "links@example.org", recipient: "u@example.com", sentAt: w.ago(80 * time.Hour), links: []string{
 		"https://example.com",
 		"https://example.com/",
 		"HTTPS://EXAMPLE.com:443/Path",

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -32,12 +33,20 @@ func TestContractRandomFacts(t *testing.T) {
 	facts := r.facts(letters)
 	r.Shuffle(len(letters), func(i, j int) { letters[i], letters[j] = letters[j], letters[i] })
 	r.Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+	tail := w.follow(t, "", "")
 	w.send(letters[:500]...)
 	w.tell(facts...)
 	w.send(letters[500:]...)
 	w.tell(facts[:100]...)
 	r.hits(letters)
 	w.checkEvents(t)
+	var ids []string
+	for _, e := range w.told(nil, 999) {
+		ids = append(ids, e.ID)
+	}
+	if !slices.Equal(tail.ids(len(ids)), ids) {
+		t.Error("the live tail told other events than the pages")
+	}
 	asOf := []time.Time{time.Now(), w.asOf(73 * time.Hour)}
 	for range 3 {
 		asOf = append(asOf, w.asOf(-time.Duration(r.IntN(35*24*6))*10*time.Minute))

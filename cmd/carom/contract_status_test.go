@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -72,6 +73,16 @@ func TestContractStatus(t *testing.T) {
 	for i, c := range cases {
 		c.do(letters[i])
 	}
+	// Somebody minted a token, and nobody registered the letter.
+	minted := &letter{account: "acme", sender: "status", sequence: "s", contact: "c-sending", name: "sending@example.org", sentAt: w.ago(80 * time.Hour)}
+	minted.minted = w.link(nil, minted)
+	if _, _, err := curl.visit(minted.minted.OpenURL); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the token's letter is known", func() bool { return w.status(minted) == "sending" })
+	w.send(minted)
+	w.until("the letter is registered", func() bool { return w.status(minted) == "sent" })
+	w.add(deedDone{kind: "open", letter: minted, at: time.Now(), verdict: "scanner", agent: curl.agent})
 	w.checkEvents(t)
 	for i, c := range cases {
 		w.again(t, func() []string { return w.message(letters[i], fmt.Sprintf("case %d", i), c.want) })
@@ -81,6 +92,21 @@ func TestContractStatus(t *testing.T) {
 	if err != nil || answer.StatusCode != http.StatusNotFound || answer.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("an unknown message: %v, %v", answer, err)
 	}
+}
+
+// status asks for a letter's status, "" if it is not known.
+func (w *world) status(l *letter) string {
+	var m struct{ Status string }
+	answer, body, err := call(http.MethodGet, "http://"+w.api+"/v1/messages/"+url.PathEscape(l.name)+"?account="+l.account, nil, "", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(body, &m); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return m.Status
 }
 
 // message compares what is told of a letter.

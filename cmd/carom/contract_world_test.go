@@ -247,7 +247,7 @@ func (w *world) complain(l *letter, feedbackType string, withRef bool) {
 
 // fact is a deed as POST /v1/events takes it.
 func (d *deedDone) fact(more map[string]any) string {
-	o := map[string]any{"kind": d.kind, "time": d.at.Format(time.RFC3339Nano)}
+	o := map[string]any{"kind": d.kind, "time": d.at.In(time.FixedZone("", 2*60*60)).Format(time.RFC3339Nano)}
 	if d.letter != nil {
 		o["account"], o["message"] = d.letter.account, d.letter.name
 	} else {
