@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -173,7 +174,7 @@ func mapping(n *yaml.Node, names ...string) (map[string]*yaml.Node, error) {
 	fields := make(map[string]*yaml.Node, len(names))
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := n.Content[i].Value
-		if !known(names, name) {
+		if !slices.Contains(names, name) {
 			return nil, wrong(n.Content[i], "unknown field %q: want %q", clip(name), names)
 		}
 		if fields[name] != nil {
@@ -182,15 +183,6 @@ func mapping(n *yaml.Node, names ...string) (map[string]*yaml.Node, error) {
 		fields[name] = n.Content[i+1]
 	}
 	return fields, nil
-}
-
-func known(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // wrong returns an error about the line that n stands in.
