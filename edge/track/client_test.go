@@ -9,7 +9,7 @@ import (
 )
 
 func TestClientBehindProxies(t *testing.T) {
-	trusted := []string{"127.0.0.0/8", "10.0.0.0/8", "192.0.2.7", "2001:db8:ffff::/48"}
+	trusted := []string{"127.0.0.0/8", "10.0.0.0/8", "192.0.2.7", "2001:db8:ffff::/48", "::ffff:172.16.0.0/108"}
 	tests := []struct {
 		name  string
 		lines []string // of X-Forwarded-For
@@ -33,6 +33,7 @@ func TestClientBehindProxies(t *testing.T) {
 		{"IPv6 with a port", []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
 		{"IPv6 with a zone", []string{"fe80::1%eth0"}, "fe80::1"},
 		{"mapped IPv4", []string{"203.0.113.5, ::ffff:10.0.0.1"}, "203.0.113.5"},
+		{"a proxy configured as mapped IPv4", []string{"203.0.113.5, 172.31.0.1"}, "203.0.113.5"},
 		{"mapped IPv4 of a client", []string{"::ffff:203.0.113.5"}, "203.0.113.5"},
 
 		{"garbage", []string{"unknown"}, "127.0.0.1"},

@@ -151,6 +151,10 @@ func parseBaseURL(s string) (path string, err error) {
 // parseProxy reads an address or a CIDR.
 func parseProxy(s string) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(s); err == nil {
+		// Clients are compared as IPv4 where they have a mapped address, so ::ffff:192.0.2.0/120 is 192.0.2.0/24.
+		if bits := p.Bits() - 96; p.Addr().Is4In6() && bits >= 0 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), bits)
+		}
 		return p.Masked(), nil
 	}
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
