@@ -70,8 +70,10 @@ func TestHitKeepsWhatItMay(t *testing.T) {
 		{"IPv6", KeepTruncated, KeepWhole, 0, "2001:db8:1:2::3", browser, "2001:db8:1::", browser},
 		{"whole", KeepWhole, KeepWhole, 0, "2001:db8:1:2::3", browser, "2001:db8:1:2::3", browser},
 		{"nothing", KeepNone, KeepNone, 0, "203.0.113.77", browser, "invalid IP", ""},
-		{"truncated agent", KeepNone, KeepTruncated, 0, "203.0.113.77", browser, "invalid IP",
-			"Mozilla/5 (Windows NT 10; Win64; x64) AppleWebKit/537 (KHTML, like Gecko) Chrome/142 Safari/537"},
+		{
+			"truncated agent", KeepNone, KeepTruncated, 0, "203.0.113.77", browser, "invalid IP",
+			"Mozilla/5 (Windows NT 10; Win64; x64) AppleWebKit/537 (KHTML, like Gecko) Chrome/142 Safari/537",
+		},
 		{"long agent", KeepNone, KeepWhole, 0, "203.0.113.77", long, "invalid IP", long[:maxWholeAgent]},
 		{"long truncated agent", KeepNone, KeepTruncated, 0, "203.0.113.77", long, "invalid IP", long[:maxTruncatedAgent]},
 		{"anonymous", KeepWhole, KeepWhole, event.Anonymous, "203.0.113.77", browser, "invalid IP", ""},

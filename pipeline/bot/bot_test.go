@@ -55,8 +55,11 @@ func TestJudge(t *testing.T) {
 		{"Sec-Purpose", withPurpose("prefetch;prerender", chrome), "scanner header_prefetch", "scanner header_prefetch"},
 		{"Purpose in capitals", withPurpose("PREVIEW", chrome), "scanner header_prefetch", "scanner header_prefetch"},
 		{"another purpose", withPurpose("navigate", chrome), "human", "human"},
-		{"everything at once", event.Request{Method: "HEAD", Purpose: "prefetch", UserAgent: "mimecast"},
-			"scanner method,header_prefetch,agent_scanner", "scanner method,header_prefetch,agent_scanner"},
+		{
+			"everything at once",
+			event.Request{Method: "HEAD", Purpose: "prefetch", UserAgent: "mimecast"},
+			"scanner method,header_prefetch,agent_scanner", "scanner method,header_prefetch,agent_scanner",
+		},
 
 		{"no agent", get(""), "unknown agent_empty", "scanner agent_empty"},
 
