@@ -78,7 +78,8 @@ const maxFieldName = 25
 var fieldsByLength = func() (t [maxFieldName + 1][]struct {
 	name string
 	field
-}) {
+},
+) {
 	for _, f := range fieldNames {
 		t[len(f.name)] = append(t[len(f.name)], f)
 	}
