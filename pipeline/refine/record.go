@@ -1,6 +1,7 @@
 package refine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -75,14 +76,11 @@ func anonymise(r *event.Refined) {
 
 // recordFact records any other fact about a known message, unless it was recorded before.
 func (p *Partition) recordFact(f *fact, s *state) error {
-	if f.diagnosed() && f.Recipient == "" {
-		f.Recipient = s.recipient
-	}
-	id, ok := event.IdentityOf(&f.Event)
+	id, ok := event.IdentityOf(&f.Event) // as told: the API has answered with it
 	if !ok {
 		return fmt.Errorf("BUG: a fact of kind %v has no identity", f.Kind)
 	}
-	known, err := p.isRecorded(s, f.Kind, id)
+	known, err := p.isKnown(f, s, id)
 	if err != nil {
 		return err
 	}
@@ -100,7 +98,7 @@ func (p *Partition) recordFact(f *fact, s *state) error {
 		Origin: event.Origin{Node: f.source.Node},
 	}
 	if f.diagnosed() {
-		r.Bounce, r.Recipient = f.Bounce, f.Recipient
+		r.Bounce, r.Recipient = f.Bounce, cmp.Or(f.Recipient, s.recipient)
 	}
 	switch f.Kind {
 	case event.Complaint:
@@ -177,6 +175,26 @@ func inferredOpenID(key event.Key) (id event.ID) {
 	h := sha256.Sum256(append(b, key[:]...))
 	copy(id[:], h[:])
 	return id
+}
+
+// isKnown reports whether a fact was recorded before. What is said of nobody in particular is said of the registered
+// recipient, so telling it with that address and without is telling it twice.
+func (p *Partition) isKnown(f *fact, s *state, id event.ID) (bool, error) {
+	known, err := p.isRecorded(s, f.Kind, id)
+	if known || err != nil || !f.diagnosed() {
+		return known, err
+	}
+	twin := f.Event
+	switch event.FoldDomain(f.Recipient) {
+	case "":
+		twin.Recipient = s.recipient
+	case event.FoldDomain(s.recipient):
+		twin.Recipient = ""
+	default:
+		return false, nil
+	}
+	id, _ = event.IdentityOf(&twin)
+	return p.isRecorded(s, f.Kind, id)
 }
 
 // isRecorded reports whether the timeline of s holds an event.
