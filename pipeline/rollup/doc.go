@@ -6,8 +6,8 @@
 //	             │         one Pebble batch ────┼─────────────────────────┤
 //	             ▼                              ▼                         ▼
 //	          position                     enrollments              cohort rows:
-//	          offset, origins              facts by event id        hours and minutes of
-//	                                                                senders and sequences
+//	          offset, origins              facts by event id        hours, with their minutes,
+//	                                                                of senders and sequences
 //	                                                                      │
 //	                     Score, Senders, Sequences ◀── whole hours, then minutes up to as_of
 //
@@ -17,7 +17,7 @@
 //     offset are one batch, and an event whose origin was passed is dropped.
 //   - What an enrollment counts as is a function of the set of its events, each in its last revision. The order in
 //     which they come, and how often, changes no number.
-//   - A score reads rows, never enrollments: at most 719 hours and some 240 minutes for 30 days.
+//   - A score reads rows of hours, never enrollments: at most 720 for 30 days, and 27 for what was sent of late.
 //
 // Not obvious:
 //
