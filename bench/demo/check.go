@@ -137,9 +137,16 @@ type number struct {
 
 func (c counts) list() []number {
 	return []number{
-		{"completed", c.Completed}, {"replied", c.Replied}, {"bounced", c.Bounced}, {"bounced hard", c.BouncedHard},
-		{"complained", c.Complained}, {"unsubscribed", c.Unsubscribed}, {"opened", c.Opened}, {"clicked", c.Clicked},
-		{"opened by machines", c.MachineOpened}, {"clicked by machines", c.MachineClicked},
+		{"completed", c.Completed},
+		{"replied", c.Replied},
+		{"bounced", c.Bounced},
+		{"bounced hard", c.BouncedHard},
+		{"complained", c.Complained},
+		{"unsubscribed", c.Unsubscribed},
+		{"opened", c.Opened},
+		{"clicked", c.Clicked},
+		{"opened by machines", c.MachineOpened},
+		{"clicked by machines", c.MachineClicked},
 	}
 }
 

@@ -21,7 +21,6 @@ const (
 type delivery struct {
 	file    string
 	message string
-	answer  string // text of the 250
 	failure error
 	events  []refinedEvent
 }
@@ -80,10 +79,7 @@ func mailFiles(dir string) ([]string, error) {
 func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minted []links, progress io.Writer) error {
 	bar := newBar(progress, "mails of the folder", len(all))
 	defer bar.done()
-	mailer, err := dialMailer(ctx, t.Mail)
-	if err != nil {
-		return err
-	}
+	var mailer *mailer // nil before the first mail, and after one that was refused
 	defer func() { mailer.close() }()
 	for i := range all {
 		d := &all[i]
@@ -91,11 +87,14 @@ func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minte
 		if err != nil {
 			return err
 		}
-		if d.answer, d.failure = mailer.deliver(minted[i].ReturnPath, mail); d.failure != nil {
-			mailer.close()
+		if mailer == nil {
 			if mailer, err = dialMailer(ctx, t.Mail); err != nil {
 				return err
 			}
+		}
+		if d.failure = mailer.deliver(minted[i].ReturnPath, mail); d.failure != nil {
+			mailer.close()
+			mailer = nil
 		}
 		bar.add(1)
 	}

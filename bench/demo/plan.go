@@ -52,6 +52,7 @@ const (
 	isAway
 	isComplained
 	isUnsubscribed
+	isOpenedTwice // if it is opened at all
 )
 
 func (f fate) has(want fate) bool { return f&want != 0 }
@@ -68,8 +69,12 @@ type message struct {
 	links links // as registered
 }
 
-// followUp is the share of contacts who get a second mail of the sequence.
-const followUp = 0.25
+const (
+	// followUp is the share of contacts who get a second mail of the sequence.
+	followUp = 0.25
+	// reload is the share of opened messages whose pixel is loaded twice.
+	reload = 0.25
+)
 
 // makePlan draws the day's messages.
 func makePlan(seed uint64, day time.Time) []*message {
@@ -111,8 +116,16 @@ func drawFate(random *rand.Rand, s *sender) fate {
 		share float64
 		fate  fate
 	}{
-		{s.delay, isDelayed}, {s.open, isOpened}, {s.proxyOpen, isPrefetched}, {s.scan, isScanned}, {s.click, isClicked},
-		{s.reply, isReplied}, {s.vacation, isAway}, {s.complaint, isComplained}, {s.unsubscribe, isUnsubscribed},
+		{s.delay, isDelayed},
+		{s.open, isOpened},
+		{s.proxyOpen, isPrefetched},
+		{s.scan, isScanned},
+		{s.click, isClicked},
+		{s.reply, isReplied},
+		{s.vacation, isAway},
+		{s.complaint, isComplained},
+		{s.unsubscribe, isUnsubscribed},
+		{reload, isOpenedTwice},
 	} {
 		if happens(chance.share) {
 			f |= chance.fate

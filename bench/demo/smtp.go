@@ -38,17 +38,24 @@ func dialMailer(ctx context.Context, address string) (*mailer, error) {
 	return &mailer{conn: conn, client: client}, nil
 }
 
-func (m *mailer) close() { _ = m.client.Quit() }
-
-// deliver sends one mail with a null return path, as reports have, and returns the text of the 250.
-func (m *mailer) deliver(to string, mail []byte) (string, error) {
-	_ = m.conn.SetDeadline(time.Now().Add(mailTimeout))
-	if _, err := m.command(250, "MAIL FROM:<> SIZE=%d", len(mail)); err != nil {
-		return "", err
+// close says goodbye, if m is not nil.
+func (m *mailer) close() {
+	if m == nil {
+		return
 	}
-	if _, err := m.command(250, "RCPT TO:<%s>", to); err != nil {
+	_ = m.client.Quit()
+	_ = m.conn.Close() // Quit leaves it open when nobody answers
+}
+
+// deliver sends one mail with a null return path, as reports have. Nil says that it was answered with 250.
+func (m *mailer) deliver(to string, mail []byte) error {
+	_ = m.conn.SetDeadline(time.Now().Add(mailTimeout))
+	if err := m.command(250, "MAIL FROM:<> SIZE=%d", len(mail)); err != nil {
+		return err
+	}
+	if err := m.command(250, "RCPT TO:<%s>", to); err != nil {
 		_ = m.client.Reset()
-		return "", err
+		return err
 	}
 	id := m.client.Text.Next()
 	m.client.Text.StartRequest(id)
@@ -61,21 +68,21 @@ func (m *mailer) deliver(to string, mail []byte) (string, error) {
 	}
 	m.client.Text.EndRequest(id)
 	if err != nil {
-		return "", fmt.Errorf("send the mail: %w", err)
+		return fmt.Errorf("send the mail: %w", err)
 	}
 	m.client.Text.StartResponse(id)
 	defer m.client.Text.EndResponse(id)
-	_, text, err := m.client.Text.ReadResponse(250)
-	return text, err
+	_, _, err = m.client.Text.ReadResponse(250)
+	return err
 }
 
-func (m *mailer) command(expect int, format string, args ...any) (string, error) {
+func (m *mailer) command(expect int, format string, args ...any) error {
 	id, err := m.client.Text.Cmd(format, args...)
 	if err != nil {
-		return "", err
+		return err
 	}
 	m.client.Text.StartResponse(id)
 	defer m.client.Text.EndResponse(id)
-	_, text, err := m.client.Text.ReadResponse(expect)
-	return text, err
+	_, _, err = m.client.Text.ReadResponse(expect)
+	return err
 }
