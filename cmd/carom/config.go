@@ -155,8 +155,14 @@ func (c *Config) validate() error {
 		name  string
 		check interface{ Validate() error }
 	}{
-		{"track", c.Track}, {"inbound", c.Inbound}, {"api", c.API}, {"accept", c.Accept}, {"journal", c.Journal},
-		{"refine", c.Refine}, {"rollup", c.Rollup}, {"score", c.Score},
+		{"track", c.Track},
+		{"inbound", c.Inbound},
+		{"api", c.API},
+		{"accept", c.Accept},
+		{"journal", c.Journal},
+		{"refine", c.Refine},
+		{"rollup", c.Rollup},
+		{"score", c.Score},
 	} {
 		if err := section.check.Validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

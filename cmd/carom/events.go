@@ -50,6 +50,9 @@ from a running server.`,
 			if q.limit < 0 {
 				return usageError{fmt.Errorf("--limit %d: want 0 (all) or more", q.limit)}
 			}
+			if q.token == "" { // not the flag's default, which the help would show
+				q.token = os.Getenv(envPrefix + "API_TOKEN")
+			}
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 			var err error
 			if q.api != "" {
@@ -64,7 +67,7 @@ from a running server.`,
 	f := cmd.Flags()
 	f.StringVar(&q.data, "data", "", "data folder; default: the one of the settings")
 	f.StringVar(&q.api, "api", "", "base URL of a running server's API")
-	f.StringVar(&q.token, "token", os.Getenv(envPrefix+"API_TOKEN"), "bearer token of that API; default: $CAROM_API_TOKEN")
+	f.StringVar(&q.token, "token", "", "bearer token of that API; default: $CAROM_API_TOKEN")
 	f.BoolVar(&q.refined, "refined", false, "print refined events in place of the journal")
 	f.IntVar(&q.limit, "limit", 0, "stop after this many lines; 0 prints all that is there")
 	return cmd
@@ -179,11 +182,16 @@ func (q *eventsQuery) fromServer(ctx context.Context, out io.Writer) error {
 		if left -= lines; next == after || q.limit > 0 && left <= 0 {
 			return nil
 		}
+		if next == "" {
+			return fmt.Errorf("ask the server: its answer lacks the header %s", headerNext)
+		}
 		after = next
 	}
 }
 
 const (
+	// headerNext says where the next page begins.
+	headerNext = "Carom-Next-Cursor"
 	apiPage    = 10_000
 	maxAPILine = 16 << 20
 )
@@ -214,5 +222,5 @@ func (q *eventsQuery) page(ctx context.Context, target string, out io.Writer) (l
 			return lines, "", err
 		}
 	}
-	return lines, answer.Header.Get("Carom-Next-Cursor"), scanner.Err()
+	return lines, answer.Header.Get(headerNext), scanner.Err()
 }

@@ -21,9 +21,10 @@ const (
 	maxConfigFile = 1 << 20
 )
 
-// foreignEnv are variables that begin like ours and are not: of the project's tests, and those that Kubernetes puts
-// into every container beside a service named carom.
-var foreignEnv = regexp.MustCompile(`^CAROM_(CORPUS|TEST_.*|(.*_)?SERVICE_(HOST|PORT.*)|(.*_)?PORT(_\d+_(TCP|UDP).*)?)$`)
+// foreignEnv are variables, with their values, that begin like ours and are not: of the project's tests, and those that
+// Kubernetes puts into every container beside a service named carom. CAROM_TRACK_PORT=9000 is a mistake; Kubernetes
+// writes tcp://192.0.2.1:9000.
+var foreignEnv = regexp.MustCompile(`^CAROM_(CORPUS=|TEST_.*=|(.*_)?SERVICE_(HOST|PORT.*)=|(.*_)?PORT(=[a-z]+://|_\d+_(TCP|UDP|SCTP).*=))`)
 
 // setting is one key of the config.
 type setting struct {
@@ -87,12 +88,16 @@ func applyFile(all []setting, file string) error {
 	if len(data) > maxConfigFile {
 		return fmt.Errorf("read config: %s is larger than %d bytes", file, maxConfigFile)
 	}
-	var root yaml.Node
-	if err := yaml.NewDecoder(bytes.NewReader(data)).Decode(&root); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var root, second yaml.Node
+	if err := decoder.Decode(&root); err != nil {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		return fmt.Errorf("read config %s: %w", file, err)
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read config %s: more than one YAML document: want one", file)
 	}
 	if err := applyNode(all, "", root.Content[0]); err != nil {
 		return fmt.Errorf("read config %s: %w", file, err)
@@ -166,7 +171,7 @@ func applyEnv(all []setting, environ []string) error {
 		}
 		at := slices.IndexFunc(all, func(s setting) bool { return s.env() == name })
 		if at < 0 {
-			if foreignEnv.MatchString(name) {
+			if foreignEnv.MatchString(pair) {
 				continue
 			}
 			return fmt.Errorf("unknown variable %s%s", name, suggest(name, all, setting.env))

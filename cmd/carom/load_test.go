@@ -31,6 +31,7 @@ inbound:
 	c, err := loadConfig(defaultConfig(), file, []string{
 		"CAROM_REFINE_SETTLE=5s", "CAROM_INBOUND_FEEDBACK_ADDRESSES=a@example.com, b@example.com", "HOME=/",
 		"CAROM_CORPUS=x", "CAROM_SERVICE_HOST=192.0.2.9", "CAROM_PORT_8080_TCP_ADDR=192.0.2.9",
+		"CAROM_PORT=tcp://192.0.2.9:8080", "CAROM_API_PORT=tcp://192.0.2.9:8081", "CAROM_SERVICE_PORT_HTTP=8080",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +66,8 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"mapping for a value", "refine:\n  settle: {a: 1}\n", nil, []string{"refine.settle"}},
 		{"value for a section", "refine: 12s\n", nil, []string{"refine"}},
 		{"twice", "refine:\n  settle: 1s\n  settle: 2s\n", nil, []string{"settle"}},
+		{"two documents", "node: a\n---\nnode: b\n", nil, []string{"more than one YAML document"}},
+		{"a port that Kubernetes did not set", "", []string{"CAROM_TRACK_PORT=9000"}, []string{"CAROM_TRACK_PORT"}},
 		{"no YAML", "\tx", nil, []string{"carom.yaml"}},
 		{"unknown variable", "", []string{"CAROM_TRACK_LISTN=:1"}, []string{"CAROM_TRACK_LISTN", "CAROM_TRACK_LISTEN"}},
 		{"bad variable", "", []string{"CAROM_REFINE_SETTLE=x"}, []string{"CAROM_REFINE_SETTLE", "refine.settle", `"x"`}},

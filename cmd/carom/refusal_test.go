@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +111,31 @@ func TestLinkNeedsNoServer(t *testing.T) {
 		if _, stderr, code := carom(t, env, args...); code != exitUsage {
 			t.Errorf("%v: exit code %d, %s", args, code, stderr)
 		}
+	}
+}
+
+// A help text gets pasted into tickets: no secret of the environment may be in it.
+func TestHelpShowsNoSecret(t *testing.T) {
+	const secret = "0123456789abcdef"
+	for _, args := range [][]string{{"events"}, {"serve"}, {"link"}} {
+		stdout, stderr, _ := carom(t, []string{"CAROM_API_TOKEN=" + secret}, append(args, "--help")...)
+		if strings.Contains(stdout+stderr, secret) {
+			t.Errorf("%v --help shows the token", args)
+		}
+	}
+}
+
+// A server whose pages don't say where the next begins must not be asked for the first one again and again.
+func TestEventsWantACursor(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if after := r.URL.Query().Get("after"); after == "" {
+			w.Header().Set(headerNext, "a")
+		}
+		_, _ = io.WriteString(w, "{}\n")
+	}))
+	defer server.Close()
+	if _, stderr, code := carom(t, nil, "events", "--api", server.URL); code != exitFailed || !strings.Contains(stderr, headerNext) {
+		t.Errorf("exit code %d, %q", code, stderr)
 	}
 }
 

@@ -66,7 +66,7 @@ func newServeCommand() *cobra.Command {
 				return err
 			}
 			if flags.dev {
-				n.greet(cmd.OutOrStdout())
+				n.greet(cmd.ErrOrStderr()) // standard output is for machines
 			}
 			return errors.Join(n.run(cmd.Context()), n.close())
 		},
