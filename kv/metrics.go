@@ -53,45 +53,79 @@ type metric struct {
 }
 
 var metrics = []metric{
-	{"carom_kv_disk_bytes", "Bytes that the store takes on disk.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.DiskSpaceUsage()) }},
-	{"carom_kv_wal_bytes", "Bytes of live data in the write-ahead log.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.WAL.Size) }},
-	{"carom_kv_wal_written_bytes_total", "Bytes written to the write-ahead log.", prometheus.CounterValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.WAL.BytesWritten) }},
-	{"carom_kv_memtable_bytes", "Bytes in memtables.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.MemTable.Size) }},
-	{"carom_kv_cache_bytes", "Bytes in the block cache.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.BlockCache.Size) }},
-	{"carom_kv_cache_hits_total", "Blocks found in the cache.", prometheus.CounterValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.BlockCache.Hits) }},
-	{"carom_kv_cache_misses_total", "Blocks read from disk.", prometheus.CounterValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.BlockCache.Misses) }},
-	{"carom_kv_read_amplification", "Sorted runs that a read may look into.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.ReadAmp()) }},
-	{"carom_kv_l0_tables", "Tables in level 0.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Levels[0].TablesCount) }},
-	{"carom_kv_compaction_debt_bytes", "Bytes that wait for compaction, estimated.", prometheus.GaugeValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Compact.EstimatedDebt) }},
-	{"carom_kv_compactions_total", "Compactions.", prometheus.CounterValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Compact.Count) }},
-	{"carom_kv_flushes_total", "Memtables written out.", prometheus.CounterValue,
-		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Flush.Count) }},
-	{"carom_kv_write_stalls_total", "Times that writes had to wait for flushes or compactions.", prometheus.CounterValue,
-		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.count.Load()) }},
-	{"carom_kv_write_stall_seconds_total", "Seconds that writes waited in stalls.", prometheus.CounterValue,
-		func(s *Store, _ *pebble.Metrics) float64 { return time.Duration(s.stalls.nanos.Load()).Seconds() }},
-	{"carom_kv_background_errors_total", "Flushes and compactions that failed.", prometheus.CounterValue,
-		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.background.Load()) }},
-	{"carom_kv_corruptions_total", "Reads that met corrupt data.", prometheus.CounterValue,
-		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.corruptions.Load()) }},
-	{"carom_kv_failed", "1 if the store has failed and the process needs a restart.", prometheus.GaugeValue,
+	{
+		"carom_kv_disk_bytes", "Bytes that the store takes on disk.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.DiskSpaceUsage()) },
+	},
+	{
+		"carom_kv_wal_bytes", "Bytes of live data in the write-ahead log.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.WAL.Size) },
+	},
+	{
+		"carom_kv_wal_written_bytes_total", "Bytes written to the write-ahead log.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.WAL.BytesWritten) },
+	},
+	{
+		"carom_kv_memtable_bytes", "Bytes in memtables.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.MemTable.Size) },
+	},
+	{
+		"carom_kv_cache_bytes", "Bytes in the block cache.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.BlockCache.Size) },
+	},
+	{
+		"carom_kv_cache_hits_total", "Blocks found in the cache.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.BlockCache.Hits) },
+	},
+	{
+		"carom_kv_cache_misses_total", "Blocks read from disk.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.BlockCache.Misses) },
+	},
+	{
+		"carom_kv_read_amplification", "Sorted runs that a read may look into.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.ReadAmp()) },
+	},
+	{
+		"carom_kv_l0_tables", "Tables in level 0.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Levels[0].TablesCount) },
+	},
+	{
+		"carom_kv_compaction_debt_bytes", "Bytes that wait for compaction, estimated.", prometheus.GaugeValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Compact.EstimatedDebt) },
+	},
+	{
+		"carom_kv_compactions_total", "Compactions.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Compact.Count) },
+	},
+	{
+		"carom_kv_flushes_total", "Memtables written out.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Flush.Count) },
+	},
+	{
+		"carom_kv_write_stalls_total", "Times that writes had to wait for flushes or compactions.", prometheus.CounterValue,
+		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.count.Load()) },
+	},
+	{
+		"carom_kv_write_stall_seconds_total", "Seconds that writes waited in stalls.", prometheus.CounterValue,
+		func(s *Store, _ *pebble.Metrics) float64 { return time.Duration(s.stalls.nanos.Load()).Seconds() },
+	},
+	{
+		"carom_kv_background_errors_total", "Flushes and compactions that failed.", prometheus.CounterValue,
+		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.background.Load()) },
+	},
+	{
+		"carom_kv_corruptions_total", "Reads that met corrupt data.", prometheus.CounterValue,
+		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.corruptions.Load()) },
+	},
+	{
+		"carom_kv_failed", "1 if the store has failed and the process needs a restart.", prometheus.GaugeValue,
 		func(s *Store, _ *pebble.Metrics) float64 {
 			if s.Err() != nil {
 				return 1
 			}
 			return 0
-		}},
+		},
+	},
 }
 
 // collector reads the figures when they are asked for.

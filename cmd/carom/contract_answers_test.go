@@ -130,8 +130,10 @@ func (w *world) facts() {
 	facts := []told{
 		bare(set[0], "550 5.1.1 <"+set[0].recipient+">: Recipient address rejected: User unknown in virtual mailbox table", "5.1.1", true),
 		bare(set[1], "452 4.2.2 Mailbox full", "4.2.2", false),
-		{object, map[string]any{"bounce": map[string]any{"hard": true, "category": "invalid_recipient", "status": "5.1.1", "reply_code": "550", "action": "failed",
-			"recipient": set[2].recipient, "remote_mta": "mx.example.com", "diagnostic": "550 5.1.1 no such user", "provider": "google"}}},
+		{object, map[string]any{"bounce": map[string]any{
+			"hard": true, "category": "invalid_recipient", "status": "5.1.1", "reply_code": "550", "action": "failed",
+			"recipient": set[2].recipient, "remote_mta": "mx.example.com", "diagnostic": "550 5.1.1 no such user", "provider": "google",
+		}}},
 		{about(set[3], "delivered", at), nil},
 		{reply, nil},
 		{about(set[5], "auto_reply", at), nil},
@@ -141,9 +143,12 @@ func (w *world) facts() {
 		{about(set[9], "completed", at), nil},
 		{about(set[10], "delay", at), nil},
 		// Delivered later, at the very same time, and before: only the first lifts the bounce.
-		bare(set[11], "550 5.1.1 unknown", "5.1.1", true), {about(set[11], "delivered", at.Add(time.Millisecond)), nil},
-		bare(set[12], "550 5.1.1 unknown", "5.1.1", true), {about(set[12], "delivered", at), nil},
-		bare(set[13], "550 5.1.1 unknown", "5.1.1", true), {about(set[13], "delivered", at.Add(-time.Hour)), nil},
+		bare(set[11], "550 5.1.1 unknown", "5.1.1", true),
+		{about(set[11], "delivered", at.Add(time.Millisecond)), nil},
+		bare(set[12], "550 5.1.1 unknown", "5.1.1", true),
+		{about(set[12], "delivered", at), nil},
+		bare(set[13], "550 5.1.1 unknown", "5.1.1", true),
+		{about(set[13], "delivered", at.Add(-time.Hour)), nil},
 	}
 	for i := range facts {
 		switch facts[i].kind {

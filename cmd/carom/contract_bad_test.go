@@ -93,9 +93,15 @@ func (w *world) badRequests(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{http.MethodDelete, "/v1/messages", 405}, {http.MethodPut, "/v1/events", 405}, {http.MethodPost, "/v1/senders", 405},
-		{http.MethodGet, "/v1/nothing", 404}, {http.MethodGet, "/", 404}, {http.MethodGet, "/v1/senders/x/score?window=1y", 400},
-		{http.MethodGet, "/v1/senders/x/score?as_of=soon", 400}, {http.MethodGet, "/v1/senders?after=nonsense", 400}, {http.MethodGet, "/v1/senders?sort=luck", 400},
+		{http.MethodDelete, "/v1/messages", 405},
+		{http.MethodPut, "/v1/events", 405},
+		{http.MethodPost, "/v1/senders", 405},
+		{http.MethodGet, "/v1/nothing", 404},
+		{http.MethodGet, "/", 404},
+		{http.MethodGet, "/v1/senders/x/score?window=1y", 400},
+		{http.MethodGet, "/v1/senders/x/score?as_of=soon", 400},
+		{http.MethodGet, "/v1/senders?after=nonsense", 400},
+		{http.MethodGet, "/v1/senders?sort=luck", 400},
 	} {
 		answer, body, err := call(c.method, "http://"+w.api+c.path, nil, "", nil)
 		if err != nil || answer.StatusCode != c.status || answer.Header.Get("Content-Type") != "application/problem+json" || !json.Valid(body) {

@@ -124,14 +124,25 @@ func (o *scoreObject) differences(got *scoreObject) (all []string) {
 		name      string
 		got, want any
 	}{
-		{"account", got.Account, o.Account}, {"sender", got.Sender, o.Sender}, {"sequence", got.Sequence, o.Sequence},
-		{"window", got.Window, o.Window}, {"sufficient", got.Sufficient, o.Sufficient},
-		{"completed", got.Completed, o.Completed}, {"replied", got.Replied, o.Replied}, {"bounced", got.Bounced, o.Bounced},
-		{"bounced_hard", got.BouncedHard, o.BouncedHard}, {"complained", got.Complained, o.Complained},
-		{"unsubscribed", got.Unsubscribed, o.Unsubscribed}, {"opened", got.Opened, o.Opened}, {"clicked", got.Clicked, o.Clicked},
-		{"machine_opened", got.MachineOpened, o.MachineOpened}, {"machine_clicked", got.MachineClicked, o.MachineClicked},
-		{"anonymous_opened", got.AnonymousOpened, o.AnonymousOpened}, {"recent", got.Recent, o.Recent},
-		{"score.band", got.Score.Band, o.Score.Band}, {"score.bands", fmt.Sprint(got.Score.Bands), fmt.Sprint(o.Score.Bands)},
+		{"account", got.Account, o.Account},
+		{"sender", got.Sender, o.Sender},
+		{"sequence", got.Sequence, o.Sequence},
+		{"window", got.Window, o.Window},
+		{"sufficient", got.Sufficient, o.Sufficient},
+		{"completed", got.Completed, o.Completed},
+		{"replied", got.Replied, o.Replied},
+		{"bounced", got.Bounced, o.Bounced},
+		{"bounced_hard", got.BouncedHard, o.BouncedHard},
+		{"complained", got.Complained, o.Complained},
+		{"unsubscribed", got.Unsubscribed, o.Unsubscribed},
+		{"opened", got.Opened, o.Opened},
+		{"clicked", got.Clicked, o.Clicked},
+		{"machine_opened", got.MachineOpened, o.MachineOpened},
+		{"machine_clicked", got.MachineClicked, o.MachineClicked},
+		{"anonymous_opened", got.AnonymousOpened, o.AnonymousOpened},
+		{"recent", got.Recent, o.Recent},
+		{"score.band", got.Score.Band, o.Score.Band},
+		{"score.bands", fmt.Sprint(got.Score.Bands), fmt.Sprint(o.Score.Bands)},
 		{"as_of", got.AsOf.UnixMilli(), o.AsOf.UnixMilli()},
 	} {
 		if f.got != f.want {
@@ -142,9 +153,12 @@ func (o *scoreObject) differences(got *scoreObject) (all []string) {
 		name      string
 		got, want rate
 	}{
-		{"reply_rate", got.ReplyRate, o.ReplyRate}, {"bounce_rate", got.BounceRate, o.BounceRate},
-		{"complaint_rate", got.ComplaintRate, o.ComplaintRate}, {"unsubscribe_rate", got.UnsubscribeRate, o.UnsubscribeRate},
-		{"open_rate", got.OpenRate, o.OpenRate}, {"click_rate", got.ClickRate, o.ClickRate},
+		{"reply_rate", got.ReplyRate, o.ReplyRate},
+		{"bounce_rate", got.BounceRate, o.BounceRate},
+		{"complaint_rate", got.ComplaintRate, o.ComplaintRate},
+		{"unsubscribe_rate", got.UnsubscribeRate, o.UnsubscribeRate},
+		{"open_rate", got.OpenRate, o.OpenRate},
+		{"click_rate", got.ClickRate, o.ClickRate},
 		{"score.value, low, high", rate{got.Score.Value, got.Score.Low, got.Score.High}, rate{o.Score.Value, o.Score.Low, o.Score.High}},
 		{"score.reply, bounce", rate{got.Score.Reply, got.Score.Bounce, 0}, rate{o.Score.Reply, o.Score.Bounce, 0}},
 	} {

@@ -264,13 +264,29 @@ func TestTrapSizes(t *testing.T) {
 			t.Errorf("one more: %q", got)
 		}
 		for _, tt := range []struct{ params, want string }{
-			{"SIZE=65536", "250"}, {"size=0", "250"}, {"SIZE=00000000000000065536", "250"},
-			{"SIZE=65537", "552 5.3.4"}, {"SIZE=4294967296", "552"}, {"SIZE=99999999999999999999", "552"},
-			{"SIZE=", "501"}, {"SIZE=-1", "501"}, {"SIZE=1x", "501"}, {"SIZE", "501"}, {"SIZE=1 SIZE=2", "501"},
+			{"SIZE=65536", "250"},
+			{"size=0", "250"},
+			{"SIZE=00000000000000065536", "250"},
+			{"SIZE=65537", "552 5.3.4"},
+			{"SIZE=4294967296", "552"},
+			{"SIZE=99999999999999999999", "552"},
+			{"SIZE=", "501"},
+			{"SIZE=-1", "501"},
+			{"SIZE=1x", "501"},
+			{"SIZE", "501"},
+			{"SIZE=1 SIZE=2", "501"},
 			{"SIZE=100000000000000000000", "501"},
-			{"BODY=7bit", "250"}, {"BODY=8BITMIME", "250"}, {"BODY=BINARYMIME", "555 5.5.4"}, {"BODY", "555"},
-			{"SMTPUTF8", "250"}, {"SMTPUTF8=yes", "501"}, {"SIZE=5 BODY=8BITMIME SMTPUTF8", "250"},
-			{"FOO=bar", "555 5.5.4"}, {"RET=HDRS", "555"}, {"AUTH=<>", "555"}, {"=", "555"},
+			{"BODY=7bit", "250"},
+			{"BODY=8BITMIME", "250"},
+			{"BODY=BINARYMIME", "555 5.5.4"},
+			{"BODY", "555"},
+			{"SMTPUTF8", "250"},
+			{"SMTPUTF8=yes", "501"},
+			{"SIZE=5 BODY=8BITMIME SMTPUTF8", "250"},
+			{"FOO=bar", "555 5.5.4"},
+			{"RET=HDRS", "555"},
+			{"AUTH=<>", "555"},
+			{"=", "555"},
 		} {
 			c := f.hello()
 			c.do("MAIL FROM:<> "+tt.params, tt.want)

@@ -87,8 +87,13 @@ var reasons = [...]struct {
 	name string
 	err  error
 }{
-	{"shed", ErrShed}, {"full", ErrFull}, {"stalled", ErrStalled}, {"closed", ErrClosed},
-	{"too_large", ErrTooLarge}, {"read_only", ErrReadOnly}, {"failed", nil},
+	{"shed", ErrShed},
+	{"full", ErrFull},
+	{"stalled", ErrStalled},
+	{"closed", ErrClosed},
+	{"too_large", ErrTooLarge},
+	{"read_only", ErrReadOnly},
+	{"failed", nil},
 }
 
 func (m *metrics) refused(c Class, err error) {

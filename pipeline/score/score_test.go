@@ -26,21 +26,49 @@ func TestScore(t *testing.T) {
 		sufficient bool
 	}{
 		{"nothing", Counts{}, Score{50, 0, 50, 0, 100, Fair, []Band{Poor, Fair, Good, Excellent}}, false},
-		{"97, all replied", Counts{Completed: 97, Replied: 97},
-			Score{100, 50, 50, 76.905957474, 100, Excellent, []Band{Good, Excellent}}, false},
-		{"100 with 3 bounces", Counts{Completed: 100, Replied: 5, Bounced: 3},
-			Score{63.079896907, 28.079896907, 35, 14.810700692, 91.133626517, Good, []Band{Poor, Fair, Good, Excellent}}, true},
-		{"1000", Counts{Completed: 1000, Replied: 60, Bounced: 20},
-			Score{71.709183673, 31.709183673, 40, 61.007296882, 80.512145970, Good, []Band{Good, Excellent}}, true},
-		{"42.5 and 45", Counts{Completed: 1000, Replied: 99, Bounced: 10},
-			Score{87.5, 42.5, 45, 79.052955693, 94.844985290, Excellent, []Band{Good, Excellent}}, true},
+		{
+			"97, all replied",
+			Counts{Completed: 97, Replied: 97},
+			Score{100, 50, 50, 76.905957474, 100, Excellent, []Band{Good, Excellent}},
+			false,
+		},
+		{
+			"100 with 3 bounces",
+			Counts{Completed: 100, Replied: 5, Bounced: 3},
+			Score{63.079896907, 28.079896907, 35, 14.810700692, 91.133626517, Good, []Band{Poor, Fair, Good, Excellent}},
+			true,
+		},
+		{
+			"1000",
+			Counts{Completed: 1000, Replied: 60, Bounced: 20},
+			Score{71.709183673, 31.709183673, 40, 61.007296882, 80.512145970, Good, []Band{Good, Excellent}},
+			true,
+		},
+		{
+			"42.5 and 45",
+			Counts{Completed: 1000, Replied: 99, Bounced: 10},
+			Score{87.5, 42.5, 45, 79.052955693, 94.844985290, Excellent, []Band{Good, Excellent}},
+			true,
+		},
 		{"all bounced", Counts{Completed: 100, Bounced: 100}, Score{0, 0, 0, 0, 50, Poor, []Band{Poor}}, true},
-		{"bounces of 8 %", Counts{Completed: 200, Replied: 92, Bounced: 16},
-			Score{50, 50, 0, 50, 65.159414110, Poor, []Band{Poor}}, true},
-		{"complaints of 0.2 %", Counts{Completed: 1000, Replied: 200, Complained: 2},
-			Score{100, 50, 50, 98.086620757, 100, Excellent, []Band{Excellent}}, true},
-		{"complaints of 0.3 %", Counts{Completed: 1000, Replied: 200, Complained: 3},
-			Score{100, 50, 50, 98.086620757, 100, Poor, []Band{Poor}}, true},
+		{
+			"bounces of 8 %",
+			Counts{Completed: 200, Replied: 92, Bounced: 16},
+			Score{50, 50, 0, 50, 65.159414110, Poor, []Band{Poor}},
+			true,
+		},
+		{
+			"complaints of 0.2 %",
+			Counts{Completed: 1000, Replied: 200, Complained: 2},
+			Score{100, 50, 50, 98.086620757, 100, Excellent, []Band{Excellent}},
+			true,
+		},
+		{
+			"complaints of 0.3 %",
+			Counts{Completed: 1000, Replied: 200, Complained: 3},
+			Score{100, 50, 50, 98.086620757, 100, Poor, []Band{Poor}},
+			true,
+		},
 	} {
 		got := scorer(t).Score(tt.counts)
 		g, w := got.Score, tt.want
@@ -80,7 +108,14 @@ func TestBandsBeginAtTheirBorder(t *testing.T) {
 		value float64
 		want  Band
 	}{
-		{0, Poor}, {39.999, Poor}, {40, Fair}, {59.999, Fair}, {60, Good}, {79.999, Good}, {80, Excellent}, {100, Excellent},
+		{0, Poor},
+		{39.999, Poor},
+		{40, Fair},
+		{59.999, Fair},
+		{60, Good},
+		{79.999, Good},
+		{80, Excellent},
+		{100, Excellent},
 		// What floating point makes of 60: three thirds of it, each a little short.
 		{50 - 15*(0.02/0.03) + 19.999999999999996, Good},
 	} {
