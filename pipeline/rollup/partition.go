@@ -46,7 +46,7 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *z
 	}
 	p := &Partition{
 		o: o, scorer: scorer, store: store, in: in, number: in.Partition(),
-		log: logger, metrics: newMetrics(reg),
+		log: logger.Named("rollup").With(zap.Int32("partition", in.Partition())), metrics: newMetrics(reg),
 		position: position{basis: basisOf(o), origins: make(map[int32]event.Origin)},
 		known:    make(map[scope]struct{}),
 
