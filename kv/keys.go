@@ -23,6 +23,7 @@ const (
 const (
 	MetaFormat      byte = 0 // format version(1)
 	MetaIncarnation byte = 1 // journal: 16 random bytes, made with the folder
+	MetaJournal     byte = 2 // state: the incarnation of the journal that it was made from
 )
 
 // The logs of the state store, by the byte that follows PrefixLog.

@@ -31,6 +31,9 @@ import (
 // readerRefine is the name by which the journal's trimming knows refine.
 const readerRefine = "refine"
 
+// stateCacheBytes keeps the states of some million messages at hand: refine reads one for every hit.
+const stateCacheBytes = 256 << 20
+
 // Embedded, every log has one partition.
 const embeddedPartition = 0
 
@@ -90,15 +93,18 @@ func makeDataDir(c *Config) error {
 // openPipeline opens the two stores and the stages between them: journal ─▶ refine ─▶ events ─▶ rollup.
 func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 	c := &n.config
-	if n.heard, err = openStore(c.Data.Dir, "journal", n.log, reg); err != nil {
+	if n.heard, err = openStore(c.Data.Dir, kv.RoleJournal, 0, n.log, reg); err != nil {
 		return err
 	}
 	n.journal, err = journal.Open(n.heard, c.Journal, journal.Deps{Node: c.Node, Readers: []string{readerRefine}, Logger: n.log, Registerer: reg})
 	if err != nil {
 		return err
 	}
-	if n.state, err = openStore(c.Data.Dir, "state", n.log, reg); err != nil {
+	if n.state, err = openStore(c.Data.Dir, kv.RoleState, stateCacheBytes, n.log, reg); err != nil {
 		return err
+	}
+	if err := n.journal.Bind(n.state); err != nil {
+		return fmt.Errorf("data.dir: %w", err)
 	}
 	if n.events, err = log.NewLocal(n.state, kv.LogEvents, embeddedPartition); err != nil {
 		return err
@@ -115,9 +121,9 @@ func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 	return err
 }
 
-// openStore opens one of the node's stores, in a folder of its name.
-func openStore(dir, role string, logger *zap.Logger, reg *prometheus.Registry) (*kv.Store, error) {
-	store, err := kv.Open(filepath.Join(dir, role), kv.Options{Role: role, Logger: logger})
+// openStore opens one of the node's stores, in a folder of its name; 0 is the usual size of cache.
+func openStore(dir, role string, cacheBytes int64, logger *zap.Logger, reg *prometheus.Registry) (*kv.Store, error) {
+	store, err := kv.Open(filepath.Join(dir, role), kv.Options{Role: role, CacheBytes: cacheBytes, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
