@@ -38,8 +38,16 @@ func TestBulkAnswersLineByLine(t *testing.T) {
 		line, status int // 200: an answer
 		is           string
 	}{
-		{1, 200, "m-1"}, {2, 400, "missing-field"}, {4, 200, "m-4"}, {5, 400, "bad-json"}, {7, 400, "bad-json"},
-		{8, 413, "too-large"}, {9, 400, "bad-json"}, {10, 422, "bad-time"}, {11, 400, "bad-json"}, {12, 200, "m-12"},
+		{1, 200, "m-1"},
+		{2, 400, "missing-field"},
+		{4, 200, "m-4"},
+		{5, 400, "bad-json"},
+		{7, 400, "bad-json"},
+		{8, 413, "too-large"},
+		{9, 400, "bad-json"},
+		{10, 422, "bad-time"},
+		{11, 400, "bad-json"},
+		{12, 200, "m-12"},
 	}
 	got := w.bulk("/v1/messages", body).lines(t)
 	if len(got) != len(want) {

@@ -40,53 +40,99 @@ func TestFactsBecomeEvents(t *testing.T) {
 		want       event.Event
 	}{
 		{"completed", `{"kind":"completed",` + of + `}`, event.Event{Kind: event.Completed, Ref: message}},
-		{"enrollment", `{"kind":"completed","sender":"alice","sequence":"q4","contact":"c-1"}`,
-			event.Event{Kind: event.Completed, Ref: enrolled, KnownBy: event.ByRef}},
-		{"time", `{"kind":"dropped","time":"2026-11-21T13:04:59.5+01:00",` + of + `}`,
-			event.Event{Kind: event.Dropped, Ref: message, Time: now + 299_500}},
+		{
+			"enrollment", `{"kind":"completed","sender":"alice","sequence":"q4","contact":"c-1"}`,
+			event.Event{Kind: event.Completed, Ref: enrolled, KnownBy: event.ByRef},
+		},
+		{
+			"time", `{"kind":"dropped","time":"2026-11-21T13:04:59.5+01:00",` + of + `}`,
+			event.Event{Kind: event.Dropped, Ref: message, Time: now + 299_500},
+		},
 		{"unsubscribe", `{"kind":"unsubscribe",` + of + `}`, event.Event{Kind: event.Unsubscribe, Ref: message}},
-		{"complaint", `{"kind":"complaint",` + of + `,"report_id":"<r-1@example.net>"}`,
-			event.Event{Kind: event.Complaint, Ref: message, Mail: event.Mail{ID: "r-1@example.net", FeedbackType: "abuse"}}},
-		{"not spam", `{"kind":"complaint",` + of + `,"report_id":"r","feedback_type":"Not-Spam"}`,
-			event.Event{Kind: event.Complaint, Ref: message, Mail: event.Mail{ID: "r", FeedbackType: "not-spam"}}},
-		{"reply", `{"kind":"reply",` + of + `,"from":"bob@example.com"}`,
-			event.Event{Kind: event.Reply, Ref: message, Actor: event.Actor{Verdict: event.Human},
-				Mail: event.Mail{ID: "told-at-1795262400000", From: "bob@example.com", References: true}}},
-		{"doubtful reply", `{"kind":"reply",` + of + `,"verdict":"unknown","report_id":"r"}`,
-			event.Event{Kind: event.Reply, Ref: message, Actor: event.Actor{Verdict: event.Unknown}, Mail: event.Mail{ID: "r", References: true}}},
-		{"auto-reply", `{"kind":"auto_reply",` + of + `,"report_id":"r"}`,
-			event.Event{Kind: event.AutoReply, Ref: message, Mail: event.Mail{ID: "r", References: true}}},
-		{"delivered", `{"kind":"delivered",` + of + `,"recipient":"bob@example.com"}`,
-			event.Event{Kind: event.Delivered, Ref: message, Recipient: "bob@example.com"}},
-		{"delivered with reply", `{"kind":"delivered",` + of + `,"reply":"250 2.0.0 OK"}`,
-			event.Event{Kind: event.Delivered, Ref: message, Bounce: event.Diagnosis{Category: "delivered", Status: "2.0.0", ReplyCode: "250",
-				Action: "delivered", Diagnostic: "250 2.0.0 OK"}}},
-		{"bounce object", `{"kind":"bounce",` + of + `,"bounce":{"hard":true,"category":"invalid_recipient","status":"5.1.1","reply_code":"550",
+		{
+			"complaint", `{"kind":"complaint",` + of + `,"report_id":"<r-1@example.net>"}`,
+			event.Event{Kind: event.Complaint, Ref: message, Mail: event.Mail{ID: "r-1@example.net", FeedbackType: "abuse"}},
+		},
+		{
+			"not spam", `{"kind":"complaint",` + of + `,"report_id":"r","feedback_type":"Not-Spam"}`,
+			event.Event{Kind: event.Complaint, Ref: message, Mail: event.Mail{ID: "r", FeedbackType: "not-spam"}},
+		},
+		{
+			"reply", `{"kind":"reply",` + of + `,"from":"bob@example.com"}`,
+			event.Event{
+				Kind: event.Reply, Ref: message, Actor: event.Actor{Verdict: event.Human},
+				Mail: event.Mail{ID: "told-at-1795262400000", From: "bob@example.com", References: true},
+			},
+		},
+		{
+			"doubtful reply", `{"kind":"reply",` + of + `,"verdict":"unknown","report_id":"r"}`,
+			event.Event{Kind: event.Reply, Ref: message, Actor: event.Actor{Verdict: event.Unknown}, Mail: event.Mail{ID: "r", References: true}},
+		},
+		{
+			"auto-reply", `{"kind":"auto_reply",` + of + `,"report_id":"r"}`,
+			event.Event{Kind: event.AutoReply, Ref: message, Mail: event.Mail{ID: "r", References: true}},
+		},
+		{
+			"delivered", `{"kind":"delivered",` + of + `,"recipient":"bob@example.com"}`,
+			event.Event{Kind: event.Delivered, Ref: message, Recipient: "bob@example.com"},
+		},
+		{
+			"delivered with reply", `{"kind":"delivered",` + of + `,"reply":"250 2.0.0 OK"}`,
+			event.Event{Kind: event.Delivered, Ref: message, Bounce: event.Diagnosis{
+				Category: "delivered", Status: "2.0.0", ReplyCode: "250",
+				Action: "delivered", Diagnostic: "250 2.0.0 OK",
+			}},
+		},
+		{
+			"bounce object", `{"kind":"bounce",` + of + `,"bounce":{"hard":true,"category":"invalid_recipient","status":"5.1.1","reply_code":"550",
 			"action":"failed","recipient":"bob@example.com","remote_mta":"mx.example.com","diagnostic":"no such\r\n user","provider":"google"}}`,
-			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.com", Bounce: bounce}},
-		{"hard follows", `{"kind":"bounce",` + of + `,"bounce":{"category":"bad_domain"}}`,
-			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Hard: true, Category: "bad_domain", Action: "failed"}}},
-		{"inactive for now", `{"kind":"bounce",` + of + `,"bounce":{"category":"inactive","status":"4.2.1"}}`,
-			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Category: "inactive", Status: "4.2.1", Action: "failed"}}},
-		{"soft as told", `{"kind":"bounce",` + of + `,"bounce":{"hard":false,"category":"invalid_recipient"}}`,
-			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Category: "invalid_recipient", Action: "failed"}}},
-		{"category follows", `{"kind":"bounce",` + of + `,"bounce":{"status":"5.1.1"}}`,
-			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Hard: true, Category: "invalid_recipient", Status: "5.1.1", Action: "failed"}}},
-		{"reply", `{"kind":"bounce",` + of + `,"reply":"550 5.1.1 <bob@example.com>: user unknown","recipient":"bob@example.com"}`,
+			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.com", Bounce: bounce},
+		},
+		{
+			"hard follows", `{"kind":"bounce",` + of + `,"bounce":{"category":"bad_domain"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Hard: true, Category: "bad_domain", Action: "failed"}},
+		},
+		{
+			"inactive for now", `{"kind":"bounce",` + of + `,"bounce":{"category":"inactive","status":"4.2.1"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Category: "inactive", Status: "4.2.1", Action: "failed"}},
+		},
+		{
+			"soft as told", `{"kind":"bounce",` + of + `,"bounce":{"hard":false,"category":"invalid_recipient"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Category: "invalid_recipient", Action: "failed"}},
+		},
+		{
+			"category follows", `{"kind":"bounce",` + of + `,"bounce":{"status":"5.1.1"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Hard: true, Category: "invalid_recipient", Status: "5.1.1", Action: "failed"}},
+		},
+		{
+			"reply", `{"kind":"bounce",` + of + `,"reply":"550 5.1.1 <bob@example.com>: user unknown","recipient":"bob@example.com"}`,
 			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.com", Bounce: event.Diagnosis{
 				Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-				Diagnostic: "550 5.1.1 <bob@example.com>: user unknown"}}},
-		{"reply inside", `{"kind":"bounce",` + of + `,"bounce":{"reply":"552-5.2.2 mailbox\r\n552 5.2.2 full","recipient":"bob@example.com"}}`,
+				Diagnostic: "550 5.1.1 <bob@example.com>: user unknown",
+			}},
+		},
+		{
+			"reply inside", `{"kind":"bounce",` + of + `,"bounce":{"reply":"552-5.2.2 mailbox\r\n552 5.2.2 full","recipient":"bob@example.com"}}`,
 			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.com", Bounce: event.Diagnosis{
-				Category: "mailbox_full", Status: "5.2.2", ReplyCode: "552", Action: "failed", Diagnostic: "552-5.2.2 mailbox 552 5.2.2 full"}}},
-		{"given up", `{"kind":"bounce",` + of + `,"reply":"450 4.2.2 mailbox full"}`,
+				Category: "mailbox_full", Status: "5.2.2", ReplyCode: "552", Action: "failed", Diagnostic: "552-5.2.2 mailbox 552 5.2.2 full",
+			}},
+		},
+		{
+			"given up", `{"kind":"bounce",` + of + `,"reply":"450 4.2.2 mailbox full"}`,
 			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
-				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "failed", Diagnostic: "450 4.2.2 mailbox full"}}},
-		{"delay", `{"kind":"delay",` + of + `,"reply":"450 4.2.2 mailbox full","report_id":"r"}`,
+				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "failed", Diagnostic: "450 4.2.2 mailbox full",
+			}},
+		},
+		{
+			"delay", `{"kind":"delay",` + of + `,"reply":"450 4.2.2 mailbox full","report_id":"r"}`,
 			event.Event{Kind: event.Delay, Ref: message, Mail: event.Mail{ID: "r"}, Bounce: event.Diagnosis{
-				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "delayed", Diagnostic: "450 4.2.2 mailbox full"}}},
-		{"bare delay", `{"kind":"delay",` + of + `}`,
-			event.Event{Kind: event.Delay, Ref: message, Mail: event.Mail{ID: "told-at-1795262400000"}}},
+				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "delayed", Diagnostic: "450 4.2.2 mailbox full",
+			}},
+		},
+		{
+			"bare delay", `{"kind":"delay",` + of + `}`,
+			event.Event{Kind: event.Delay, Ref: message, Mail: event.Mail{ID: "told-at-1795262400000"}},
+		},
 	} {
 		if c.want.Time == 0 {
 			c.want.Time = now
@@ -177,6 +223,7 @@ func TestFactIDsAreThoseOfRefine(t *testing.T) {
 		`{"kind":"delay","message":"m-1","recipient":"bob@example.com","reply":"450 4.2.1 later"}`,
 		`{"kind":"bounce","message":"m-1","recipient":"bob@example.com","reply":"550 5.1.1 no"}`,
 		`{"kind":"bounce","message":"m-1","bounce":{"status":"5.2.2","recipient":"bob@example.com"}}`,
+		`{"kind":"bounce","message":"m-1","reply":"554 5.7.1 no"}`, // of the registered recipient, whom this does not name
 		`{"kind":"dropped","message":"m-1"}`,
 		`{"kind":"reply","message":"m-1","report_id":"r-1"}`,
 		`{"kind":"auto_reply","message":"m-1","report_id":"r-1"}`,

@@ -37,7 +37,7 @@ func (l *lineReader) next() (line []byte, tooLong, ok bool) {
 		return l.hand(line)
 	}
 	l.seen = l.to
-	if l.err == io.EOF && (l.from < l.to || l.skipping) { // the last line may lack its end, but not be cut off
+	if errors.Is(l.err, io.EOF) && (l.from < l.to || l.skipping) { // the last line may lack its end, but not be cut off
 		line, l.from = l.buf[l.from:l.to], l.to
 		return l.hand(line)
 	}
