@@ -35,6 +35,15 @@ race: ## the same under the race detector
 test-mta: ## mail from a real Postfix and a real Exim (installs Debian packages, needs root)
 	edge/inbound/testdata/mta/run.sh
 
+kafka-up: ## start a Kafka node on 127.0.0.1:19092, fetched by Maven into .kafka/ (KAFKA_PORT=... for another port)
+	@deploy/kafka/node.sh up
+
+kafka-down: ## stop it; its data stays in .kafka/
+	@deploy/kafka/node.sh down
+
+test-kafka: ## run the tests that need a Kafka broker, which is started for them unless it runs
+	deploy/kafka/node.sh with $(GO) test -count=1 -run '^TestBroker' ./pipeline/kafka/... ./cmd/carom/...
+
 lint: tools ## run vet, staticcheck, errorlint, ineffassign and gofumpt
 	$(GO) vet ./...
 	$(TOOLS)/staticcheck ./...

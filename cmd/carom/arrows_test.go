@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"pipeline/score":   {},
 	"pipeline/log":     {"kv", "pipeline/event"},
 	"pipeline/journal": {"kv", "pipeline/event", "pipeline/log"},
+	"pipeline/kafka":   {"kv", "pipeline/event", "pipeline/journal", "pipeline/log"},
 	"pipeline":         {"pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"pipeline/refine":  {"kv", "pipeline/event", "pipeline/log"},
 	"pipeline/rollup":  {"kv", "pipeline/event", "pipeline/log", "pipeline/score"},

@@ -12,6 +12,7 @@ import (
 	"carom/edge/track"
 	"carom/pipeline"
 	"carom/pipeline/journal"
+	"carom/pipeline/kafka"
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/score"
@@ -32,7 +33,7 @@ type Config struct {
 	Refine  refine.Options   `yaml:"refine"`
 	Rollup  rollup.Options   `yaml:"rollup"`
 	Score   score.Options    `yaml:"score"`
-	Kafka   KafkaOptions     `yaml:"kafka"`
+	Kafka   kafka.Options    `yaml:"kafka"`
 }
 
 // DataOptions say where the node keeps its stores.
@@ -51,12 +52,6 @@ type LogOptions struct {
 	Format string `yaml:"format" doc:"json, or console for people"`
 }
 
-// KafkaOptions name the brokers. This release keeps its logs embedded.
-type KafkaOptions struct {
-	Brokers     []string `yaml:"brokers" doc:"addresses of Kafka brokers; must be empty in this release, which keeps its logs in the data folder"`
-	TopicPrefix string   `yaml:"topic_prefix" doc:"first part of the names of all topics"`
-}
-
 const maxNodeName = 64
 
 // defaultConfig is what holds where nothing is said.
@@ -73,7 +68,7 @@ func defaultConfig() Config {
 		Refine:  refine.Default(),
 		Rollup:  rollup.Default(),
 		Score:   score.Default(),
-		Kafka:   KafkaOptions{TopicPrefix: "carom"},
+		Kafka:   kafka.Default(),
 	}
 }
 
@@ -88,6 +83,7 @@ func devConfig() Config {
 	c.Inbound.ReplyDomain = "reply.localhost"
 	c.Inbound.FeedbackAddresses = []string{"fbl@bounce.localhost"}
 	c.Inbound.ReplyAddresses = []string{"replies@reply.localhost"}
+	c.Kafka.Development()
 	return c
 }
 
@@ -163,6 +159,7 @@ func (c *Config) validate() error {
 		{"refine", c.Refine},
 		{"rollup", c.Rollup},
 		{"score", c.Score},
+		{"kafka", c.Kafka},
 	} {
 		if err := section.check.Validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)

@@ -1,0 +1,24 @@
+// Package kafka keeps the logs as topics of a Kafka cluster, and is the only package that speaks to one.
+//
+//	New(Options)          reads the files that the settings name; connects to nothing
+//	     │
+//	   Check              connects, proves who we are ─▶ SettingError: which setting does not fit the cluster
+//	     │                                               ErrUnreachable: it may come back by itself
+//	  Plan, Apply         what the topics should be, against what they are
+//	     │
+//	   Topics             the topics as they are, with their ids and partitions
+//
+// It guarantees: an error that a setting can mend names that setting; a cluster that is away, and only that, is
+// ErrUnreachable; no read or write waits for ever; partitions of a topic are never added or taken away.
+//
+// Not obvious:
+//
+//   - kafka-go answers metadata requests from a cache, knows no topic ids, and retries its first connection only every
+//     few seconds: describe writes a metadata request of its own, past the cache.
+//   - kafka-go reports the failure of the last bootstrap broker that it tried, and of TLS only an end of the stream. So
+//     our dialer makes the connections, tries the brokers in random order with a share of the time each, and does TLS.
+//   - kafka-go sets no deadline while it authenticates, and none for requests whose context has none: conn does.
+//   - A broker that demands credentials answers the version request of a client without any, and then hangs up; one that
+//     speaks TLS sends an alert, which read as a length would be 352 MB. Both are looked for.
+//   - A topic that is deleted and made again keeps its name, and all positions in it become wrong. Keep its id.
+package kafka
