@@ -82,6 +82,34 @@ func TestFailedBackground(t *testing.T) {
 	}
 }
 
+// Who entered before the store failed may hang in Pebble and never leave. Close must not wait for it.
+func TestCloseOfFailedStoreWaitsForNobody(t *testing.T) {
+	for name, failFirst := range map[string]bool{"failed before": true, "fails meanwhile": false} {
+		t.Run(name, func(t *testing.T) {
+			s, arm := failing(t, func(op errorfs.Op) bool { return inLog(op) && isSync(op) })
+			if err := s.Enter(); err != nil {
+				t.Fatal(err)
+			}
+			arm()
+			fail := func() { _ = commitOne(t, s, nil) }
+			closed := make(chan error)
+			if failFirst {
+				fail()
+			}
+			go func() { closed <- s.Close() }()
+			if !failFirst {
+				fail()
+			}
+			if err := <-closed; failFirst && err != nil {
+				t.Errorf("Close of a failed store: %v", err)
+			}
+			if err := errors.Join(s.Close(), s.Enter()); !errors.Is(err, ErrClosed) {
+				t.Errorf("Enter after Close: %v, want %v", err, ErrClosed)
+			}
+		})
+	}
+}
+
 // A batch that Pebble refuses as misused is a bug, not the disk's failure.
 func TestBugsArePanics(t *testing.T) {
 	s, other := mustOpen(t, t.TempDir(), Options{}), mustOpen(t, t.TempDir(), Options{})

@@ -55,8 +55,9 @@ type Store struct {
 	failure failure
 	stalls  stalls
 
-	closed atomic.Bool
-	life   sync.RWMutex // held for reading from Enter to Leave, for writing by Close
+	closing sync.Once
+	closed  atomic.Bool
+	life    sync.RWMutex // held for reading from Enter to Leave, for writing by Close
 }
 
 // DB returns the Pebble store, for gets and iterators. Write through Commit only: it turns what Pebble considers
@@ -64,8 +65,12 @@ type Store struct {
 func (s *Store) DB() *pebble.DB { return s.db }
 
 // Enter keeps the store open until Leave, or fails with ErrClosed. Calls must not be nested, and must not wait for
-// anything but the store. It is for readers that nobody stops before Close: a client that follows the events, a scrape of the metrics.
+// anything but the store. It is for readers that nobody stops before Close: a client that follows the events, a scrape
+// of the metrics.
 func (s *Store) Enter() error {
+	if s.closed.Load() { // after a failure the lock may never be had
+		return ErrClosed
+	}
 	s.life.RLock()
 	if s.closed.Load() {
 		s.life.RUnlock()
@@ -171,16 +176,32 @@ func (s *Store) DiskFree() (bytes uint64, ok bool) {
 	return u.AvailBytes, err == nil
 }
 
-// Close waits for those who entered, writes out what is open and releases the folder. A store that has failed is abandoned as it is: Pebble may hold
-// locks that never open again, and the folder stays locked until the process ends.
+// Close waits for those who entered, writes out what is open and releases the folder. A store that has failed, or fails
+// meanwhile, is abandoned as it is: Pebble may hold locks that never open again, so who entered may never leave, and the
+// folder stays locked until the process ends.
 func (s *Store) Close() (err error) {
+	s.closing.Do(func() {
+		defer s.closed.Store(true)
+		if s.Err() != nil {
+			return
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- s.close() }()
+		select {
+		case err = <-ended:
+		case <-s.Failed():
+			err = s.Err()
+		}
+	})
+	return err
+}
+
+func (s *Store) close() (err error) {
 	s.life.Lock()
 	defer s.life.Unlock()
-	if s.closed.Swap(true) {
-		return nil
-	}
-	if s.failure.err() != nil {
-		return nil
+	s.closed.Store(true)
+	if err := s.Err(); err != nil {
+		return err
 	}
 	defer s.catch(&err)
 	err = s.db.Close()
