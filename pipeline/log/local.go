@@ -156,8 +156,10 @@ func (l *Local) await(ctx context.Context, from int64) (next int64, err error) {
 	}
 }
 
-// readRecords reads what it holds. A gap means that Trim came between the look at the bounds and the iterator.
+// readRecords reads what it holds. A gap, or nothing at all, means that Trim came between the look at the bounds and the
+// iterator.
 func readRecords(it *pebble.Iterator, from int64, dst []Record) ([]Record, error) {
+	had := len(dst)
 	for ok := it.First(); ok; ok = it.Next() {
 		if offsetOf(it.Key()) != from {
 			return dst, ErrTrimmed
@@ -171,7 +173,10 @@ func readRecords(it *pebble.Iterator, from int64, dst []Record) ([]Record, error
 		dst = append(dst, rec)
 		from++
 	}
-	return dst, it.Error()
+	if err := it.Error(); err != nil || len(dst) > had {
+		return dst, err
+	}
+	return dst, ErrTrimmed
 }
 
 // Trim removes the records before offset before. The newest record stays, because it holds the log's place and clock.

@@ -329,3 +329,18 @@ func TestLocalGarbage(t *testing.T) {
 		}
 	}
 }
+
+// Read looks at the bounds first and at the records then. Trim may come in between, and take some or all of them.
+func TestTrimOvertakesRead(t *testing.T) {
+	s := openStore(t, vfs.NewMem())
+	l := openLocal(t, s, kv.LogEvents, 0)
+	write(t, s, l, 1, "a", "b", "c", "d")
+	if err := s.DeleteRange(l.key(0), l.key(2)); err != nil { // what Trim does last
+		t.Fatal(err)
+	}
+	for _, max := range []int{1, 2, 3} {
+		if recs, err := l.Read(context.Background(), 0, max, nil); !errors.Is(err, ErrTrimmed) || len(recs) > 0 {
+			t.Errorf("Read of %d: %d records, %v, want %v", max, len(recs), err, ErrTrimmed)
+		}
+	}
+}
