@@ -261,15 +261,17 @@ func (j *Journal) Close() error {
 		go func() {
 			<-j.committed
 			j.helpers.Wait()
+			// Whoever reads is let end, because the store may be closed next.
+			j.life.Lock()
+			j.closed.Store(true)
+			j.life.Unlock()
 			close(ended)
 		}()
 		select {
 		case <-ended:
 		case <-j.store.Failed(): // any of them may hang in Pebble for ever; who waited has been told
+			j.closed.Store(true)
 		}
-		j.life.Lock()
-		j.closed.Store(true)
-		j.life.Unlock()
 		j.bell.Ring()
 		j.metrics.unregister()
 	})

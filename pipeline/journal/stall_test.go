@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -232,4 +233,28 @@ func TestFailure(t *testing.T) {
 	}
 	f = openOn(t, mem.CrashClone(vfs.CrashCloneCfg{}), Default())
 	wantIDs(t, readAll(t, f.Journal, 0, 10), "kept")
+}
+
+// A reader may hang in a store that has failed. Close must not wait for it.
+func TestCloseAfterFailureWaitsForNoReader(t *testing.T) {
+	var armed atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if armed.Load() && isLogSync(op) {
+			return errorfs.ErrInjected
+		}
+		return nil
+	}))
+	f := openOn(t, fs, Default())
+	f.life.RLock() // as Read does while it has an iterator
+	defer f.life.RUnlock()
+	armed.Store(true)
+	if err := f.Append(Essential, ev("lost")); err == nil {
+		t.Fatal("appended to a failed disk")
+	}
+	if err := errors.Join(f.Journal.Close(), f.store.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Read(context.Background(), 0, 1, nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("read after Close: %v", err)
+	}
 }
