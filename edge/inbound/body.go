@@ -6,18 +6,41 @@ import (
 	"sync/atomic"
 )
 
-// firstBody is the memory that a mail begins with. Most reports fit.
-const firstBody = 32 << 10
+const (
+	// firstBody is the memory that a mail begins with. Most reports fit.
+	firstBody = 32 << 10
+	// smallBody is the memory of a mail up to which it may use the reserve. Nearly all reports fit, and so many
+	// connections as one client may have by default take half of the default reserve.
+	smallBody = 256 << 10
+	// reserveFraction of the memory is kept for small mails. Otherwise a client with a handful of large mails, sent as
+	// slowly as the timeouts allow, would keep all others out.
+	reserveFraction = 4
+)
 
 // errDiscarded ends the reading of what is thrown away.
 var errDiscarded = errors.New("inbound: refused mail without end")
 
 // budget bounds the memory of all mails that are being read.
-type budget struct{ left atomic.Int64 }
+type budget struct {
+	left    atomic.Int64
+	reserve int64 // of it, for small mails
+}
 
-// take reserves n bytes, or nothing. It never waits: mails that wait for each other's memory would wait for ever.
+// set gives the budget all of the memory. The largest mail always fits into an idle server: while it grows to its last
+// size, it has twice that at most.
+func (b *budget) set(memory, largestMail int64) {
+	b.left.Store(memory)
+	b.reserve = max(0, min(memory/reserveFraction, memory-2*largestMail))
+}
+
+// take takes n bytes, the memory that one mail needs from now on, or nothing. It never waits: mails that wait for each
+// other's memory would wait for ever.
 func (b *budget) take(n int) bool {
-	if b.left.Add(-int64(n)) >= 0 {
+	least := int64(0)
+	if n > smallBody {
+		least = b.reserve
+	}
+	if b.left.Add(-int64(n)) >= least {
 		return true
 	}
 	b.left.Add(int64(n))

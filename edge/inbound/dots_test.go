@@ -149,6 +149,35 @@ func TestBodyBounds(t *testing.T) {
 			t.Errorf("beyond maxDiscard: %v", err)
 		}
 	})
+	t.Run("reserve", func(t *testing.T) {
+		const largest = 4 << 20
+		var shared budget
+		shared.set(16<<20, largest)
+		fill := func() *body {
+			b := &body{budget: &shared, max: largest}
+			for b.refusal == nil && len(b.bytes)+len(piece) <= largest {
+				if err := b.append(piece); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return b
+		}
+		var kept int64
+		for b := fill(); b.refusal == nil; b = fill() {
+			kept += int64(cap(b.bytes))
+		}
+		if kept == 0 || kept > 12<<20 {
+			t.Errorf("large mails took %d bytes, want some, and no more than three quarters", kept)
+		}
+		small := &body{budget: &shared, max: largest}
+		if err := small.append(make([]byte, smallBody)); err != nil || small.refusal != nil {
+			t.Errorf("a small mail beside them: %v, %v", small.refusal, err)
+		}
+		shared.set(2*largest, largest)
+		if b := fill(); b.refusal != nil {
+			t.Errorf("the largest mail in the least memory: %v", b.refusal)
+		}
+	})
 	t.Run("memory", func(t *testing.T) {
 		b := newBody(1 << 20)
 		b.budget.left.Store(100_000) // 32 KiB fit, twice that beside it does too, and no more

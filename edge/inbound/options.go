@@ -143,6 +143,10 @@ func parseProxies(cidrs []string) ([]netip.Prefix, error) {
 		if err != nil {
 			return nil, fmt.Errorf("trusted_proxies: %q: want a CIDR such as 192.0.2.0/24", s)
 		}
+		// Callers are compared as IPv4 where they have a mapped address, so ::ffff:192.0.2.0/120 is 192.0.2.0/24.
+		if bits := p.Bits() - 96; p.Addr().Is4In6() && bits >= 0 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), bits)
+		}
 		list = append(list, p.Masked())
 	}
 	return list, nil

@@ -10,7 +10,7 @@ import (
 
 func TestProxyProtocol(t *testing.T) {
 	f := overTCP(t, func(o *Options) {
-		o.ProxyProtocol, o.TrustedProxies = true, []string{"127.0.0.0/8", "::1/128"}
+		o.ProxyProtocol, o.TrustedProxies = true, []string{"::ffff:127.0.0.0/104", "::1/128"} // mapped IPv4 counts as IPv4
 		o.MaxConnectionsPerClient = 1
 	})
 	header := func(version byte, ip string) string {

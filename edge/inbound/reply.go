@@ -50,7 +50,6 @@ var (
 	replyNotOffered  = &reply{Code: 502, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Command not implemented"}
 	replyGreetFirst  = &reply{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Send EHLO first"}
 	replyMailFirst   = &reply{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Send MAIL first"}
-	replyRcptFirst   = &reply{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Send RCPT first"}
 	replyNestedMail  = &reply{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Sender already given: RSET begins anew"}
 	replyMidChunks   = &reply{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "Not between the chunks of a mail"}
 	replyTLSAlready  = &reply{Code: 503, EnhancedCode: smtp.EnhancedCode{5, 5, 1}, Message: "TLS is on already"}

@@ -65,7 +65,7 @@ func New(o Options, keys *ref.Keyring, sink Sink, log *zap.Logger, reg prometheu
 		return nil, fmt.Errorf("inbound.%w", err)
 	}
 	s := &Server{options: o, keys: keys, sink: sink, log: log.Named("inbound"), now: event.Now, proxies: proxies, fixed: fixedAddresses(o)}
-	s.budget.left.Store(o.MaxMemoryBytes)
+	s.budget.set(o.MaxMemoryBytes, o.MaxMessageBytes)
 	s.metrics = newMetrics(reg, s)
 	return s, nil
 }
