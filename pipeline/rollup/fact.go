@@ -73,11 +73,6 @@ func byVerdict(r *event.Refined, human, machine what) what {
 	return nothing
 }
 
-// lifts reports whether a bounce before this is no longer believed.
-func (w what) lifts() bool {
-	return w == delivered || w == openedHuman || w == clickedHuman || w == replied
-}
-
 // fact is what an enrollment remembers of one event.
 type fact struct {
 	id       uint64 // the first six bytes of the event's id: among 64 facts that is one in a hundred billion
