@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
+	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/log"
 )
@@ -445,5 +446,14 @@ func TestOptionsValidate(t *testing.T) {
 		if err == nil || len(err.Error()) < len(key) || err.Error()[:len(key)] != key {
 			t.Errorf("%s: %v", key, err)
 		}
+	}
+}
+
+// Those who ask for a message are not stopped before the store is closed.
+func TestMessageAfterClose(t *testing.T) {
+	w := openWorld(t, testOptions(), vfs.NewMem(), newFeed())
+	w.close()
+	if _, _, err := w.p.Message("acme", "m1"); !errors.Is(err, kv.ErrClosed) {
+		t.Errorf("Message after Close: %v, want %v", err, kv.ErrClosed)
 	}
 }

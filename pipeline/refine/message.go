@@ -29,11 +29,15 @@ type Message struct {
 }
 
 // Message returns what is known of a message, and whether anything is. It is safe while Run runs: state and events
-// are of one moment.
+// are of one moment. It is safe after the store was closed, too, and fails then: those who ask aren't stopped before.
 func (p *Partition) Message(account, message string) (Message, bool, error) {
 	if event.IsEnrollmentID(message) {
 		return Message{}, false, nil
 	}
+	if err := p.store.Enter(); err != nil {
+		return Message{}, false, fmt.Errorf("read message: %w", err)
+	}
+	defer p.store.Leave()
 	snapshot := p.store.DB().NewSnapshot()
 	m, ok, err := p.readMessage(snapshot, account, message)
 	if err := errors.Join(err, snapshot.Close()); err != nil {
