@@ -180,6 +180,8 @@ func (n *node) run(ctx context.Context) error {
 			return nil
 		case <-stageCtx.Done():
 			return errStageStopped
+		case <-n.state.Failed(): // and the stages may hang in it
+			return errStageStopped
 		}
 	})
 	for name, run := range map[string]func(context.Context) error{"track": n.track.Run, "inbound": n.inbound.Run, "api": n.api.Run} {
@@ -188,7 +190,7 @@ func (n *node) run(ctx context.Context) error {
 	n.log.Info("listening", zap.Stringer("track", n.track.Addr()), zap.Stringer("inbound", n.inbound.Addr()), zap.Stringer("api", n.api.Addr()))
 	err := edges.Wait()
 	stop()
-	if stageErr := backs.Wait(); stageErr != nil {
+	if stageErr := unlessFailed(n.state, backs.Wait); stageErr != nil {
 		return stageErr
 	}
 	if errors.Is(err, errStageStopped) {
@@ -196,6 +198,25 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.log.Info("stopped")
 	return err
+}
+
+// failing is a store that may fail for good.
+type failing interface {
+	Failed() <-chan struct{}
+	Err() error
+}
+
+// unlessFailed returns what wait returns. If the store fails it returns why, at once: a commit that was in flight may
+// never return then.
+func unlessFailed(store failing, wait func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-store.Failed():
+		return named("state store", store.Err())
+	}
 }
 
 var errStageStopped = errors.New("a stage stopped")
