@@ -29,7 +29,7 @@ type Options struct {
 	PostmasterMaxBytes int64  `yaml:"postmaster_max_bytes" doc:"Most bytes kept for the operator, 1048576 to 1099511627776; beyond that mail is deferred."`
 
 	MaxMessageBytes          int64 `yaml:"max_message_bytes" doc:"Largest mail in bytes, 65536 to 1073741824; larger ones are refused."`
-	MaxMemoryBytes           int64 `yaml:"max_memory_bytes" doc:"Most memory in bytes for all mails being read at once, at least twice max_message_bytes; beyond that mail is deferred."`
+	MaxMemoryBytes           int64 `yaml:"max_memory_bytes" doc:"Most memory in bytes for all mails being read at once, at least twice max_message_bytes; beyond that mail is deferred. Up to a quarter is kept for mails of at most 262144 bytes."`
 	MaxRecipients            int   `yaml:"max_recipients" doc:"Most recipients of one mail, 100 to 1000."`
 	MaxConnections           int   `yaml:"max_connections" doc:"Most connections at once, 1 to 100000; further ones are told to come back."`
 	MaxConnectionsPerClient  int   `yaml:"max_connections_per_client" doc:"Most connections at once from one IPv4 address or IPv6 /64, 1 to max_connections."`
