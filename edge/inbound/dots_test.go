@@ -150,9 +150,9 @@ func TestBodyBounds(t *testing.T) {
 		}
 	})
 	t.Run("reserve", func(t *testing.T) {
-		const largest = 4 << 20
+		const largest = 2 * smallBody
 		var shared budget
-		shared.set(16<<20, largest)
+		shared.set(8*largest, largest)
 		fill := func() *body {
 			b := &body{budget: &shared, max: largest}
 			for b.refusal == nil && len(b.bytes)+len(piece) <= largest {
@@ -166,7 +166,7 @@ func TestBodyBounds(t *testing.T) {
 		for b := fill(); b.refusal == nil; b = fill() {
 			kept += int64(cap(b.bytes))
 		}
-		if kept == 0 || kept > 12<<20 {
+		if kept == 0 || kept > 6*largest {
 			t.Errorf("large mails took %d bytes, want some, and no more than three quarters", kept)
 		}
 		small := &body{budget: &shared, max: largest}
