@@ -73,7 +73,7 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 }
 
 func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
-	ev.Actor = a.rules.Judge(ev.Kind, req)
+	ev.Actor = bot.Early(ev.Kind, a.rules.Judge(ev.Kind, req), ev.SentAt, ev.Time)
 	ev.Client = a.options.keep(&h.scratch, ev, req)
 	ev.Client.Hash = a.clients.hash(&h.scratch, ev.Time, req)
 

@@ -152,10 +152,14 @@ type question struct {
 
 var windowHours = map[string]int{"24h": 24, "7d": 7 * 24, "30d": 30 * 24}
 
-// bounds are the window's whole UTC hours, of which the last is the one of as_of, up to the minute that as_of is in.
+// bounds are the window's whole UTC hours, of which the last is the one of as_of, up to the minute that as_of is in. An
+// instant at a border belongs to what ends there: from is out, to is in.
 func (q question) bounds() (from, to time.Time) {
 	hour := q.asOf.UTC().Truncate(time.Hour)
-	return hour.Add(-time.Duration(windowHours[q.window]-1) * time.Hour), minuteUp(q.asOf)
+	if hour.Before(q.asOf) {
+		hour = hour.Add(time.Hour)
+	}
+	return hour.Add(-time.Duration(windowHours[q.window]) * time.Hour), minuteUp(q.asOf)
 }
 
 func minuteUp(t time.Time) time.Time {
@@ -218,14 +222,14 @@ func (p *passage) completedAt() (at time.Time, ok bool) {
 func (m *model) score(q question) (c counts, r recent) {
 	from, to := q.bounds()
 	for _, p := range m.passages(q) {
-		if at, ok := p.completedAt(); ok && !at.Before(from) && at.Before(to) {
+		if at, ok := p.completedAt(); ok && at.After(from) && !at.After(to) {
 			c.count(p.deeds)
 		}
 		for _, l := range p.letters {
 			r.count(l, p.deeds, to)
 		}
 		for _, d := range p.deeds {
-			if d.kind == "open" && d.human() && d.letter.nameless() && !d.at.Before(from) && d.at.Before(to) {
+			if d.kind == "open" && d.human() && d.letter.nameless() && d.at.After(from) && !d.at.After(to) {
 				c.AnonymousOpened++
 			}
 		}
@@ -303,7 +307,7 @@ func (r *recent) count(l *letter, deeds []*deedDone, to time.Time) {
 		into *sentAndBounced
 		long time.Duration
 	}{{&r.Hour, time.Hour}, {&r.Day, 24 * time.Hour}} {
-		if l.sentAt.Before(to.Add(-span.long)) || !l.sentAt.Before(to) {
+		if !l.sentAt.After(to.Add(-span.long)) || l.sentAt.After(to) {
 			continue
 		}
 		span.into.Sent++

@@ -85,5 +85,13 @@ func printLinks(cmd *cobra.Command, flags *configFlags, m ref.Message) error {
 	}
 	encoder := json.NewEncoder(cmd.OutOrStdout())
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(links)
+	return encoder.Encode(linkAnswer{Message: links.Message, Send: true, Links: &links})
+}
+
+// linkAnswer has the fields that POST /v1/messages answers with, in that order. Nobody is asked whether the recipient
+// is suppressed, so "send" is true.
+type linkAnswer struct {
+	Message string `json:"message"`
+	Send    bool   `json:"send"`
+	*ref.Links
 }

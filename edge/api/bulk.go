@@ -41,8 +41,9 @@ const (
 	// batchesWaiting bounds how far reading runs ahead of the commits. Small batches, as one line a packet makes them,
 	// are put together again.
 	batchesWaiting = 32
-	// batchBytes ends a batch of long lines early.
-	batchBytes = 1 << 20
+	// batchBytes ends a batch of long lines early, and commitBytes a group of them: the journal takes 8 MiB at once.
+	batchBytes  = 1 << 20
+	commitBytes = 4 << 20
 )
 
 // batch is what was read in one go. Its events lie in events, its answers one after another in answers.
@@ -251,10 +252,10 @@ func (b *bulk) commitAll() {
 	}
 }
 
-// gather adds the batches that wait already to a group of one, up to commitLines.
+// gather adds the batches that wait already to a group of one, up to commitLines and commitBytes.
 func (b *bulk) gather(group []*batch) []*batch {
-	n := len(group[0].entries)
-	for n <= commitLines-batchLines {
+	n, size := len(group[0].entries), group[0].bytes
+	for n <= commitLines-batchLines && size <= commitBytes-batchBytes {
 		select {
 		case t, ok := <-b.batches:
 			if !ok {
@@ -262,6 +263,7 @@ func (b *bulk) gather(group []*batch) []*batch {
 			}
 			group = append(group, t)
 			n += len(t.entries)
+			size += t.bytes
 		default:
 			return group
 		}

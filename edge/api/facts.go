@@ -222,7 +222,19 @@ func (f *fact) tellMail(e *event.Event) {
 		return
 	}
 	if e.Mail.ID == "" {
-		// Kind and message are part of the identity already. The same call again, with its time, is the same fact.
-		e.Mail.ID = "told-at-" + strconv.FormatInt(int64(e.Time), 10)
+		e.Mail.ID = f.toldID(e)
 	}
+}
+
+// toldID stands in for the id of a mail that nobody names. Kind and message are part of the identity already. The same
+// call again must be the same fact, so our own clock must not be in it: a fact without a time is one a message.
+func (f *fact) toldID(e *event.Event) string {
+	id := "told"
+	if f.time.set {
+		id += "-at-" + strconv.FormatInt(int64(e.Time), 10)
+	}
+	if e.Kind == event.Complaint { // one that is taken back is another fact than the complaint
+		id += "-" + e.Mail.FeedbackType
+	}
+	return id
 }

@@ -61,7 +61,7 @@ func TestFactsBecomeEvents(t *testing.T) {
 			"reply", `{"kind":"reply",` + of + `,"from":"bob@example.com"}`,
 			event.Event{
 				Kind: event.Reply, Ref: message, Actor: event.Actor{Verdict: event.Human},
-				Mail: event.Mail{ID: "told-at-1795262400000", From: "bob@example.com", References: true},
+				Mail: event.Mail{ID: "told", From: "bob@example.com", References: true},
 			},
 		},
 		{
@@ -131,7 +131,7 @@ func TestFactsBecomeEvents(t *testing.T) {
 		},
 		{
 			"bare delay", `{"kind":"delay",` + of + `}`,
-			event.Event{Kind: event.Delay, Ref: message, Mail: event.Mail{ID: "told-at-1795262400000"}},
+			event.Event{Kind: event.Delay, Ref: message, Mail: event.Mail{ID: "told"}},
 		},
 	} {
 		if c.want.Time == 0 {

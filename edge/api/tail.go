@@ -28,7 +28,8 @@ type tail struct {
 	w         http.ResponseWriter
 	rc        *http.ResponseController
 	heartbeat time.Duration
-	next      int64 // offset of the first record that was not looked at yet
+	sent      time.Time // of the last write
+	next      int64     // offset of the first record that was not looked at yet
 	records   []log.Record
 	buf       []byte
 }
@@ -82,11 +83,12 @@ func (t *tail) follow(ctx context.Context) {
 	t.buf = append(t.buf, ": events as they come\n\n"...)
 	for t.flush() == nil {
 		switch err := t.read(ctx); {
-		case err == nil:
+		case err == nil && (len(t.buf) > 0 || time.Since(t.sent) < t.heartbeat):
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, context.DeadlineExceeded):
-			// The id comes along, so that who follows something rare does not fall behind the log's trimming.
+		case err == nil, errors.Is(err, context.DeadlineExceeded):
+			// Nothing happens, or nothing that is asked for. The id comes along, so that who follows something rare
+			// does not fall behind the log's trimming.
 			t.buf = append(t.g.cursor(t.next).append(append(t.buf, ": still here\nid: "...)), "\n\n"...)
 		default:
 			t.end(err)
@@ -128,7 +130,8 @@ func (t *tail) flush() error {
 	if len(t.buf) == 0 {
 		return nil
 	}
-	_ = t.rc.SetWriteDeadline(time.Now().Add(t.s.o.StallTimeout))
+	t.sent = time.Now()
+	_ = t.rc.SetWriteDeadline(t.sent.Add(t.s.o.StallTimeout))
 	_, err := t.w.Write(t.buf)
 	t.buf = t.buf[:0]
 	if err != nil {

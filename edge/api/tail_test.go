@@ -163,6 +163,20 @@ func TestTailHeartbeat(t *testing.T) {
 	}
 }
 
+// On a log that is never silent, who follows something rare hears from the server all the same.
+func TestTailHeartbeatOnABusyLog(t *testing.T) {
+	sent := event.Refined{Kind: event.Sent}
+	value := sent.AppendJSON(nil)
+	w := newWorld(t, func(_ *Options, d *Dependencies) {
+		d.Events = scanLog{n: 1 << 40, value: func(int64) []byte { return value }}
+	})
+	w.server.heartbeat = time.Millisecond
+	f := w.follow(t, "/v1/events?kind=bounce&after="+cursor{log: logEvents}.String())
+	if b, ok := f.block(); !ok || b.comment == "" || b.id == "" || b.data != "" {
+		t.Fatalf("%+v", b)
+	}
+}
+
 func TestTailEndsWhenTheServerStops(t *testing.T) {
 	w := newWorld(t, nil)
 	f := w.follow(t, "/v1/events")

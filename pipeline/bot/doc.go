@@ -7,7 +7,7 @@
 //	                         └─▶ event.Actor: verdict, reasons, via
 //
 // It is pure: no clock, no state, no network. Judge allocates nothing and is safe for concurrent use. What needs other
-// hits of the message, or the time since it was sent, is decided in refine.
+// hits of the message, or the time of its delivery, is decided in refine.
 //
 // Not obvious:
 //

@@ -21,17 +21,25 @@ type reading struct {
 	row row
 }
 
+// read begins a look, which close ends. It keeps the store open: who asks may outlive the stages.
 func (p *Partition) read() (*reading, error) {
+	if err := p.store.Enter(); err != nil {
+		return nil, fmt.Errorf("read rollup: %w", err)
+	}
 	from := appendHeader(nil, p.number, 0)
 	to := appendHeader(nil, p.number, 0xff)
 	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
+		p.store.Leave()
 		return nil, fmt.Errorf("read rollup: %w", err)
 	}
 	return &reading{p: p, it: it}, nil
 }
 
-func (r *reading) close() { _ = r.it.Close() }
+func (r *reading) close() {
+	_ = r.it.Close()
+	r.p.store.Leave()
+}
 
 // has reports whether there is a row under key.
 func (r *reading) has(key []byte) (bool, error) {
