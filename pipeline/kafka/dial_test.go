@@ -46,7 +46,7 @@ func TestConnNeverStalls(t *testing.T) {
 
 // What was read ahead is given on, whole, to reads of any size.
 func TestConnGreeting(t *testing.T) {
-	ours, theirs := net.Pipe()
+	ours, theirs := connected(t) // a net.Pipe takes no deadline once the other end is closed
 	sent := []byte{0, 0, 0, 2, 'o', 'k', 'a', 'y'}
 	go func() {
 		for i := range sent {
@@ -83,4 +83,22 @@ func TestShareOf(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+// connected returns both ends of a connection over loopback.
+func connected(t *testing.T) (ours, theirs net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if theirs, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if ours, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	return ours, theirs
 }
