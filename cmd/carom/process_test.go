@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -98,15 +99,30 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// freeAddress finds a port that is free now. Restarts need the same one, so ":0" would not do.
+// Ports for servers. Restarts need the same one, so ":0" would not do, and a port from the range that systems give to
+// outgoing connections (32768 on, on Linux) could be taken by one of those before the server binds it.
+const (
+	firstPort = 20000
+	ports     = 12000
+)
+
+// portsTaken counts what this process has given out; processes begin at different places.
+var portsTaken atomic.Int64
+
+// freeAddress finds a port that is free now and that no other test of this process gets.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range ports {
+		port := firstPort + (int64(os.Getpid())*101+portsTaken.Add(1))%ports
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		defer l.Close()
+		return l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (s *server) env() []string {
