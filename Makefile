@@ -16,7 +16,7 @@ INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 # kafka-go's interfaces forbid.
 STATICCHECK_CHECKS := all,-ST1003
 
-.PHONY: help build run demo test test-mta race lint fuzz bench docs docs-check clean
+.PHONY: help build run demo test test-mta test-pages race lint fuzz bench docs docs-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ race: ## the same under the race detector
 
 test-mta: ## mail from a real Postfix and a real Exim (installs Debian packages, needs root)
 	edge/inbound/testdata/mta/run.sh
+
+test-pages: ## the pages in a real Chromium (installs Debian's package if it is missing, needs root)
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+	CAROM_TEST_CHROMIUM="$$(command -v chromium)" $(GO) test -count=1 -v -run 'InChromium$$' ./edge/track
 
 kafka-up: ## start a Kafka node on 127.0.0.1:19092, fetched by Maven into .kafka/ (KAFKA_PORT=... for another port)
 	@deploy/kafka/node.sh up
