@@ -43,6 +43,14 @@ test-pages: ## the pages in a real Chromium (installs Debian's package if it is 
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 	CAROM_TEST_CHROMIUM="$$(command -v chromium)" $(GO) test -count=1 -v -run 'InChromium$$' ./edge/track
 
+test-mint: bin/venv/.stamp ## the published Python minter against the test vectors (needs python3)
+	PATH="$(CURDIR)/bin/venv/bin:$$PATH" $(GO) test -count=1 -v -run Python ./edge/ref
+
+bin/venv/.stamp:
+	python3 -m venv bin/venv
+	bin/venv/bin/pip install --quiet pynacl==1.6.2
+	touch $@
+
 kafka-up: ## start a Kafka node on 127.0.0.1:19092, fetched by Maven into .kafka/ (KAFKA_PORT=... for another port)
 	@deploy/kafka/node.sh up
 
