@@ -152,6 +152,8 @@ type scanLog struct {
 
 func (l scanLog) Bounds() (oldest, next int64) { return 0, l.n }
 func (l scanLog) Partition() int32             { return 0 }
+func (l scanLog) Refresh(context.Context) error { return nil }
+
 func (l scanLog) Read(_ context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
 	for ; from < l.n && len(dst) < most; from++ {
 		dst = append(dst, log.Record{Offset: from, Value: l.value(from)})

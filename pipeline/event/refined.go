@@ -26,6 +26,17 @@ type Refined struct {
 // Someone is the contact of an open or click that must not name one.
 const Someone = "someone"
 
+// Head is what routers see of a refined event without reading it.
+type Head struct {
+	ID     ID
+	Kind   Kind
+	Time   Millis
+	Origin Origin
+}
+
+// Head returns the event's.
+func (r *Refined) Head() Head { return Head{ID: r.ID, Kind: r.Kind, Time: r.Time, Origin: r.Origin} }
+
 // Origin is where a refined event was released. Origins of one partition only grow, so a consumer drops what it
 // has seen by comparing with the last.
 type Origin struct {

@@ -227,6 +227,9 @@ func (j *Journal) Partition() int32 { return 0 }
 // Bounds returns the oldest sequence that can be read, and the one after the last that is on disk.
 func (j *Journal) Bounds() (oldest, next int64) { return j.oldest.Load(), j.synced.Load() }
 
+// Refresh does nothing: the journal is at hand.
+func (j *Journal) Refresh(context.Context) error { return nil }
+
 // Health returns why the node should get no traffic, nil if it should. It turns bad before any event is shed.
 func (j *Journal) Health() error {
 	j.mu.Lock()

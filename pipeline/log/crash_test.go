@@ -62,7 +62,7 @@ func openStage(fs vfs.FS) (*stage, error) {
 func (st *stage) step() error {
 	b := st.store.NewBatch()
 	err := errors.Join(
-		st.log.Write(context.Background(), b, event.Millis(st.steps), records(releases(st.steps)...)),
+		st.log.Write(context.Background(), b, records(event.Millis(st.steps), releases(st.steps)...)),
 		b.Set(stateKey, binary.BigEndian.AppendUint64(nil, st.steps+1), nil))
 	if err != nil {
 		return err

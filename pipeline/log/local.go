@@ -84,10 +84,13 @@ func (l *Local) Bounds() (oldest, next int64) {
 	return l.oldest, l.next
 }
 
-// Write puts recs into b at the next offsets. Their log time is at, or that of the record before if at is older.
-func (l *Local) Write(_ context.Context, b *kv.Batch, at event.Millis, recs []Record) error {
-	l.pendingTime = max(l.pendingTime, at)
+// Refresh does nothing: the log is at hand.
+func (l *Local) Refresh(context.Context) error { return nil }
+
+// Write puts recs into b at the next offsets. A log time that would run back is that of the record before.
+func (l *Local) Write(_ context.Context, b *kv.Batch, recs []Record) error {
 	for i := range recs {
+		l.pendingTime = max(l.pendingTime, recs[i].Time)
 		l.scratch = appendRecord(l.scratch[:0], l.pendingTime, recs[i].Key, recs[i].Value)
 		if err := b.Set(l.key(l.pendingNext), l.scratch, nil); err != nil {
 			return fmt.Errorf("write to log %d/%d: %w", l.log, l.partition, err)

@@ -39,15 +39,15 @@ func openLocal(t testing.TB, s *kv.Store, logID byte, partition int32) *Local {
 func write(t testing.TB, s *kv.Store, l *Local, at event.Millis, values ...string) {
 	t.Helper()
 	b := s.NewBatch()
-	if err := errors.Join(l.Write(context.Background(), b, at, records(values...)), s.Commit(b), b.Close()); err != nil {
+	if err := errors.Join(l.Write(context.Background(), b, records(at, values...)), s.Commit(b), b.Close()); err != nil {
 		t.Fatal(err)
 	}
 	l.Committed()
 }
 
-func records(values ...string) (recs []Record) {
+func records(at event.Millis, values ...string) (recs []Record) {
 	for _, v := range values {
-		recs = append(recs, Record{Offset: 99, Time: 99, Key: []byte("key of " + v), Value: []byte(v)})
+		recs = append(recs, Record{Offset: 99, Time: at, Key: []byte("key of " + v), Value: []byte(v)})
 	}
 	return recs
 }
@@ -145,7 +145,7 @@ func TestLocalShowsCommittedOnly(t *testing.T) {
 	write(t, s, l, 1, "a")
 	b := s.NewBatch()
 	for _, v := range []string{"b", "c"} { // a stage may write several times
-		if err := l.Write(context.Background(), b, 2, records(v)); err != nil {
+		if err := l.Write(context.Background(), b, records(2, v)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestLocalShowsCommittedOnly(t *testing.T) {
 	wantValues(t, readLog(t, l, 0, 10), "a", "b", "c")
 
 	// A batch that is given up leaves nothing to a log that is opened anew.
-	if err := l.Write(context.Background(), s.NewBatch(), 3, records("lost")); err != nil {
+	if err := l.Write(context.Background(), s.NewBatch(), records(3, "lost")); err != nil {
 		t.Fatal(err)
 	}
 	l = openLocal(t, s, kv.LogEvents, 0)

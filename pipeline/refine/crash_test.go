@@ -153,7 +153,7 @@ type topic struct {
 	recs []log.Record
 }
 
-func (tp *topic) Write(_ context.Context, _ *kv.Batch, _ event.Millis, recs []log.Record) error {
+func (tp *topic) Write(_ context.Context, _ *kv.Batch, recs []log.Record) error {
 	tp.mu.Lock()
 	defer tp.mu.Unlock()
 	for _, r := range recs {
@@ -289,10 +289,10 @@ type failing struct {
 	err  error
 }
 
-func (f *failing) Write(ctx context.Context, b *kv.Batch, at event.Millis, recs []log.Record) error {
+func (f *failing) Write(ctx context.Context, b *kv.Batch, recs []log.Record) error {
 	if f.left == 0 {
 		return f.err
 	}
 	f.left--
-	return f.topic.Write(ctx, b, at, recs)
+	return f.topic.Write(ctx, b, recs)
 }

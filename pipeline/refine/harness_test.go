@@ -97,6 +97,8 @@ func (f *feed) Bounds() (oldest, next int64) {
 
 func (f *feed) Partition() int32 { return 3 }
 
+func (f *feed) Refresh(context.Context) error { return nil }
+
 func (f *feed) Tick(context.Context) error {
 	f.mu.Lock()
 	f.ticks++

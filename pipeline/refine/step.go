@@ -71,6 +71,7 @@ type output struct {
 type span struct {
 	key, value, end int // where they begin in buf, and where the value ends
 	at              event.Millis
+	head            event.Head // of a refined event
 }
 
 // maxKept is the size beyond which a buffer is not kept for the next step.
@@ -83,24 +84,22 @@ func (o *output) reset() {
 	o.buf, o.recs = o.buf[:0], o.recs[:0]
 }
 
-// write hands the records over, those of one log time at a time: the log stamps them with it, and so its bytes don't
+// write hands the records over, each with the log time of the input that released it, so that the log's bytes don't
 // depend on where the steps end.
 func (o *output) write(ctx context.Context, w log.Writer, b *kv.Batch, recs []log.Record) ([]log.Record, error) {
-	for start := 0; start < len(o.recs); {
-		at := o.recs[start].at
-		recs = recs[:0]
-		end := start
-		for ; end < len(o.recs) && o.recs[end].at == at; end++ {
-			r := o.recs[end]
-			recs = append(recs, log.Record{Key: o.buf[r.key:r.value:r.value], Value: o.buf[r.value:r.end:r.end]})
-		}
-		if err := w.Write(ctx, b, at, recs); err != nil {
-			return recs, err
-		}
-		start = end
+	if len(o.recs) == 0 {
+		return recs, nil
 	}
+	recs = recs[:0]
+	for i := range o.recs {
+		r := &o.recs[i]
+		recs = append(recs, log.Record{
+			Time: r.at, Key: o.buf[r.key:r.value:r.value], Value: o.buf[r.value:r.end:r.end], Head: r.head,
+		})
+	}
+	err := w.Write(ctx, b, recs)
 	clear(recs)
-	return recs, nil
+	return recs, err
 }
 
 // full reports that the step has reached its bounds.

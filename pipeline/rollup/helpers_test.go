@@ -93,6 +93,7 @@ func (f *fixture) publish(events []event.Refined) {
 	recs := make([]log.Record, len(events))
 	for i := range events {
 		recs[i].Value = events[i].AppendJSON(nil)
+		recs[i].Time = hour0
 	}
 	f.publishRecords(recs)
 }
@@ -100,7 +101,7 @@ func (f *fixture) publish(events []event.Refined) {
 func (f *fixture) publishRecords(recs []log.Record) {
 	f.t.Helper()
 	b := f.store.NewBatch()
-	if err := f.in.Write(context.Background(), b, hour0, recs); err != nil {
+	if err := f.in.Write(context.Background(), b, recs); err != nil {
 		f.t.Fatal(err)
 	}
 	if err := f.store.Commit(b); err != nil {
