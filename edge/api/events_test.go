@@ -150,8 +150,8 @@ type scanLog struct {
 	value func(offset int64) []byte
 }
 
-func (l scanLog) Bounds() (oldest, next int64) { return 0, l.n }
-func (l scanLog) Partition() int32             { return 0 }
+func (l scanLog) Bounds() (oldest, next int64)  { return 0, l.n }
+func (l scanLog) Partition() int32              { return 0 }
 func (l scanLog) Refresh(context.Context) error { return nil }
 
 func (l scanLog) Read(_ context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
