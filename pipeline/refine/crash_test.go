@@ -254,6 +254,7 @@ func TestWriteErrors(t *testing.T) {
 	rng := seeded(t)
 	f := newFeed(makeTraffic(rng, 60)...)
 	o := crashOptions()
+	o.StepRecords = 2 // so that there are many writes
 	want := refineUncut(t, o, f.recs)
 	broken := errors.New("broken")
 	for failAt := range 12 {
