@@ -17,6 +17,7 @@ const (
 	PrefixLog    byte = 0x20 // log(1) partition(2) offset(8) -> record
 	PrefixRefine byte = 0x30 // partition(2) table(1) …
 	PrefixRollup byte = 0x40 // partition(2) table(1) …
+	PrefixKafka  byte = 0x50 // table(1) …
 )
 
 // The facts that a store remembers of itself, by the byte that follows PrefixMeta.
@@ -28,8 +29,9 @@ const (
 
 // The logs of the state store, by the byte that follows PrefixLog.
 const (
-	LogEvents  byte = 1
-	LogRejects byte = 2
+	LogEvents    byte = 1
+	LogRejects   byte = 2
+	LogAddresses byte = 3
 )
 
 // Numbers in keys are big-endian, so that keys sort as their numbers do.
