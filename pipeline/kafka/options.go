@@ -47,8 +47,9 @@ type Options struct {
 	AddressesRetention time.Duration `yaml:"addresses_retention" doc:"How long facts about addresses stay, 24h to 87600h; from them suppressions are rebuilt."`
 	RejectsRetention   time.Duration `yaml:"rejects_retention" doc:"How long rejected records stay and can be replayed, 24h to 87600h."`
 
-	Workers []string `yaml:"workers" doc:"Addresses host:port of the API of each worker, always in the same order on all nodes, at most partitions: worker i owns the partitions p with p mod the number of workers = i, and answers for them. Empty: one worker, which owns all."`
-	Worker  int      `yaml:"worker" doc:"Place of this node in workers, from 0 on; -1: it is none of them, or the only one."`
+	Workers       []string `yaml:"workers" doc:"Addresses host:port of the API of each worker, always in the same order on all nodes, at most partitions: worker i owns the partitions p with p mod the number of workers = i, and answers for them. Empty: one worker, which owns all."`
+	RollupWorkers []string `yaml:"rollup_workers" doc:"Addresses host:port of the API of each node that rolls up, if rollup runs on other nodes than refine; then workers are those that refine, and both lists are told to all nodes. Empty: workers do both."`
+	Worker        int      `yaml:"worker" doc:"Place of this node in workers, or in rollup_workers if it is there, from 0 on; -1: it is none of them, or the only one."`
 
 	Compression string        `yaml:"compression" doc:"How record batches are compressed: zstd, lz4, snappy or none."`
 	BatchBytes  int           `yaml:"batch_bytes" doc:"Bytes of records, before compression, at which a batch is sent, 1024 to 16777216; a larger record goes alone."`
@@ -223,14 +224,22 @@ func (o Options) checkTopics() error {
 }
 
 func (o Options) checkWorkers() error {
-	if len(o.Workers) > o.Partitions {
-		return fmt.Errorf("workers: %d addresses: want at most partitions, which is %d", len(o.Workers), o.Partitions)
+	for _, list := range []struct {
+		key       string
+		addresses []string
+	}{{"workers", o.Workers}, {"rollup_workers", o.RollupWorkers}} {
+		if len(list.addresses) > o.Partitions {
+			return fmt.Errorf("%s: %d addresses: want at most partitions, which is %d", list.key, len(list.addresses), o.Partitions)
+		}
+		if err := checkAddresses(list.key, list.addresses, "worker-1.example.com:8081"); err != nil {
+			return err
+		}
 	}
-	if err := checkAddresses("workers", o.Workers, "worker-1.example.com:8081"); err != nil {
-		return err
+	if len(o.RollupWorkers) > 0 && len(o.Workers) == 0 {
+		return fmt.Errorf("rollup_workers: %d addresses, but workers is empty: want there who refines", len(o.RollupWorkers))
 	}
-	if o.Worker < -1 || o.Worker >= max(1, len(o.Workers)) {
-		return fmt.Errorf("worker: %d: want -1 to %d, a place in workers", o.Worker, max(1, len(o.Workers))-1)
+	if most := max(1, len(o.Workers), len(o.RollupWorkers)) - 1; o.Worker < -1 || o.Worker > most {
+		return fmt.Errorf("worker: %d: want -1 to %d, a place in workers", o.Worker, most)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,8 @@ func TestValidate(t *testing.T) {
 		{func(o *Options) { o.Workers = []string{"a.example.com"} }, `workers: "a.example.com": want host:port`},
 		{func(o *Options) { o.Workers, o.Partitions = []string{"a:1", "b:1"}, 1 }, `workers: 2 addresses: want at most partitions, which is 1`},
 		{func(o *Options) { o.Worker = 1 }, `worker: 1: want -1 to 0`},
+		{func(o *Options) { o.RollupWorkers = []string{"a:1"} }, `rollup_workers: 1 addresses, but workers is empty`},
+		{func(o *Options) { o.Workers, o.RollupWorkers = []string{"a:1"}, []string{"b"} }, `rollup_workers: "b": want host:port`},
 		{func(o *Options) { o.Worker = -2 }, `worker: -2: want -1 to 0`},
 		{func(o *Options) { o.Workers, o.Worker = []string{"a:1", "b:1"}, 2 }, `worker: 2: want -1 to 1`},
 		{func(o *Options) { o.Compression = "gzip" }, `compression: "gzip": want zstd, lz4, snappy or none`},
@@ -106,14 +109,14 @@ func TestOwned(t *testing.T) {
 		owners := make(map[int32]int)
 		for i := range max(1, workers) {
 			o.Worker = i
-			owned, err := o.Owned()
+			owned, err := o.Refines()
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range owned {
 				owners[p]++
-				if o.Owner(p) != i || int(p)%max(1, workers) != i {
-					t.Errorf("%d workers: partition %d is with %d, Owner says %d", workers, p, i, o.Owner(p))
+				if o.RefineOwner(p) != i || int(p)%max(1, workers) != i {
+					t.Errorf("%d workers: partition %d is with %d, RefineOwner says %d", workers, p, i, o.RefineOwner(p))
 				}
 			}
 		}
@@ -121,9 +124,36 @@ func TestOwned(t *testing.T) {
 			t.Errorf("%d workers own %d partitions, want 7", workers, len(owners))
 		}
 		o.Worker = -1
-		_, err := o.Owned()
+		_, err := o.Refines()
 		if (err != nil) != (workers > 1) {
 			t.Errorf("%d workers, place not given: %v", workers, err)
 		}
+	}
+}
+
+// Where rollup has nodes of its own, they follow the others in the directory, and each side divides the partitions by
+// its own number.
+func TestRollupWorkers(t *testing.T) {
+	o := options("127.0.0.1:9")
+	o.Partitions = 7
+	o.Workers, o.RollupWorkers = []string{"a:1", "b:1"}, []string{"c:1", "d:1", "e:1"}
+	if err := o.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	directory := o.Directory()
+	for p := range int32(o.Partitions) {
+		if got, want := directory[o.RefineOwner(p)], o.Workers[p%2]; got != want {
+			t.Errorf("partition %d is refined by %s, want %s", p, got, want)
+		}
+		if got, want := directory[o.RollupOwner(p)], o.RollupWorkers[p%3]; got != want {
+			t.Errorf("partition %d is rolled up by %s, want %s", p, got, want)
+		}
+	}
+	o.Worker = 2
+	if owned, err := o.RollsUp(); err != nil || !slices.Equal(owned, []int32{2, 5}) {
+		t.Errorf("the third rolls up %v, %v", owned, err)
+	}
+	if owned, err := o.Refines(); err == nil {
+		t.Errorf("there is no third that refines, and it owns %v", owned)
 	}
 }
