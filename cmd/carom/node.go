@@ -155,7 +155,7 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 		return err
 	}
 	n.api, err = api.New(c.API, api.Dependencies{
-		Sink: accept, Minter: minter, Events: n.events, Journal: n.journal, Messages: n.refine, Scores: n.rollup,
+		Sink: accept, Minter: minter, Events: []log.Reader{n.events}, Rejects: []log.Reader{n.rejects}, Journal: n.journal, Messages: n.refine, Scores: n.rollup,
 		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
 	})
 	if err != nil {

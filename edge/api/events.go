@@ -37,7 +37,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) *problem {
 	return g.answer(w, r, after, limit)
 }
 
-func (s *Server) eventPager() *pager { return &pager{s: s, name: logEvents, reader: s.d.Events} }
+func (s *Server) eventPager() *pager { return &pager{s: s, name: logEvents, reader: s.d.Events[0]} }
 
 // appendWithCursor appends the JSON object with the member "cursor" put in before its end.
 func appendWithCursor(dst, object []byte, c cursor) ([]byte, error) {

@@ -171,7 +171,7 @@ func TestPagesAreBounded(t *testing.T) {
 		}
 		return other
 	}}
-	w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events = l })
+	w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events = []log.Reader{l} })
 	after, pages, found := "", 0, 0
 	for found == 0 && pages < 10 {
 		a := w.get("/v1/events?kind=reply&after=" + after)
@@ -186,7 +186,7 @@ func TestPagesAreBounded(t *testing.T) {
 	big := event.Refined{Kind: event.Sent, Ref: event.Ref{Contact: strings.Repeat("x", 1<<20)}}
 	value := big.AppendJSON(nil)
 	w = newWorld(t, func(_ *Options, d *Dependencies) {
-		d.Events = scanLog{n: 100, value: func(int64) []byte { return value }}
+		d.Events = []log.Reader{scanLog{n: 100, value: func(int64) []byte { return value }}}
 	})
 	a := w.get("/v1/events")
 	if got := len(a.lines(t)); got != 8 {
@@ -207,7 +207,7 @@ func (failing) Read(context.Context, int64, int, []log.Record) ([]log.Record, er
 func TestEventsFail(t *testing.T) {
 	broken := func(int64) []byte { return []byte("{") }
 	for _, l := range []log.Reader{failing{scanLog{n: 1}}, scanLog{n: 1, value: broken}} {
-		w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events, d.Journal = l, l })
+		w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events, d.Journal = []log.Reader{l}, l })
 		for _, path := range []string{"/v1/events", "/v1/events?kind=sent", "/v1/journal"} {
 			w.get(path).problem(t, 500)
 		}

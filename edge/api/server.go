@@ -52,12 +52,21 @@ type Problem struct {
 
 // Dependencies are the parts that the API asks.
 type Dependencies struct {
-	Sink     Sink
-	Minter   Minter
-	Events   log.Reader // refined events
-	Journal  log.Reader // raw events
+	Sink   Sink
+	Minter Minter
+	// Events are the refined events by partition, all of which are in the list: nil where another node has it, and
+	// then Cluster is set. Embedded there is one.
+	Events []log.Reader
+	// Rejects are what refine rejected, by partition. Every node can read all of them.
+	Rejects []log.Reader
+	Journal log.Reader // raw events
+	// Messages and Scores have what this node has materialised; nil if that is nothing.
 	Messages Messages
 	Scores   Scores
+	// Cluster is nil where this node has everything.
+	Cluster *Cluster
+	// PeersOnly is set on a node without the role api: it answers other nodes and whoever watches the process.
+	PeersOnly bool
 	// Ready returns why the node is not ready; nothing if it is.
 	Ready      func() []Problem
 	Gatherer   prometheus.Gatherer

@@ -168,7 +168,7 @@ func TestTailHeartbeatOnABusyLog(t *testing.T) {
 	sent := event.Refined{Kind: event.Sent}
 	value := sent.AppendJSON(nil)
 	w := newWorld(t, func(_ *Options, d *Dependencies) {
-		d.Events = scanLog{n: 1 << 40, value: func(int64) []byte { return value }}
+		d.Events = []log.Reader{scanLog{n: 1 << 40, value: func(int64) []byte { return value }}}
 	})
 	w.server.heartbeat = time.Millisecond
 	f := w.follow(t, "/v1/events?kind=bounce&after="+cursor{log: logEvents}.String())
@@ -194,7 +194,7 @@ func (trimmedLog) Read(context.Context, int64, int, []log.Record) ([]log.Record,
 }
 
 func TestTailTellsWhyItEnds(t *testing.T) {
-	w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events = trimmedLog{scanLog{n: 9}} })
+	w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events = []log.Reader{trimmedLog{scanLog{n: 9}}} })
 	f := w.follow(t, "/v1/events?after="+cursor{log: logEvents, offset: 3}.String())
 	b, e := f.next()
 	if b.event != "problem" || b.id != "" || e["status"] != 410.0 {
@@ -211,7 +211,7 @@ func TestTailOfASlowReader(t *testing.T) {
 	value := big.AppendJSON(nil)
 	w := newWorld(t, func(o *Options, d *Dependencies) {
 		o.StallTimeout = minTimeout
-		d.Events = scanLog{n: 1 << 40, value: func(int64) []byte { return value }}
+		d.Events = []log.Reader{scanLog{n: 1 << 40, value: func(int64) []byte { return value }}}
 	})
 	conn, err := net.Dial("tcp", w.server.Addr().String())
 	must(t, err)
