@@ -106,5 +106,5 @@ func checkArrows(t *testing.T, file, pkg string) {
 // storePackage reports whether pkg keeps its state in Pebble and so may name its types.
 func storePackage(library, pkg string) bool {
 	return library == "github.com/cockroachdb/pebble/v2" &&
-		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup"}, pkg)
+		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka"}, pkg)
 }

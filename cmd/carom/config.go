@@ -22,6 +22,7 @@ import (
 // and checks stand there. The loader, the help and the reference page read the tags.
 type Config struct {
 	Node    string           `yaml:"node" doc:"name of this node in events and logs: letters, digits, dot, dash, underscore, 64 at most; default: the host's name"`
+	Roles   []string         `yaml:"roles" doc:"what this node does, of track, inbound, api, relay, refine, rollup; default: all that there is to do. A node without refine and rollup needs Kafka, or it only keeps a journal. Every node opens its API, for metrics, health and other nodes; without the role api it answers nobody else."`
 	Data    DataOptions      `yaml:"data"`
 	Keys    KeysOptions      `yaml:"keys"`
 	Log     LogOptions       `yaml:"log"`
@@ -144,9 +145,6 @@ func (c *Config) validate() error {
 	if c.Log.Format != "json" && c.Log.Format != "console" {
 		return fmt.Errorf("log.format: %q: want json or console", c.Log.Format)
 	}
-	if len(c.Kafka.Brokers) > 0 {
-		return fmt.Errorf("kafka.brokers: %q: must be empty, because this release keeps its logs in the data folder only", c.Kafka.Brokers)
-	}
 	for _, section := range []struct {
 		name  string
 		check interface{ Validate() error }
@@ -164,6 +162,9 @@ func (c *Config) validate() error {
 		if err := section.check.Validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)
 		}
+	}
+	if err := c.validateRoles(); err != nil {
+		return err
 	}
 	if c.Accept.Repeat > c.Refine.Repeat {
 		// Accept would drop what refine would count.

@@ -36,17 +36,22 @@ func (f *configFlags) load() (Config, error) {
 
 func newServeCommand() *cobra.Command {
 	var flags configFlags
+	var roles []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Start the node: HTTP and SMTP edges, the pipeline, the API",
 		Example: `  carom serve --dev                                  everything on loopback, data under ./data
   carom serve --config /etc/carom/carom.yaml
+  carom serve --config carom.yaml --roles track,relay   an edge for HTTP; refine and rollup run on other nodes
   CAROM_DATA_DIR=/srv/carom carom serve --config carom.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := flags.load()
 			if err != nil {
 				return err
+			}
+			if len(roles) > 0 {
+				c.Roles = roles
 			}
 			if err := c.validate(); err != nil {
 				return usageError{err}
@@ -72,6 +77,7 @@ func newServeCommand() *cobra.Command {
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().StringSliceVar(&roles, "roles", nil, "what this node does: some of "+strings.Join(allRoles, ",")+"; over the setting roles")
 	cmd.Long = "Start the node. Settings come from the file, and over it from the environment.\n\nSettings:\n" + settingsHelp()
 	return cmd
 }

@@ -34,3 +34,9 @@ func (j *Journal) Bind(state *kv.Store) error {
 	}
 	return b.Close()
 }
+
+// Bound reports whether state is tied to a journal: whether it was kept embedded.
+func Bound(state *kv.Store) (bool, error) {
+	_, ok, err := state.Get(nil, []byte{kv.PrefixMeta, kv.MetaJournal})
+	return ok, err
+}

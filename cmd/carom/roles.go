@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The roles, in the order of the data. A node has all of them unless it is told otherwise.
+const (
+	roleTrack   = "track"
+	roleInbound = "inbound"
+	roleAPI     = "api"
+	roleRelay   = "relay"
+	roleRefine  = "refine"
+	roleRollup  = "rollup"
+)
+
+var allRoles = []string{roleTrack, roleInbound, roleAPI, roleRelay, roleRefine, roleRollup}
+
+// has reports whether the node has a role.
+func (c *Config) has(role string) bool { return len(c.Roles) == 0 || slices.Contains(c.Roles, role) }
+
+// withKafka reports whether the logs are topics.
+func (c *Config) withKafka() bool { return len(c.Kafka.Brokers) > 0 }
+
+func (c *Config) validateRoles() error {
+	for _, role := range c.Roles {
+		if !slices.Contains(allRoles, role) {
+			return fmt.Errorf("roles: %q: want some of %s", role, strings.Join(allRoles, ", "))
+		}
+	}
+	if !c.withKafka() {
+		if len(c.Roles) > 0 && c.has(roleRelay) {
+			return fmt.Errorf("roles: %s: there is nowhere to relay to while kafka.brokers is empty", roleRelay)
+		}
+		return nil
+	}
+	if c.has(roleRefine) || c.has(roleRollup) {
+		if _, err := c.Kafka.Owned(); err != nil {
+			return fmt.Errorf("%w; or leave %s and %s out of roles", err, roleRefine, roleRollup)
+		}
+	}
+	return nil
+}
