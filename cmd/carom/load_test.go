@@ -101,7 +101,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"relay without Kafka", func(c *Config) { c.Roles = []string{"relay"} }, "roles: relay: there is nowhere to relay to while kafka.brokers is empty"},
 		{"worker without a place", func(c *Config) {
 			c.Kafka.Brokers, c.Kafka.Workers = []string{"127.0.0.1:9092"}, []string{"a:1", "b:1"}
-		}, "kafka.worker: -1: want this node's place in kafka.workers, 0 to 1; or leave refine and rollup out of roles"},
+		}, "kafka.worker: -1: want this node's place in kafka.workers, 0 to 1; or leave refine out of roles"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := devConfig()

@@ -18,9 +18,6 @@ import (
 	"carom/pipeline"
 	"carom/pipeline/bot"
 	"carom/pipeline/journal"
-	"carom/pipeline/log"
-	"carom/pipeline/refine"
-	"carom/pipeline/rollup"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -28,14 +25,26 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// readerRefine is the name by which the journal's trimming knows refine.
-const readerRefine = "refine"
+// The names by which the journal's trimming knows who reads it.
+const (
+	readerRefine = "refine" // embedded
+	readerRelay  = "relay"  // with Kafka
+)
 
 // stateCacheBytes keeps the states of some million messages at hand: refine reads one for every hit.
 const stateCacheBytes = 256 << 20
 
-// Embedded, every log has one partition.
-const embeddedPartition = 0
+// stages are what lies behind the journal: all of the pipeline in this process, or this node's part of it with topics
+// in between.
+type stages interface {
+	// run runs them until ctx is done, which is no error, or something fails for good.
+	run(ctx context.Context) error
+	// answer fills in what the API may ask.
+	answer(d *api.Dependencies)
+	// notReady says why the node should get no traffic now.
+	notReady() []api.Problem
+	close() error
+}
 
 // node is one process with all its parts, joined by the logs.
 type node struct {
@@ -44,14 +53,11 @@ type node struct {
 
 	heard   *kv.Store // holds the journal
 	journal *journal.Journal
-	state   *kv.Store // holds everything that stages keep, and the logs between them
-	events  *log.Local
-	rejects *log.Local
-	refine  *refine.Partition
-	rollup  *rollup.Partition
+	state   *kv.Store // holds everything that stages keep, and the logs that are not topics
+	stages  stages
 
-	track   *track.Server
-	inbound *inbound.Server
+	track   *track.Server   // nil without the role
+	inbound *inbound.Server // nil without the role
 	api     *api.Server
 }
 
@@ -90,35 +96,37 @@ func makeDataDir(c *Config) error {
 	return nil
 }
 
-// openPipeline opens the two stores and the stages between them: journal ─▶ refine ─▶ events ─▶ rollup.
+// openPipeline opens the two stores, the journal and what reads it.
 func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 	c := &n.config
 	if n.heard, err = openStore(c.Data.Dir, kv.RoleJournal, 0, n.log, reg); err != nil {
 		return err
 	}
-	n.journal, err = journal.Open(n.heard, c.Journal, journal.Deps{Node: c.Node, Readers: []string{readerRefine}, Logger: n.log, Registerer: reg})
+	reader := readerRefine
+	if c.withKafka() {
+		reader = readerRelay
+	}
+	n.journal, err = journal.Open(n.heard, c.Journal, journal.Deps{Node: c.Node, Readers: []string{reader}, Logger: n.log, Registerer: reg})
 	if err != nil {
 		return err
 	}
 	if n.state, err = openStore(c.Data.Dir, kv.RoleState, stateCacheBytes, n.log, reg); err != nil {
 		return err
 	}
-	if err := n.journal.Bind(n.state); err != nil {
-		return fmt.Errorf("data.dir: %w", err)
+	if c.withKafka() {
+		n.stages, err = orNone(openCluster(c, n.journal, n.state, n.log, reg))
+	} else {
+		n.stages, err = orNone(openEmbedded(c, n.journal, n.state, n.log, reg))
 	}
-	if n.events, err = log.NewLocal(n.state, kv.LogEvents, embeddedPartition); err != nil {
-		return err
-	}
-	if n.rejects, err = log.NewLocal(n.state, kv.LogRejects, embeddedPartition); err != nil {
-		return err
-	}
-	n.refine, err = refine.Open(c.Refine, n.state, n.journal, n.events, n.rejects, n.journal, n.log, reg)
-	if err != nil {
-		return err
-	}
-	n.refine.OnPassed(func(offset int64) { n.journal.Passed(readerRefine, offset) })
-	n.rollup, err = rollup.Open(c.Rollup, c.Score, n.state, n.events, n.log, reg)
 	return err
+}
+
+// orNone keeps a nil pointer from becoming stages.
+func orNone[S stages](s S, err error) (stages, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // openStore opens one of the node's stores, in a folder of its name; 0 is the usual size of cache.
@@ -131,34 +139,40 @@ func openStore(dir, role string, cacheBytes int64, logger *zap.Logger, reg *prom
 	return store, nil
 }
 
-// openEdges binds the listeners. The tracking edge comes first: with --dev its address is part of what is minted.
+// openEdges binds the listeners. The tracking edge comes first: with --dev its address is part of what is minted. The
+// API is opened whatever the roles: for metrics, health and other nodes.
 func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	c := &n.config
 	accept, err := pipeline.New(c.Accept, n.journal, bot.Default(), keys.ClientKey(), n.log, reg)
 	if err != nil {
 		return err
 	}
-	if n.track, err = track.New(c.Track, keys, accept, n.log, reg); err != nil {
-		return err
+	if c.has(roleTrack) {
+		if n.track, err = track.New(c.Track, keys, accept, n.log, reg); err != nil {
+			return err
+		}
+		if err := n.track.Listen(); err != nil {
+			return err
+		}
 	}
-	if err := n.track.Listen(); err != nil {
-		return err
+	if c.has(roleInbound) {
+		if n.inbound, err = inbound.New(c.Inbound, keys, accept, n.log, reg); err != nil {
+			return err
+		}
+		if err := n.inbound.Listen(); err != nil {
+			return err
+		}
 	}
 	minter, err := newMinter(*c, keys, n.trackURL())
 	if err != nil {
 		return err
 	}
-	if n.inbound, err = inbound.New(c.Inbound, keys, accept, n.log, reg); err != nil {
-		return err
-	}
-	if err := n.inbound.Listen(); err != nil {
-		return err
-	}
-	n.api, err = api.New(c.API, api.Dependencies{
-		Sink: accept, Minter: minter, Events: []log.Reader{n.events}, Rejects: []log.Reader{n.rejects}, Journal: n.journal, Messages: n.refine, Scores: n.rollup,
+	d := api.Dependencies{
+		Sink: accept, Minter: minter, Journal: n.journal, PeersOnly: !c.has(roleAPI),
 		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
-	})
-	if err != nil {
+	}
+	n.stages.answer(&d)
+	if n.api, err = api.New(c.API, d); err != nil {
 		return err
 	}
 	return n.api.Listen()
@@ -170,9 +184,7 @@ func (n *node) run(ctx context.Context) error {
 	defer stop()
 	edges, edgeCtx := errgroup.WithContext(ctx)
 	backs, stageCtx := errgroup.WithContext(stages)
-	for name, run := range map[string]func(context.Context) error{"refine": n.refine.Run, "rollup": n.rollup.Run} {
-		backs.Go(func() error { return named(name, run(stageCtx)) })
-	}
+	backs.Go(func() error { return n.stages.run(stageCtx) })
 	// A stage that fails takes the edges with it: a supervisor starts the node anew, and the journal has lost nothing.
 	edges.Go(func() error {
 		select {
@@ -184,10 +196,10 @@ func (n *node) run(ctx context.Context) error {
 			return errStageStopped
 		}
 	})
-	for name, run := range map[string]func(context.Context) error{"track": n.track.Run, "inbound": n.inbound.Run, "api": n.api.Run} {
+	for name, run := range n.serving() {
 		edges.Go(func() error { return named(name, run(edgeCtx)) })
 	}
-	n.log.Info("listening", zap.Stringer("track", n.track.Addr()), zap.Stringer("inbound", n.inbound.Addr()), zap.Stringer("api", n.api.Addr()))
+	n.log.Info("listening", n.addresses()...)
 	err := edges.Wait()
 	stop()
 	if stageErr := unlessFailed(n.state, backs.Wait); stageErr != nil {
@@ -198,6 +210,29 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.log.Info("stopped")
 	return err
+}
+
+// serving lists what has a listener, by role.
+func (n *node) serving() map[string]func(context.Context) error {
+	serving := map[string]func(context.Context) error{roleAPI: n.api.Run}
+	if n.track != nil {
+		serving[roleTrack] = n.track.Run
+	}
+	if n.inbound != nil {
+		serving[roleInbound] = n.inbound.Run
+	}
+	return serving
+}
+
+func (n *node) addresses() []zap.Field {
+	fields := []zap.Field{zap.Stringer(roleAPI, n.api.Addr())}
+	if n.track != nil {
+		fields = append(fields, zap.Stringer(roleTrack, n.track.Addr()))
+	}
+	if n.inbound != nil {
+		fields = append(fields, zap.Stringer(roleInbound, n.inbound.Addr()))
+	}
+	return fields
 }
 
 // failing is a store that may fail for good.
@@ -241,6 +276,9 @@ func (n *node) close() error {
 	if n.api != nil {
 		errs = append(errs, n.api.Close())
 	}
+	if n.stages != nil {
+		errs = append(errs, n.stages.close())
+	}
 	if n.journal != nil {
 		errs = append(errs, n.journal.Close())
 	}
@@ -255,9 +293,9 @@ func (n *node) close() error {
 // notReady says why the node should get no traffic now; nothing if it should.
 func (n *node) notReady() []api.Problem {
 	if err := n.journal.Health(); err != nil {
-		return []api.Problem{{Part: "journal", Reason: err.Error()}}
+		return append([]api.Problem{{Part: "journal", Reason: err.Error()}}, n.stages.notReady()...)
 	}
-	return nil
+	return n.stages.notReady()
 }
 
 // newMinter joins the keys with the addresses that the config gives.
@@ -280,4 +318,9 @@ func boundURL(base string, bound net.Addr) string {
 	return rest + ":" + port
 }
 
-func (n *node) trackURL() string { return boundURL(n.config.Track.BaseURL, n.track.Addr()) }
+func (n *node) trackURL() string {
+	if n.track == nil {
+		return n.config.Track.BaseURL
+	}
+	return boundURL(n.config.Track.BaseURL, n.track.Addr())
+}

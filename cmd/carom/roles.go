@@ -36,9 +36,15 @@ func (c *Config) validateRoles() error {
 		}
 		return nil
 	}
-	if c.has(roleRefine) || c.has(roleRollup) {
-		if _, err := c.Kafka.Owned(); err != nil {
-			return fmt.Errorf("%w; or leave %s and %s out of roles", err, roleRefine, roleRollup)
+	for _, worker := range []struct {
+		role string
+		owns func() ([]int32, error)
+	}{{roleRefine, c.Kafka.Refines}, {roleRollup, c.Kafka.RollsUp}} {
+		if !c.has(worker.role) {
+			continue
+		}
+		if _, err := worker.owns(); err != nil {
+			return fmt.Errorf("%w; or leave %s out of roles", err, worker.role)
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func newServeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if flags.dev {
+			if flags.dev && len(c.Roles) == 0 {
 				n.greet(cmd.ErrOrStderr()) // standard output is for machines
 			}
 			return errors.Join(n.run(cmd.Context()), n.close())

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"carom/edge/api"
+	"carom/kv"
+	"carom/pipeline/journal"
+	"carom/pipeline/kafka"
+	"carom/pipeline/log"
+	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// cluster is the pipeline behind the journal when the logs are topics. Of the stages this node has the partitions that
+// it owns, each with a state of its own:
+//
+//	journal ─▶ relay ─▶ raw ─▶ refine ─▶ events ─▶ mirror ─▶ rollup ─▶ scores
+//
+// Opening needs no broker: what the disk holds is answered at once. A cluster that is away, or does not fit the
+// settings, is asked again for ever; meanwhile the edges go on, and the journal keeps what they hear.
+type cluster struct {
+	config   *Config
+	log      *zap.Logger
+	state    *kv.Store
+	client   *kafka.Client
+	producer *kafka.Producer
+	relay    *kafka.Relay // nil without the role
+	refined  *kafka.Group
+	mirrored *kafka.Group
+	refines  map[int32]*refine.Partition
+	rollsUp  map[int32]*rolling
+	rejects  []log.Reader
+	readers  []*kafka.Reader
+	joined   prometheus.Gauge
+
+	mu       sync.Mutex
+	problems map[string]string // by part
+}
+
+// rolling is a partition of events: its copy on this node, and the counts.
+type rolling struct {
+	in     *kafka.Reader
+	mirror *log.Mirror
+	rollup *rollup.Partition
+}
+
+const (
+	// lookEvery is how often the topics are looked at again: one may be deleted and made anew under a running node.
+	lookEvery = time.Minute
+	// joinEvery is the longest pause between two tries to join the cluster, sayEvery that between two lines that say why
+	// it can't.
+	joinEvery = 10 * time.Second
+	sayEvery  = time.Minute
+)
+
+func openCluster(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*cluster, error) {
+	if bound, err := journal.Bound(state); err != nil {
+		return nil, err
+	} else if bound {
+		return nil, fmt.Errorf("data.dir: %s holds what was counted without Kafka, which topics can't continue: move that folder away, and the node begins anew with what the journal still holds", state.Dir())
+	}
+	client, err := kafka.New(c.Kafka, logger, reg)
+	if err != nil {
+		return nil, err
+	}
+	k := &cluster{
+		config: c, log: logger.Named("cluster"), state: state, client: client, producer: client.NewProducer(reg),
+		refines: make(map[int32]*refine.Partition), rollsUp: make(map[int32]*rolling),
+		joined: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "carom_kafka_joined_count", Help: "1 while the cluster fits the settings and the stages run, 0 while the node waits for it.",
+		}),
+		problems: map[string]string{"kafka": "the brokers have not answered yet"},
+	}
+	reg.MustRegister(k.joined)
+	if err := k.open(j, reg); err != nil {
+		return nil, errors.Join(err, k.close())
+	}
+	return k, nil
+}
+
+func (k *cluster) open(j *journal.Journal, reg prometheus.Registerer) (err error) {
+	if k.config.has(roleRelay) {
+		if k.relay, err = k.producer.NewRelay(j, j.Incarnation(), k.state, k.log, reg); err != nil {
+			return err
+		}
+		k.relay.OnPassed(func(offset int64) { j.Passed(readerRelay, offset) })
+	}
+	for p := range int32(k.config.Kafka.Partitions) {
+		k.rejects = append(k.rejects, k.read(kafka.Rejects, p, reg))
+	}
+	if k.config.has(roleRefine) {
+		if err := k.openRefine(reg); err != nil {
+			return err
+		}
+	}
+	if k.config.has(roleRollup) {
+		return k.openRollup(reg)
+	}
+	return nil
+}
+
+func (k *cluster) openRefine(reg prometheus.Registerer) error {
+	owned, err := k.config.Kafka.Refines()
+	if err != nil {
+		return err
+	}
+	k.refined = k.client.NewGroup(roleRefine, kafka.Raw, reg)
+	events, addresses := k.producer.Events(), k.producer.Addresses()
+	for _, p := range owned {
+		out := refine.Outputs{Events: events, Addresses: addresses, Rejects: k.producer.Rejects(p)}
+		stage, err := refine.Open(k.config.Refine.Share(len(owned)), k.state, k.read(kafka.Raw, p, reg), out, k.producer.Ticker(p), k.log, reg)
+		if err != nil {
+			return err
+		}
+		stage.OnPassed(func(offset int64) { k.refined.Passed(p, offset) })
+		k.refines[p] = stage
+	}
+	return nil
+}
+
+func (k *cluster) openRollup(reg prometheus.Registerer) error {
+	owned, err := k.config.Kafka.RollsUp()
+	if err != nil {
+		return err
+	}
+	k.mirrored = k.client.NewGroup(roleRollup, kafka.Events, reg)
+	for _, p := range owned {
+		r := &rolling{in: k.read(kafka.Events, p, reg)}
+		if r.mirror, err = log.OpenMirror(k.state, kv.LogEvents, p, k.log, reg); err != nil {
+			return err
+		}
+		r.mirror.OnPassed(func(offset int64) { k.mirrored.Passed(p, offset) })
+		if r.rollup, err = rollup.Open(k.config.Rollup.Share(len(owned)), k.config.Score, k.state, r.mirror, k.producer.Scores(), k.log, reg); err != nil {
+			return err
+		}
+		k.rollsUp[p] = r
+	}
+	return nil
+}
+
+func (k *cluster) read(kind string, partition int32, reg prometheus.Registerer) *kafka.Reader {
+	r := k.client.NewReader(kind, partition, reg)
+	k.readers = append(k.readers, r)
+	return r
+}
+
+// run joins the cluster and then runs the stages until ctx is done. What the disk has is counted meanwhile.
+func (k *cluster) run(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	for p, r := range k.rollsUp {
+		parts.Go(func() error { return k.keep(fmt.Sprintf("rollup %d", p), r.rollup.Run(ctx)) })
+	}
+	parts.Go(func() error {
+		if k.join(ctx) != nil {
+			return nil // told to stop
+		}
+		k.start(ctx, parts)
+		return k.watch(ctx)
+	})
+	return parts.Wait()
+}
+
+// start runs what needs the brokers.
+func (k *cluster) start(ctx context.Context, parts *errgroup.Group) {
+	if k.relay != nil {
+		parts.Go(func() error { return named("relay", k.relay.Run(ctx)) })
+	}
+	for p, stage := range k.refines {
+		parts.Go(func() error { return k.keep(fmt.Sprintf("refine %d", p), stage.Run(ctx)) })
+	}
+	for p, r := range k.rollsUp {
+		parts.Go(func() error { return k.keep(fmt.Sprintf("mirror %d", p), r.mirror.Run(ctx, r.in)) })
+	}
+	for _, group := range []*kafka.Group{k.refined, k.mirrored} {
+		if group != nil {
+			parts.Go(func() error { return named("group", group.Run(ctx)) })
+		}
+	}
+}
+
+// keep turns the end of one partition into a problem of the node: the others go on, and a supervisor that started the
+// node anew would meet the same again. Only a broken store ends the node.
+func (k *cluster) keep(part string, err error) error {
+	err = named(part, err)
+	if err == nil || k.state.Err() != nil {
+		return err
+	}
+	k.log.Error("a partition stopped; the others go on", zap.Error(err))
+	k.set(part, err.Error())
+	return nil
+}
+
+// join waits until the cluster answers, fits the settings, and has the topics that this node knows. It returns an error
+// only if ctx is done.
+func (k *cluster) join(ctx context.Context) error {
+	var said time.Time
+	var last string
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, joinEvery) {
+		err := k.look(ctx)
+		if err == nil {
+			err = k.resume(ctx)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			break
+		}
+		k.set("kafka", err.Error())
+		if err.Error() != last || time.Since(said) > sayEvery {
+			last, said = err.Error(), time.Now()
+			k.log.Error("waiting for Kafka; what is heard stays in the journal", zap.Error(err))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	k.set("kafka", "")
+	k.joined.Set(1)
+	k.log.Info("joined the cluster", zap.Strings("brokers", k.config.Kafka.Brokers),
+		zap.Int("refines", len(k.refines)), zap.Int("rolls-up", len(k.rollsUp)), zap.Bool("relays", k.relay != nil))
+	return nil
+}
+
+// look checks that the cluster and its topics are those that the settings and the state on disk mean.
+func (k *cluster) look(ctx context.Context) error {
+	if err := k.client.Check(ctx); err != nil {
+		return err
+	}
+	topics, err := k.client.Topics(ctx)
+	if err != nil {
+		return err
+	}
+	return kafka.Bind(k.state, topics)
+}
+
+// resume tells each partition of refine how far its output was shipped, maybe by another worker or from another disk.
+func (k *cluster) resume(ctx context.Context) error {
+	if k.refined == nil {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, k.config.Kafka.RequestTimeout)
+	defer cancel()
+	shipped, err := k.refined.Committed(within)
+	if err != nil {
+		return err
+	}
+	for p, stage := range k.refines {
+		stage.Shipped(shipped[p])
+	}
+	return nil
+}
+
+// watch looks at the topics now and then.
+func (k *cluster) watch(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		err := k.look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil, errors.Is(err, kafka.ErrUnreachable): // the relay and the readers tell of an outage
+			k.set("kafka", "")
+		default:
+			k.log.Error("the cluster no longer fits", zap.Error(err))
+			k.set("kafka", err.Error())
+		}
+	}
+}
+
+// set notes what is wrong with a part; nothing if text is empty.
+func (k *cluster) set(part, text string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if text == "" {
+		delete(k.problems, part)
+		return
+	}
+	k.problems[part] = text
+}
+
+// notReady says why a node that is only a worker should not be asked. An edge should get its traffic whatever Kafka
+// does: its journal keeps it.
+func (k *cluster) notReady() []api.Problem {
+	if k.config.has(roleTrack) || k.config.has(roleInbound) || k.config.has(roleAPI) {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []api.Problem
+	for _, part := range slices.Sorted(maps.Keys(k.problems)) {
+		list = append(list, api.Problem{Part: part, Reason: k.problems[part]})
+	}
+	return list
+}
+
+func (k *cluster) close() error {
+	var errs []error
+	for _, r := range k.readers {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(append(errs, k.producer.Close(), k.client.Close())...)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"carom/edge/api"
+	"carom/pipeline/event"
+	"carom/pipeline/kafka"
+	"carom/pipeline/log"
+	"carom/pipeline/refine"
+)
+
+// answer gives the API what this node has of the answers, and whom to ask for the rest.
+func (k *cluster) answer(d *api.Dependencies) {
+	o := k.config.Kafka
+	partitions := int32(o.Partitions)
+	d.Events = make([]log.Reader, partitions)
+	for p, r := range k.rollsUp {
+		d.Events[p] = r.mirror
+	}
+	d.Rejects = k.rejects
+	if len(k.refines) > 0 {
+		d.Messages = refinedHere{k.refines, partitions}
+	}
+	if len(k.rollsUp) > 0 {
+		d.Scores = k.scoresHere(partitions)
+	}
+	d.Cluster = &api.Cluster{
+		Workers: o.Directory(), Self: k.place(),
+		OwnerOfMessage: func(message string) int { return o.RefineOwner(rawPartition(message, partitions)) },
+		OwnerOfSender: func(account, sender string) int {
+			return o.RollupOwner(senderPartition(account, sender, partitions))
+		},
+		OwnerOfEvents: o.RollupOwner,
+	}
+}
+
+// place is where this node stands in the directory of workers, -1 if nowhere.
+func (k *cluster) place() int {
+	o := k.config.Kafka
+	switch {
+	case len(k.refines) > 0:
+		return o.RefineOwner(max(0, int32(o.Worker)))
+	case len(k.rollsUp) > 0:
+		return o.RollupOwner(max(0, int32(o.Worker)))
+	}
+	return -1
+}
+
+// rawPartition returns the partition of everything about a message, whoever's it is.
+func rawPartition(message string, partitions int32) int32 {
+	return kafka.RawPartition(event.PartialKey(message), partitions)
+}
+
+// senderPartition returns the partition of a sender's events.
+func senderPartition(account, sender string, partitions int32) int32 {
+	return kafka.KeyPartition([]byte(account+"/"+sender), partitions)
+}
+
+// refinedHere are the messages of the partitions that this node refines.
+type refinedHere struct {
+	stages     map[int32]*refine.Partition
+	partitions int32
+}
+
+// Message returns a message that this node has refined.
+func (r refinedHere) Message(account, message string) (refine.Message, bool, error) {
+	stage := r.stages[rawPartition(message, r.partitions)]
+	if stage == nil {
+		return refine.Message{}, false, api.ErrNotReady
+	}
+	return stage.Message(account, message)
+}
+
+// scoresHere joins the partitions that this node rolls up. The API asks it for no other's senders.
+func (k *cluster) scoresHere(partitions int32) api.Scores {
+	var here []api.Scores
+	places := make(map[int32]int)
+	for _, p := range slices.Sorted(maps.Keys(k.rollsUp)) {
+		places[p] = len(here)
+		here = append(here, k.rollsUp[p].rollup)
+	}
+	return api.MergeScores(here, func(account, sender string) int {
+		place, ok := places[senderPartition(account, sender, partitions)]
+		if !ok {
+			panic("BUG: asked for a sender of another worker")
+		}
+		return place
+	})
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"carom/edge/api"
+	"carom/kv"
+	"carom/pipeline/journal"
+	"carom/pipeline/kafka"
+	"carom/pipeline/log"
+	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// Embedded, every log has one partition.
+const embeddedPartition = 0
+
+// embedded is the pipeline behind the journal in one process, with the logs between the stages in the state store:
+//
+//	journal ─▶ refine ─▶ events ─▶ rollup
+type embedded struct {
+	events  *log.Local
+	rejects *log.Local
+	refine  *refine.Partition // nil without the role
+	rollup  *rollup.Partition // nil without the role
+}
+
+func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*embedded, error) {
+	if bound, err := kafka.Bound(state); err != nil {
+		return nil, err
+	} else if bound {
+		return nil, fmt.Errorf("data.dir: %s holds the state of topics, and kafka.brokers is empty: name the brokers, or move that folder away to begin anew", state.Dir())
+	}
+	if err := j.Bind(state); err != nil {
+		return nil, fmt.Errorf("data.dir: %w", err)
+	}
+	e := &embedded{}
+	var err error
+	if e.events, err = log.NewLocal(state, kv.LogEvents, embeddedPartition); err != nil {
+		return nil, err
+	}
+	addresses, err := log.NewLocal(state, kv.LogAddresses, embeddedPartition)
+	if err != nil {
+		return nil, err
+	}
+	if e.rejects, err = log.NewLocal(state, kv.LogRejects, embeddedPartition); err != nil {
+		return nil, err
+	}
+	if c.has(roleRefine) {
+		out := refine.Outputs{Events: e.events, Addresses: addresses, Rejects: e.rejects}
+		if e.refine, err = refine.Open(c.Refine, state, j, out, j, logger, reg); err != nil {
+			return nil, err
+		}
+		e.refine.OnPassed(func(offset int64) { j.Passed(readerRefine, offset) })
+	}
+	if c.has(roleRollup) {
+		e.rollup, err = rollup.Open(c.Rollup, c.Score, state, e.events, nil, logger, reg)
+	}
+	return e, err
+}
+
+func (e *embedded) run(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	if e.refine != nil {
+		parts.Go(func() error { return named(roleRefine, e.refine.Run(ctx)) })
+	}
+	if e.rollup != nil {
+		parts.Go(func() error { return named(roleRollup, e.rollup.Run(ctx)) })
+	}
+	parts.Go(func() error { <-ctx.Done(); return nil }) // a node without either waits too
+	return parts.Wait()
+}
+
+func (e *embedded) answer(d *api.Dependencies) {
+	d.Events, d.Rejects = []log.Reader{e.events}, []log.Reader{e.rejects}
+	if e.refine != nil {
+		d.Messages = e.refine
+	}
+	if e.rollup != nil {
+		d.Scores = e.rollup
+	}
+}
+
+func (e *embedded) notReady() []api.Problem { return nil }
+
+func (e *embedded) close() error { return nil }
