@@ -113,9 +113,12 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	must(t, err)
 	ro := refine.Default()
 	ro.Settle = 0
-	refiner, err := refine.Open(ro, state, w.journal, w.events, rejects, w.journal, zap.NewNop(), prometheus.NewRegistry())
+	addresses, err := log.NewLocal(state, kv.LogAddresses, 0)
 	must(t, err)
-	scores, err := rollup.Open(rollup.Default(), score.Default(), state, w.events, zap.NewNop(), nil)
+	out := refine.Outputs{Events: w.events, Addresses: addresses, Rejects: rejects}
+	refiner, err := refine.Open(ro, state, w.journal, out, w.journal, zap.NewNop(), prometheus.NewRegistry())
+	must(t, err)
+	scores, err := rollup.Open(rollup.Default(), score.Default(), state, w.events, nil, zap.NewNop(), nil)
 	must(t, err)
 	keys := testKeys(t)
 	accept, err := pipeline.New(pipeline.Default(), w.journal, bot.Default(), keys.ClientKey(), zap.NewNop(), prometheus.NewRegistry())

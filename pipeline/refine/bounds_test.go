@@ -241,8 +241,12 @@ func TestOpenErrors(t *testing.T) {
 	w := openWorld(t, testOptions(), fs, f)
 	w.drain(all)
 	reopen := func() error {
-		_, err := Open(testOptions(), w.store, f, w.events, w.rejects, f, zap.NewNop(), w.reg)
-		return err
+		p, err := Open(testOptions(), w.store, f, w.outputs(), f, zap.NewNop(), w.reg)
+		if err != nil {
+			return err
+		}
+		defer func() { w.check(p.step.batch.Close()) }()
+		return p.begin(t.Context())
 	}
 	w.check(reopen())
 
@@ -258,7 +262,7 @@ func TestOpenErrors(t *testing.T) {
 	f.oldest = 0
 
 	b := w.store.NewBatch()
-	w.check(b.Set(w.p.keys.table(nil, tableMeta), []byte{2}, nil))
+	w.check(b.Set(w.p.keys.table(nil, tableMeta), []byte{metaFormat + 1}, nil))
 	w.check(w.store.Commit(b))
 	if err := reopen(); err == nil {
 		t.Error("a newer meta is accepted")
@@ -267,7 +271,7 @@ func TestOpenErrors(t *testing.T) {
 
 	bad := testOptions()
 	bad.Park = 0
-	if _, err := Open(bad, nil, f, nil, nil, nil, zap.NewNop(), nil); err == nil {
+	if _, err := Open(bad, nil, f, Outputs{}, nil, zap.NewNop(), nil); err == nil {
 		t.Error("bad options are accepted")
 	}
 }
@@ -305,6 +309,7 @@ func TestBeginsAtTheOldest(t *testing.T) {
 	f.oldest = 3
 	w := openWorld(t, testOptions(), vfs.NewMem(), f)
 	defer w.close()
+	w.begin()
 	if w.p.Passed() != 3 {
 		t.Errorf("passed %d, want 3", w.p.Passed())
 	}

@@ -58,7 +58,7 @@ func TestStateRoundTrip(t *testing.T) {
 }
 
 func TestMetaRoundTrip(t *testing.T) {
-	for _, m := range []meta{{}, {1, 2, 3, 4}, {math.MaxInt64, math.MaxInt32, math.MaxInt32, maxMillis}} {
+	for _, m := range []meta{{}, {1, 2, 3, 4, 5}, {math.MaxInt64, math.MaxInt32, math.MaxInt32, maxMillis, math.MaxInt32}} {
 		var back meta
 		if err := back.decode(m.append(nil)); err != nil || back != m {
 			t.Errorf("%+v: %+v, %v", m, back, err)
@@ -150,7 +150,7 @@ func FuzzState(f *testing.F) {
 func FuzzWaiting(f *testing.F) {
 	e := hitAt(epoch, event.Click, "m1")
 	fa := &fact{source: event.Source{Node: "n1"}, logTime: epoch, raw: e.AppendBinary(nil)}
-	f.Add(fa.append(nil), meta{1, 2, 3, 4}.append(nil))
+	f.Add(fa.append(nil), meta{1, 2, 3, 4, 5}.append(nil))
 	f.Fuzz(func(t *testing.T, b, m []byte) {
 		if fa, err := decodeFact(b, 1); err == nil {
 			if back, err := decodeFact(fa.append(nil), 1); err != nil || !reflect.DeepEqual(back, fa) {

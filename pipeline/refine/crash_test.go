@@ -109,6 +109,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		checkPrefix(t, w, want)
 		w.drain(all)
 		sameRecords(t, "events", contents(t, w.events), want.events)
+		sameRecords(t, "addresses", contents(t, w.addresses), want.addresses)
 		sameRecords(t, "rejects", contents(t, w.rejects), want.rejects)
 		sameStored(t, stored(t, w.store), want.stored)
 		w.close()
@@ -205,7 +206,7 @@ func playTopics(t *testing.T, o Options, fs vfs.FS, f *feed, events, rejects *to
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Open(o, store, f, events, rejects, f, zap.NewNop(), nil)
+	p, err := Open(o, store, f, Outputs{events, &topic{}, rejects}, f, zap.NewNop(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestWriteErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Open(o, store, f, &failing{topic: events, left: failAt, err: broken}, rejects, f, zap.NewNop(), nil)
+		p, err := Open(o, store, f, Outputs{&failing{topic: events, left: failAt, err: broken}, &topic{}, rejects}, f, zap.NewNop(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,9 +10,9 @@ import (
 
 // uncut is what refine makes of records in one go.
 type uncut struct {
-	events, rejects []log.Record
-	stored          map[string]string
-	counters        map[string]float64
+	events, addresses, rejects []log.Record
+	stored                     map[string]string
+	counters                   map[string]float64
 }
 
 func refineUncut(t testing.TB, o Options, recs []log.Record) uncut {
@@ -21,7 +21,10 @@ func refineUncut(t testing.TB, o Options, recs []log.Record) uncut {
 	w := openWorld(t, o, vfs.NewMem(), newFeed(recs...))
 	defer w.close()
 	w.drain(all)
-	u := uncut{events: contents(t, w.events), rejects: contents(t, w.rejects), stored: stored(t, w.store), counters: make(map[string]float64)}
+	u := uncut{
+		events: contents(t, w.events), addresses: contents(t, w.addresses), rejects: contents(t, w.rejects),
+		stored: stored(t, w.store), counters: make(map[string]float64),
+	}
 	for _, name := range []string{"records_total", "parked_facts", "waiting_clicks"} {
 		u.counters[name] = w.value("carom_refine_" + name)
 	}
@@ -55,6 +58,7 @@ func TestOutputDoesNotDependOnSteps(t *testing.T) {
 				return 1 + rng.IntN(longest)
 			})
 			sameRecords(t, "events", contents(t, w.events), want.events)
+			sameRecords(t, "addresses", contents(t, w.addresses), want.addresses)
 			sameRecords(t, "rejects", contents(t, w.rejects), want.rejects)
 			sameStored(t, stored(t, w.store), want.stored)
 			w.close()

@@ -3,7 +3,6 @@ package refine
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -130,14 +129,16 @@ func tickAtTime(at event.Millis) log.Record {
 
 // world is a partition with all that it stands on.
 type world struct {
-	t       testing.TB
-	fs      vfs.FS
-	feed    *feed
-	store   *kv.Store
-	events  *log.Local
-	rejects *log.Local
-	reg     *prometheus.Registry
-	p       *Partition
+	t         testing.TB
+	fs        vfs.FS
+	feed      *feed
+	store     *kv.Store
+	begun     *Partition
+	events    *log.Local
+	rejects   *log.Local
+	addresses *log.Local
+	reg       *prometheus.Registry
+	p         *Partition
 }
 
 func testOptions() Options {
@@ -164,8 +165,22 @@ func (w *world) open(o Options) (err error) {
 	if w.rejects, err = log.NewLocal(w.store, kv.LogRejects, w.feed.Partition()); err != nil {
 		return err
 	}
-	w.p, err = Open(o, w.store, w.feed, w.events, w.rejects, w.feed, zap.NewNop(), w.reg)
+	if w.addresses, err = log.NewLocal(w.store, kv.LogAddresses, w.feed.Partition()); err != nil {
+		return err
+	}
+	w.p, err = Open(o, w.store, w.feed, w.outputs(), w.feed, zap.NewNop(), w.reg)
 	return err
+}
+
+func (w *world) outputs() Outputs { return Outputs{w.events, w.addresses, w.rejects} }
+
+// begin does what Run does first.
+func (w *world) begin() {
+	w.t.Helper()
+	if w.begun != w.p {
+		w.check(w.p.begin(context.Background()))
+		w.begun = w.p
+	}
 }
 
 func (w *world) close() {
@@ -190,6 +205,7 @@ func (w *world) check(err error) {
 // drain refines all that the feed holds, in steps as cut says: it returns the size of the next one.
 func (w *world) drain(cut func() int) {
 	w.t.Helper()
+	w.begin()
 	for {
 		_, next := w.feed.Bounds()
 		if w.p.Passed() >= next {
@@ -228,11 +244,23 @@ func refinedOf(t testing.TB, recs []log.Record) []event.Refined {
 	return out
 }
 
+func factsOf(t testing.TB, recs []log.Record) []event.AddressFact {
+	t.Helper()
+	out := make([]event.AddressFact, len(recs))
+	for i := range recs {
+		if err := out[i].DecodeJSON(recs[i].Value); err != nil {
+			t.Fatalf("fact %d: %v: %s", i, err, recs[i].Value)
+		}
+	}
+	return out
+}
+
 func rejectsOf(t testing.TB, recs []log.Record) []Reject {
 	t.Helper()
 	out := make([]Reject, len(recs))
 	for i := range recs {
-		if err := json.Unmarshal(recs[i].Value, &out[i]); err != nil {
+		var err error
+		if out[i], err = ReadReject(recs[i].Value); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -31,11 +31,12 @@ type keyspace uint16
 
 const tableBytes = 4 // prefix, partition, table
 
-func (k keyspace) table(dst []byte, t table) []byte {
-	dst = append(dst, kv.PrefixRefine)
-	dst = kv.AppendUint16(dst, uint16(k))
-	return append(dst, byte(t))
+// all appends what all keys of the partition start with.
+func (k keyspace) all(dst []byte) []byte {
+	return kv.AppendUint16(append(dst, kv.PrefixRefine), uint16(k))
 }
+
+func (k keyspace) table(dst []byte, t table) []byte { return append(k.all(dst), byte(t)) }
 
 func (k keyspace) message(dst []byte, key event.Key) []byte {
 	return append(k.table(dst, tableMessages), key[:]...)

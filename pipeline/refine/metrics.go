@@ -25,7 +25,10 @@ type metrics struct {
 	drops       map[string]prometheus.Counter
 	rejects     map[string]prometheus.Counter
 	conflicts   prometheus.Counter
+	addresses   map[event.Kind]prometheus.Counter
 	parkedTotal prometheus.Counter
+	withheld    prometheus.Counter
+	rebuilds    prometheus.Counter
 	released    prometheus.Counter
 	tickErrors  prometheus.Counter
 	parked      prometheus.Gauge
@@ -35,7 +38,7 @@ type metrics struct {
 
 // newMetrics registers the metrics of one partition. Where those of an earlier Open are registered still, it replaces
 // them.
-func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, event.Millis)) *metrics {
+func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, event.Millis), left func() int64) *metrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -45,9 +48,12 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 		conflicts:   r.counter("conflicts_total", "Facts that told another identity of a message than the known one."),
 		parkedTotal: r.counter("parked_total", "Facts parked until their message becomes known."),
 		released:    r.counter("released_total", "Parked facts whose message became known."),
+		withheld:    r.counter("withheld_total", "Refined events that were not published because the log had them already: those of a rebuild."),
+		rebuilds:    r.counter("rebuilds_total", "States deleted because the input no longer held what follows them."),
 		tickErrors:  r.counter("tick_errors_total", "Ticks that could not be appended."),
 		parked:      r.gauge("parked_facts", "Facts that are parked."),
 		waiting:     r.gauge("waiting_clicks", "Clicks that wait to be judged."),
+		addresses:   make(map[event.Kind]prometheus.Counter),
 		drops:       make(map[string]prometheus.Counter),
 		rejects:     make(map[string]prometheus.Counter),
 		stepSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -59,6 +65,10 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 	events := r.vec("events_total", "Refined events published.", "kind")
 	for k := event.Sent; k <= event.Completed; k++ {
 		m.events[k] = events.WithLabelValues(k.String())
+	}
+	addresses := r.vec("addresses_total", "Facts about addresses published.", "kind")
+	for _, k := range addressKinds {
+		m.addresses[k] = addresses.WithLabelValues(k.String())
 	}
 	drops := r.vec("dropped_total", "Facts dropped.", "reason")
 	for _, reason := range dropReasons {
@@ -72,6 +82,9 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 		records, _ := lag()
 		return float64(records)
 	})
+	r.gaugeFunc("catch_up_records", "Input records that are left of a long way: a rebuild, or a backlog at the start.", func() float64 {
+		return float64(left())
+	})
 	r.gaugeFunc("lag_seconds", "Age in log time of the last record passed, 0 if all are.", func() float64 {
 		records, at := lag()
 		if records == 0 || at == 0 {
@@ -83,6 +96,7 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 }
 
 func (m *metrics) event(r *event.Refined) { m.events[r.Kind].Inc() }
+func (m *metrics) address(k event.Kind)   { m.addresses[k].Inc() }
 func (m *metrics) dropped(reason string)  { m.drops[reason].Inc() }
 func (m *metrics) rejected(reason string) { m.rejects[reason].Inc() }
 

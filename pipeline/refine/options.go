@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Options are refine's settings. All partitions of a process share them.
+// Options are refine's settings. Those that bound memory speak of a whole node: Share makes them those of a partition.
 type Options struct {
 	Settle time.Duration `yaml:"settle" doc:"How long a click waits, in log time, before it is judged together with the other hits of its message; 0 publishes clicks at once; at most 10m."`
 	Park   time.Duration `yaml:"park" doc:"How long a fact about a message that nobody has named yet waits for it, in log time; from 1s to 2160h."`
@@ -13,8 +13,8 @@ type Options struct {
 
 	StepRecords   int `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 	StepBytes     int `yaml:"step_bytes" doc:"How many bytes of input and output one commit covers before it ends; from 4096 to 268435456."`
-	CacheMessages int `yaml:"cache_messages" doc:"How many message states each partition keeps in memory, some 0.5 KB each; from 16 to 16777216."`
-	MaxParked     int `yaml:"max_parked" doc:"How many facts may be parked in each partition; more are rejected; from 1 to 16777216."`
+	CacheMessages int `yaml:"cache_messages" doc:"How many message states the node keeps in memory, some 0.5 KB each, shared evenly by its partitions, each of which keeps 16 at least; from 16 to 16777216."`
+	MaxParked     int `yaml:"max_parked" doc:"How many facts may be parked on the node, shared evenly by its partitions; more are rejected; from 1 to 16777216."`
 }
 
 // Default returns the settings of a server that is told nothing.
@@ -29,6 +29,18 @@ func Default() Options {
 		MaxParked:     1 << 20,
 	}
 }
+
+// Share returns the settings of one of so many partitions of a node: what bounds the node's memory is divided, down to
+// the least that Validate allows. The output depends on it only where the park is full.
+func (o Options) Share(partitions int) Options {
+	partitions = max(1, partitions)
+	o.CacheMessages = max(minCache, o.CacheMessages/partitions)
+	o.MaxParked = max(1, o.MaxParked/partitions)
+	return o
+}
+
+// minCache is the least number of message states to keep in memory.
+const minCache = 16
 
 // Validate reports the first setting that is out of its bounds.
 func (o Options) Validate() error {
@@ -47,7 +59,7 @@ func (o Options) Validate() error {
 	}{
 		{"step_records", o.StepRecords, 1, 1 << 16},
 		{"step_bytes", o.StepBytes, 4 << 10, 256 << 20},
-		{"cache_messages", o.CacheMessages, 16, 1 << 24},
+		{"cache_messages", o.CacheMessages, minCache, 1 << 24},
 		{"max_parked", o.MaxParked, 1, 1 << 24},
 	} {
 		if b.value < b.low || b.value > b.high {

@@ -19,8 +19,7 @@ type Partition struct {
 	opts     Options
 	store    *kv.Store
 	in       log.Reader
-	events   log.Writer
-	rejects  log.Writer
+	out      Outputs
 	ticker   log.Ticker
 	log      *zap.Logger
 	metrics  *metrics
@@ -30,9 +29,14 @@ type Partition struct {
 	passed   atomic.Int64
 	logTime  atomic.Int64 // of the last committed record, for the lag
 	onPassed func(int64)
+	shipped  int64 // output of input records before it is in the logs
+	rebuilds bool  // instead of failing, where the input was trimmed beyond the state
+
+	progress progress
 
 	// Run's own.
 	meta    meta
+	blank   bool // the store knows nothing of the partition: it begins with the oldest record
 	cache   *cache
 	timers  *timers
 	parked  *parked
@@ -48,12 +52,22 @@ type now struct {
 	at     event.Millis
 }
 
-// Open reads where the partition stands in store; the partition's number is that of in. A store without state begins
-// at the oldest record of in. It fails if state and input don't belong together.
+// Outputs are the logs that a partition writes.
+type Outputs struct {
+	Events    log.Writer // refined events, as event.Refined's JSON; key: account/sender
+	Addresses log.Writer // what bears on addresses, as event.AddressFact's JSON; key: its Key
+	Rejects   log.Writer // what couldn't be understood, as the JSON of a Reject; no key
+}
+
+// all lists the logs in the order in which they are written.
+func (o Outputs) all() [3]log.Writer { return [...]log.Writer{o.Events, o.Addresses, o.Rejects} }
+
+// Open reads what store knows of the partition, whose number is that of in; in itself is not asked before Run. Message
+// answers from now on.
 //
 // The partition reports to reg under its number; reg may be nil. After an error of Run, the store and the writers must
 // be opened anew, and then the partition.
-func Open(o Options, store *kv.Store, in log.Reader, events, rejects log.Writer, ticker log.Ticker, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
+func Open(o Options, store *kv.Store, in log.Reader, out Outputs, ticker log.Ticker, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("refine: %w", err)
 	}
@@ -62,15 +76,16 @@ func Open(o Options, store *kv.Store, in log.Reader, events, rejects log.Writer,
 		return nil, fmt.Errorf("refine: partition %d: want 0 to %d", number, math.MaxUint16)
 	}
 	p := &Partition{
-		opts: o, store: store, in: in, events: events, rejects: rejects, ticker: ticker,
+		opts: o, store: store, in: in, out: out, ticker: ticker,
 		log:    logger.Named("refine").With(zap.Int32("partition", number)),
 		number: number, keys: keyspace(number),
 		step: newStep(store),
 	}
+	p.progress.log = p.log
 	if err := p.load(); err != nil {
 		return nil, fmt.Errorf("open refine partition %d: %w", number, err)
 	}
-	p.metrics = newMetrics(reg, number, p.lag)
+	p.metrics = newMetrics(reg, number, p.lag, p.progress.left.Load)
 	return p, p.count()
 }
 
@@ -96,25 +111,15 @@ func (p *Partition) load() (err error) {
 }
 
 func (p *Partition) loadMeta() error {
-	oldest, next := p.in.Bounds()
+	p.meta = meta{}
 	value, ok, err := p.store.Get(nil, p.keys.table(nil, tableMeta))
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !ok:
-		p.meta.offset = oldest
+	}
+	if p.blank = !ok; p.blank {
 		return nil
 	}
-	if err := p.meta.decode(value); err != nil {
-		return err
-	}
-	if p.meta.offset > next {
-		return fmt.Errorf("the state is at input offset %d, but the input ends at %d: they don't belong together", p.meta.offset, next)
-	}
-	if p.meta.offset < oldest {
-		return fmt.Errorf("the state is at input offset %d: %w; the oldest is %d", p.meta.offset, log.ErrTrimmed, oldest)
-	}
-	return nil
+	return p.meta.decode(value)
 }
 
 // count sets the gauges to what was found on disk.
@@ -131,8 +136,17 @@ func (p *Partition) count() error {
 // OnPassed has fn called, by Run's goroutine, after each commit with the new Passed. Call it before Run.
 func (p *Partition) OnPassed(fn func(offset int64)) { p.onPassed = fn }
 
+// Shipped says that the logs hold what input records before offset released, though the state may not know it: it was
+// lost, or is older than what another owner of the partition did since. Refine brings the state up to there and writes
+// nothing of it again; n of an origin goes on as if it did. Call it before Run.
+func (p *Partition) Shipped(offset int64) { p.shipped = offset }
+
+// RebuildTrimmed has Run delete a state that the input has left behind, which is an error otherwise, and rebuild it from
+// the oldest record that there is. That is for an input which forgets by age, whoever reads it. Call it before Run.
+func (p *Partition) RebuildTrimmed() { p.rebuilds = true }
+
 // Passed returns the offset of the first input record that is not yet durably behind the partition: all before it may
-// be trimmed. It never shrinks.
+// be trimmed. It shrinks only when a state is deleted to be rebuilt; without a state it is 0 until Run has seen the input.
 func (p *Partition) Passed() int64 { return p.passed.Load() }
 
 // lag returns how many input records wait, and the log time up to which the input was read.

@@ -26,7 +26,9 @@ func (p *Partition) recordHit(f *fact, s *state) error {
 		p.metrics.dropped(dropRepeat)
 		if counted {
 			// Which of the two came first must not show in the status.
+			stood := s.marks.anyBounced()
 			s.mark(&r)
+			p.tellAddresses(&r, s, stood)
 		}
 		return nil
 	}
@@ -41,7 +43,7 @@ func (p *Partition) recordHit(f *fact, s *state) error {
 				return err
 			}
 		}
-		s.count(&r)
+		return p.record(&r, s)
 	}
 	return p.publish(&r, s, true)
 }
@@ -111,8 +113,18 @@ func (p *Partition) recordFact(f *fact, s *state) error {
 			}
 		}
 	}
-	s.count(&r)
-	return p.publish(&r, s, true)
+	return p.record(&r, s)
+}
+
+// record counts r, publishes it, and tells the log of addresses if it concerns it.
+func (p *Partition) record(r *event.Refined, s *state) error {
+	stood := s.marks.anyBounced()
+	s.count(r)
+	if err := p.publish(r, s, true); err != nil {
+		return err
+	}
+	p.tellAddresses(r, s, stood)
+	return nil
 }
 
 // diagnosed reports whether f brings a report about a recipient.
@@ -163,8 +175,7 @@ func (p *Partition) inferOpen(f *fact, s *state, reason string) error {
 		Actor:  event.Actor{Verdict: event.Human, Reasons: []string{reason}},
 		Origin: event.Origin{Node: f.source.Node},
 	}
-	s.count(&r)
-	return p.publish(&r, s, true)
+	return p.record(&r, s)
 }
 
 // inferredOpenID returns the id of a message's inferred open: the first 16 bytes of SHA-256 over
@@ -221,7 +232,12 @@ func (p *Partition) publish(r *event.Refined, s *state, keep bool) error {
 	r.Origin.Partition, r.Origin.Offset, r.Origin.N = p.number, p.now.offset, p.meta.events
 	p.meta.events++
 	value := p.step.events.append(p.now.at, r)
-	p.metrics.event(r)
+	if p.withheld() {
+		p.step.events.withhold()
+		p.metrics.withheld.Inc()
+	} else {
+		p.metrics.event(r)
+	}
 	if !keep || !s.room(r.Kind) {
 		return nil
 	}

@@ -45,7 +45,11 @@ func openBench(b *testing.B, messages int) *benchWorld {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if w.p, err = Open(Default(), w.store, f, events, rejects, f, zap.NewNop(), nil); err != nil {
+	addresses, err := log.NewLocal(w.store, kv.LogAddresses, 3)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if w.p, err = Open(Default(), w.store, f, Outputs{events, addresses, rejects}, f, zap.NewNop(), nil); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/log"
 )
@@ -15,21 +16,26 @@ import (
 // silence is how long a log must be silent before a tick moves its clock on, DESIGN §9.
 const silence = time.Second
 
-// Run refines until ctx is done, and then returns nil, or until something fails. It can be called once.
+// Run refines until ctx is done, and then returns nil, or until something fails. It can be called once. It waits until
+// the input is to be had, and fails if state and input don't belong together.
 func (p *Partition) Run(ctx context.Context) error {
 	if p.ran.Swap(true) {
 		return errRan
 	}
-	p.log.Info("refine started", zap.Int64("offset", p.meta.offset))
+	err := p.begin(ctx)
 	var recs []log.Record
 	for {
-		var err error
-		if recs, err = p.read(ctx, recs[:0]); err == nil {
-			err = p.refine(ctx, recs)
+		if err == nil {
+			if recs, err = p.read(ctx, recs[:0]); err == nil {
+				err = p.refine(ctx, recs)
+			}
+			clear(recs)
 		}
-		clear(recs)
 		switch {
 		case err == nil:
+		case errors.Is(err, log.ErrTrimmed) && p.leftBehind():
+			// The input forgot by age while it was read, so nothing of a step is open.
+			err = p.begin(ctx)
 		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 			// What was not committed is read again.
 			return nil
@@ -38,6 +44,71 @@ func (p *Partition) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// begin finds the place in the input from which to go on.
+func (p *Partition) begin(ctx context.Context) error {
+	if err := p.in.Refresh(ctx); err != nil {
+		return fmt.Errorf("look at input: %w", err)
+	}
+	if p.leftBehind() {
+		if err := p.drop(); err != nil {
+			return fmt.Errorf("delete the state: %w", err)
+		}
+	}
+	oldest, next := p.in.Bounds()
+	if p.blank {
+		p.meta.offset = max(p.meta.offset, oldest)
+		p.passed.Store(p.meta.offset)
+	}
+	switch {
+	case p.meta.offset > next:
+		return fmt.Errorf("the state is at input offset %d, but the input ends at %d: they don't belong together", p.meta.offset, next)
+	case p.shipped > next:
+		return fmt.Errorf("output is shipped up to input offset %d, but the input ends at %d: they don't belong together", p.shipped, next)
+	case p.meta.offset < oldest:
+		return fmt.Errorf("the state is at input offset %d: %w; the oldest is %d", p.meta.offset, log.ErrTrimmed, oldest)
+	}
+	p.log.Info("refine started", zap.Int64("offset", p.meta.offset))
+	to := p.shipped
+	if next-p.meta.offset > farBehind {
+		to = next
+	}
+	if to > p.meta.offset {
+		p.progress.begin(p.meta.offset, to, time.Now())
+	}
+	return nil
+}
+
+// leftBehind reports whether the input was trimmed beyond a state that may be rebuilt.
+func (p *Partition) leftBehind() bool {
+	oldest, _ := p.in.Bounds()
+	return p.rebuilds && !p.blank && p.meta.offset < oldest
+}
+
+// drop deletes the state, all of it or nothing.
+func (p *Partition) drop() error {
+	oldest, _ := p.in.Bounds()
+	p.log.Warn("the input no longer holds what follows the state: the state is deleted, and rebuilt from the oldest record",
+		zap.Int64("offset", p.meta.offset), zap.Int64("oldest", oldest), zap.Int64("lost", oldest-p.meta.offset))
+	b := p.store.NewBatch()
+	defer func() { _ = b.Close() }()
+	from := p.keys.all(nil)
+	if err := b.DeleteRange(from, kv.PrefixEnd(from), nil); err != nil {
+		return err
+	}
+	if err := p.store.Commit(b); err != nil {
+		return err
+	}
+	p.metrics.rebuilds.Inc()
+	p.step.reset()
+	if err := p.load(); err != nil {
+		return err
+	}
+	return p.count()
+}
+
+// withheld reports whether the logs hold already what is released now.
+func (p *Partition) withheld() bool { return p.now.offset < p.shipped }
 
 // read waits for input. While something waits that is due and the log is silent, it ticks.
 func (p *Partition) read(ctx context.Context, recs []log.Record) ([]log.Record, error) {
@@ -111,7 +182,7 @@ func (p *Partition) advance(rec *log.Record) (done bool, err error) {
 	case rec.Offset < p.meta.offset:
 		return false, fmt.Errorf("the input gave offset %d where %d was asked for", rec.Offset, p.meta.offset)
 	case rec.Offset > p.meta.offset: // topics have gaps
-		p.meta.offset, p.meta.events, p.meta.rejects = rec.Offset, 0, 0
+		p.meta = meta{offset: rec.Offset, logTime: p.meta.logTime}
 	}
 	p.now = now{offset: rec.Offset, at: max(rec.Time, p.meta.logTime)}
 	if done, err := p.fire(); err != nil || !done {

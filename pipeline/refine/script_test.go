@@ -46,9 +46,10 @@ func TestScripts(t *testing.T) {
 					w.feed.append(parseRecord(t, strings.TrimSpace(line), nodes))
 				}
 				_, events := w.events.Bounds()
+				_, addresses := w.addresses.Bounds()
 				_, rejects := w.rejects.Bounds()
 				w.drain(all)
-				return describe(t, contents(t, w.events)[events:], contents(t, w.rejects)[rejects:])
+				return describe(t, contents(t, w.events)[events:], contents(t, w.addresses)[addresses:], contents(t, w.rejects)[rejects:])
 			case "message":
 				return w.describeMessage(d)
 			case "counters":
@@ -229,13 +230,19 @@ func parseUint(t testing.TB, s string) uint64 {
 	return n
 }
 
-func describe(t testing.TB, events, rejects []log.Record) string {
+func describe(t testing.TB, events, addresses, rejects []log.Record) string {
 	var out strings.Builder
 	for i, r := range refinedOf(t, events) {
 		if want := r.Account + "/" + r.Sender; string(events[i].Key) != want {
 			t.Fatalf("an event has the key %s, want %s", events[i].Key, want)
 		}
 		fmt.Fprintln(&out, describeEvent(&r))
+	}
+	for i, f := range factsOf(t, addresses) {
+		if want := event.NormalAddress(f.Recipient); string(addresses[i].Key) != want {
+			t.Fatalf("a fact about an address has the key %s, want %s", addresses[i].Key, want)
+		}
+		fmt.Fprintln(&out, describeAddress(&f))
 	}
 	for _, r := range rejectsOf(t, rejects) {
 		fmt.Fprintf(&out, "reject %d.%d %s", r.Origin.Offset, r.Origin.N, r.Reason)
@@ -280,6 +287,28 @@ func describeEvent(r *event.Refined) string {
 	}
 	if r.Origin.Node != "n1" {
 		fmt.Fprintf(&b, " node=%s", r.Origin.Node)
+	}
+	return b.String()
+}
+
+func describeAddress(f *event.AddressFact) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "address %d.%d %s %v", f.Origin.Offset, f.Origin.N, f.Kind, f.Time.Time().Sub(epoch.Time()))
+	fmt.Fprintf(&b, " %s/%s/%s/%s/%s to=%s", f.Account, f.Sender, f.Sequence, f.Contact, f.Message, f.Recipient)
+	if f.Flags.Has(event.Transactional) {
+		b.WriteString(" transactional")
+	}
+	if f.Bounce != (event.Diagnosis{}) {
+		fmt.Fprintf(&b, " bounce=%s,%s,hard=%t", f.Bounce.Category, f.Bounce.Status, f.Bounce.Hard)
+	}
+	if f.Reported != "" {
+		fmt.Fprintf(&b, " reported=%s", f.Reported)
+	}
+	if f.AliveAt != 0 {
+		fmt.Fprintf(&b, " alive_at=%v", f.AliveAt.Time().Sub(epoch.Time()))
+	}
+	if f.FeedbackType != "" {
+		fmt.Fprintf(&b, " feedback=%s", f.FeedbackType)
 	}
 	return b.String()
 }

@@ -12,12 +12,13 @@ import (
 	"carom/pipeline/log"
 )
 
-// step is what one commit covers: changes of state in batch, output in out and rejects. It also remembers what it wrote
+// step is what one commit covers: changes of state in batch, and the output. It also remembers what it wrote
 // that is not on disk yet and that somebody may look for.
 type step struct {
-	batch   *kv.Batch
-	events  output
-	rejects output
+	batch     *kv.Batch
+	events    output
+	addresses output
+	rejects   output
 
 	created []event.Key                // messages that became known
 	entries map[timelineEntry]struct{} // timeline entries of facts with an identity
@@ -42,10 +43,16 @@ func newStep(store *kv.Store) *step {
 	}
 }
 
+// outputs lists what is written to the logs, in the order of Outputs.all.
+func (s *step) outputs() [3]*output { return [...]*output{&s.events, &s.addresses, &s.rejects} }
+
+var outputNames = [...]string{"events", "addresses", "rejects"}
+
 func (s *step) reset() {
 	s.batch.Reset()
-	s.events.reset()
-	s.rejects.reset()
+	for _, o := range s.outputs() {
+		o.reset()
+	}
 	s.created, s.indexed = s.created[:0], 0
 	clear(s.byPrefix)
 	clear(s.entries)
@@ -73,6 +80,10 @@ type span struct {
 	at              event.Millis
 	head            event.Head // of a refined event
 }
+
+// withhold takes back the record that was added last. Its bytes stay until the step ends, so that a step has the same
+// size whether or not its output is written.
+func (o *output) withhold() { o.recs = o.recs[:len(o.recs)-1] }
 
 // maxKept is the size beyond which a buffer is not kept for the next step.
 const maxKept = 16 << 20
@@ -104,7 +115,11 @@ func (o *output) write(ctx context.Context, w log.Writer, b *kv.Batch, recs []lo
 
 // full reports that the step has reached its bounds.
 func (p *Partition) full() bool {
-	return p.step.batch.Len()+len(p.step.events.buf)+len(p.step.rejects.buf) >= p.opts.StepBytes
+	bytes := p.step.batch.Len()
+	for _, o := range p.step.outputs() {
+		bytes += len(o.buf)
+	}
+	return bytes >= p.opts.StepBytes
 }
 
 // commit writes state, input offset and output as one batch, and begins a new step.
@@ -121,18 +136,19 @@ func (p *Partition) commit(ctx context.Context) error {
 	if err := s.batch.Set(p.keys.table(nil, tableMeta), p.scratch, nil); err != nil {
 		return fmt.Errorf("write meta: %w", err)
 	}
-	var err error
-	if s.recs, err = s.events.write(ctx, p.events, s.batch, s.recs); err != nil {
-		return fmt.Errorf("write events: %w", err)
-	}
-	if s.recs, err = s.rejects.write(ctx, p.rejects, s.batch, s.recs); err != nil {
-		return fmt.Errorf("write rejects: %w", err)
+	writers := p.out.all()
+	for i, o := range s.outputs() {
+		var err error
+		if s.recs, err = o.write(ctx, writers[i], s.batch, s.recs); err != nil {
+			return fmt.Errorf("write %s: %w", outputNames[i], err)
+		}
 	}
 	if err := p.store.Commit(s.batch); err != nil {
 		return err
 	}
-	p.events.Committed()
-	p.rejects.Committed()
+	for _, w := range writers {
+		w.Committed()
+	}
 	p.metrics.stepSeconds.Observe(time.Since(begin).Seconds())
 	return p.committed()
 }
@@ -143,6 +159,7 @@ func (p *Partition) committed() error {
 	p.parked.committed()
 	p.logTime.Store(int64(p.meta.logTime))
 	p.passed.Store(p.meta.offset)
+	p.progress.passed(p.meta.offset, time.Now())
 	if p.onPassed != nil {
 		p.onPassed(p.meta.offset)
 	}

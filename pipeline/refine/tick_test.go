@@ -202,8 +202,11 @@ func TestRunEnds(t *testing.T) {
 	if err := w.p.Run(ctx); err != nil {
 		t.Errorf("Run with a context that is done: %v", err)
 	}
+	f.append(tickAtTime(epoch))
+	w.drain(all)
 	w.reopen(testOptions())
-	f.oldest = 1
+	f.append(tickAtTime(epoch), tickAtTime(epoch))
+	f.oldest = 2
 	if err := w.p.Run(t.Context()); !errors.Is(err, log.ErrTrimmed) {
 		t.Errorf("Run over a trimmed input: %v", err)
 	}

@@ -69,7 +69,7 @@ func errorsOnly(t testing.TB) *zap.Logger { return zaptest.NewLogger(t, zaptest.
 // open opens the partition, anew if it was open.
 func (f *fixture) open(o Options) {
 	f.t.Helper()
-	p, err := Open(o, score.Default(), f.store, f.in, errorsOnly(f.t), nil)
+	p, err := Open(o, score.Default(), f.store, f.in, nil, errorsOnly(f.t), nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}

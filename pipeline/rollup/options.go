@@ -13,13 +13,13 @@ const (
 	maxCache         = 1 << 24
 )
 
-// Options are rollup's settings. All partitions of a process share them.
+// Options are rollup's settings. Those that bound memory speak of a whole node: Share makes them those of a partition.
 type Options struct {
 	CompleteAfter time.Duration `yaml:"complete_after" doc:"How long after its first send an enrollment completes, whatever its outcome; whole milliseconds from 0 to 2160h. A change recomputes all cohorts at the next start."`
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 
-	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments each partition keeps in memory, some 250 bytes each; from 2 to 16777216."`
-	CacheRows        int `yaml:"cache_rows" doc:"How many rows of hourly counts each partition keeps in memory, some 250 to 700 bytes each; a sequence that is active has four; from 2 to 16777216."`
+	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments the node keeps in memory, some 250 bytes each, shared evenly by its partitions; from 2 to 16777216."`
+	CacheRows        int `yaml:"cache_rows" doc:"How many rows of hourly counts the node keeps in memory, some 250 to 700 bytes each, shared evenly by its partitions; a sequence that is active has four; from 2 to 16777216."`
 }
 
 // Default returns the settings of a server that is told nothing.
@@ -31,6 +31,15 @@ func Default() Options {
 		CacheEnrollments: 1 << 16,
 		CacheRows:        1 << 15,
 	}
+}
+
+// Share returns the settings of one of so many partitions of a node: what bounds the node's memory is divided, down to
+// the least that Validate allows.
+func (o Options) Share(partitions int) Options {
+	partitions = max(1, partitions)
+	o.CacheEnrollments = max(minCache, o.CacheEnrollments/partitions)
+	o.CacheRows = max(minCache, o.CacheRows/partitions)
+	return o
 }
 
 // Validate reports the first setting that is out of its bounds.

@@ -34,9 +34,10 @@ type Partition struct {
 	enrollments, rows *cache
 }
 
-// Open reads where the partition stands in store. If the cohorts in it were computed with another complete_after, or
-// by a Carom that counted otherwise, it computes them anew, which reads all enrollments once. reg may be nil.
-func Open(o Options, so score.Options, store *kv.Store, in log.Reader, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
+// Open reads where the partition stands in store; in itself is not asked before Run. If the cohorts in it were computed with another complete_after, or
+// by a Carom that counted otherwise, it computes them anew, which reads all enrollments once. Where scores is not nil, it
+// gets the score object of every sender that changes. reg may be nil.
+func Open(o Options, so score.Options, store *kv.Store, in log.Reader, scores log.Writer, logger *zap.Logger, reg prometheus.Registerer) (*Partition, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("rollup: %w", err)
 	}

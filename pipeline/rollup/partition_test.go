@@ -135,7 +135,7 @@ func TestOpenRefuses(t *testing.T) {
 	f.tell(ev(event.Sent, hour0))
 	other := openStore(t, vfs.NewMem())
 	open := func(o Options, so score.Options, in log.Reader) error {
-		_, err := Open(o, so, f.store, in, zap.NewNop(), prometheus.NewRegistry())
+		_, err := Open(o, so, f.store, in, nil, zap.NewNop(), prometheus.NewRegistry())
 		return err
 	}
 	bad := score.Default()
@@ -168,7 +168,7 @@ func TestPartitionsShareARegistry(t *testing.T) {
 	f := newFixture(t, Default())
 	reg := prometheus.NewRegistry()
 	for range 2 {
-		p, err := Open(Default(), score.Default(), f.store, f.in, zap.NewNop(), reg)
+		p, err := Open(Default(), score.Default(), f.store, f.in, nil, zap.NewNop(), reg)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -82,7 +82,7 @@ func benchPartition(b *testing.B, o Options) *Partition {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.Close() })
-	p, err := Open(o, score.Default(), store, openLog(b, store), zap.NewNop(), prometheus.NewRegistry())
+	p, err := Open(o, score.Default(), store, openLog(b, store), nil, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}
