@@ -157,11 +157,15 @@ const (
 
 // appendTime appends m as "2006-01-02T15:04:05.000Z" in quotes.
 func appendTime(dst []byte, m Millis) []byte {
+	return append(m.AppendRFC3339(append(dst, '"')), '"')
+}
+
+// AppendRFC3339 appends m in UTC, with milliseconds, as the JSON forms have it between quotes.
+func (m Millis) AppendRFC3339(dst []byte) []byte {
 	m = min(max(m, minMillis), maxMillis)
 	t := time.UnixMilli(int64(m)).UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	dst = append(dst, '"')
 	dst = appendDigits(dst, year, 4)
 	dst = appendDigits(append(dst, '-'), int(month), 2)
 	dst = appendDigits(append(dst, '-'), day, 2)
@@ -169,7 +173,7 @@ func appendTime(dst []byte, m Millis) []byte {
 	dst = appendDigits(append(dst, ':'), minute, 2)
 	dst = appendDigits(append(dst, ':'), second, 2)
 	dst = appendDigits(append(dst, '.'), t.Nanosecond()/int(time.Millisecond), 3)
-	return append(dst, 'Z', '"')
+	return append(dst, 'Z')
 }
 
 // appendDigits appends v with n digits, at most 4.
