@@ -16,9 +16,11 @@ import (
 	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/journal"
+	"carom/pipeline/kafka"
 	"carom/pipeline/log"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 )
 
 // eventsQuery is what `carom events` was asked for.
@@ -29,7 +31,11 @@ type eventsQuery struct {
 	token   string
 	refined bool
 	limit   int
+	lines   int // copied so far
 }
+
+// done reports that the limit is reached.
+func (q *eventsQuery) done() bool { return q.limit > 0 && q.lines >= q.limit }
 
 // readStep is how many records are read from a log at once.
 const readStep = 1024
@@ -115,14 +121,37 @@ func (q *eventsQuery) refinedFromFolder(ctx context.Context, dir string, out io.
 	if err != nil {
 		return storeError(err)
 	}
-	events, err := log.NewLocal(store, kv.LogEvents, embeddedPartition)
-	if err == nil {
-		err = q.copyLog(ctx, events, func(r log.Record) error {
-			_, err := out.Write(append(r.Value, '\n'))
-			return err
-		})
+	return errors.Join(q.copyEvents(ctx, store, out), store.Close())
+}
+
+// copyEvents copies all partitions, one after the other. Of topics the store holds copies.
+func (q *eventsQuery) copyEvents(ctx context.Context, store *kv.Store, out io.Writer) error {
+	partitions, err := log.Partitions(store, kv.LogEvents)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, store.Close())
+	topics, err := kafka.Bound(store)
+	if err != nil {
+		return err
+	}
+	for _, p := range partitions {
+		var events log.Reader
+		if topics {
+			events, err = log.OpenMirror(store, kv.LogEvents, p, zap.NewNop(), nil)
+		} else {
+			events, err = log.NewLocal(store, kv.LogEvents, p)
+		}
+		if err == nil {
+			err = q.copyLog(ctx, events, func(r log.Record) error {
+				_, err := out.Write(append(r.Value, '\n'))
+				return err
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errPassOver is returned by a copier for a record that is no line.
@@ -132,7 +161,7 @@ var errPassOver = errors.New("pass over")
 func (q *eventsQuery) copyLog(ctx context.Context, from log.Reader, write func(log.Record) error) error {
 	at, end := from.Bounds()
 	var records []log.Record
-	for lines := 0; at < end; {
+	for at < end && !q.done() {
 		var err error
 		if records, err = from.Read(ctx, at, readStep, records[:0]); err != nil {
 			return err
@@ -146,7 +175,7 @@ func (q *eventsQuery) copyLog(ctx context.Context, from log.Reader, write func(l
 			if err != nil {
 				return err
 			}
-			if lines++; lines == q.limit {
+			if q.lines++; q.done() {
 				return nil
 			}
 		}
