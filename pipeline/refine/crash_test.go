@@ -202,6 +202,14 @@ func TestCrashWithTopics(t *testing.T) {
 
 func playTopics(t *testing.T, o Options, fs vfs.FS, f *feed, events, rejects *topic, rng *rand.Rand) {
 	t.Helper()
+	w := openTopics(t, o, fs, f, events, rejects)
+	w.play(rng)
+	w.close()
+}
+
+// openTopics opens a partition whose logs are topics.
+func openTopics(t *testing.T, o Options, fs vfs.FS, f *feed, events, rejects *topic) *world {
+	t.Helper()
 	store, err := kv.Open("state", kv.Options{FS: fs, MemTableBytes: 1 << 20, CacheBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -210,9 +218,7 @@ func playTopics(t *testing.T, o Options, fs vfs.FS, f *feed, events, rejects *to
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, feed: f, store: store, p: p}
-	w.play(rng)
-	w.close()
+	return &world{t: t, feed: f, store: store, p: p}
 }
 
 func dropSeenEvents(t *testing.T, recs []log.Record) (kept []log.Record) {

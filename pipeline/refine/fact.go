@@ -2,6 +2,7 @@ package refine
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"carom/pipeline/event"
@@ -28,6 +29,36 @@ func (f *fact) decode() error {
 		f.SentAt = 0
 	}
 	return nil
+}
+
+// The first byte of what a relay writes, and of what later ones may: an envelope around an event.
+const (
+	envelopeFormat  = 0xC1
+	envelopeFormats = 0xCF
+	// eventFormats are the first bytes of events, now and in any future that is worth a guess.
+	eventFormats = 0x1F
+)
+
+// enveloped reports whether raw is a record's whole value, because nobody could take an event out of it.
+func (f *fact) enveloped() bool { return f.source.Incarnation == [16]byte{} }
+
+// unreadable says, to those who look at the rejects, why f.raw is no event.
+func (f *fact) unreadable(flaw error) string {
+	first := byte(0)
+	if len(f.raw) > 0 {
+		first = f.raw[0]
+	}
+	switch {
+	case f.enveloped() && first == envelopeFormat:
+		return "an envelope that is damaged"
+	case f.enveloped() && first > envelopeFormat && first <= envelopeFormats:
+		return fmt.Sprintf("an envelope of format %#x, this Carom reads %#x: it was written by a newer Carom", first, envelopeFormat)
+	case f.enveloped():
+		return "a record that no Carom wrote: it has no envelope"
+	case !errors.Is(flaw, event.ErrMalformed) && first <= eventFormats:
+		return flaw.Error() + ": it was written by a newer Carom"
+	}
+	return flaw.Error()
 }
 
 // flaw says why f can't be worked with, "" if it can.

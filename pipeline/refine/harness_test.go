@@ -3,6 +3,7 @@ package refine
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -242,6 +243,13 @@ func refinedOf(t testing.TB, recs []log.Record) []event.Refined {
 		}
 	}
 	return out
+}
+
+func decodeJSON(t testing.TB, b []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(b, into); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func factsOf(t testing.TB, recs []log.Record) []event.AddressFact {

@@ -36,7 +36,7 @@ type Partition struct {
 
 	// Run's own.
 	meta    meta
-	blank   bool // the store knows nothing of the partition: it begins with the oldest record
+	blank   bool // the store knows nothing of the partition yet: it begins with the oldest record
 	cache   *cache
 	timers  *timers
 	parked  *parked

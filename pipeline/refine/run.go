@@ -50,7 +50,7 @@ func (p *Partition) begin(ctx context.Context) error {
 	if err := p.in.Refresh(ctx); err != nil {
 		return fmt.Errorf("look at input: %w", err)
 	}
-	if p.leftBehind() {
+	if p.leftBehind() && !p.blank {
 		if err := p.drop(); err != nil {
 			return fmt.Errorf("delete the state: %w", err)
 		}
@@ -79,10 +79,10 @@ func (p *Partition) begin(ctx context.Context) error {
 	return nil
 }
 
-// leftBehind reports whether the input was trimmed beyond a state that may be rebuilt.
+// leftBehind reports whether the input was trimmed beyond a state that may be rebuilt, or that is yet to begin.
 func (p *Partition) leftBehind() bool {
 	oldest, _ := p.in.Bounds()
-	return p.rebuilds && !p.blank && p.meta.offset < oldest
+	return p.rebuilds && p.meta.offset < oldest
 }
 
 // drop deletes the state, all of it or nothing.
@@ -240,11 +240,13 @@ func (p *Partition) intake(f *fact, flaw error) error {
 		p.metrics.dropped(dropSeen)
 		return nil
 	}
-	if flaw != nil {
-		return p.reject(f, rejectUndecodable, flaw.Error())
-	}
-	if f.Kind == event.Tick {
+	switch {
+	case flaw != nil:
+		return p.reject(f, rejectUndecodable, f.unreadable(flaw))
+	case f.Kind == event.Tick:
 		return nil
+	case f.enveloped():
+		return p.reject(f, rejectUndecodable, "an event without an envelope: it names no journal")
 	}
 	if flaw := f.flaw(); flaw != "" {
 		return p.reject(f, rejectBadFact, flaw)
