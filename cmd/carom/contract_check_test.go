@@ -50,6 +50,12 @@ type toldEvent struct {
 	line string
 }
 
+// fact is the event without its cursor.
+func (e *toldEvent) fact() string {
+	before, _, _ := strings.Cut(e.line, `,"cursor":"`)
+	return before
+}
+
 // page reads one page of events.
 func (w *world) page(query url.Values) (events []toldEvent) {
 	w.t.Helper()

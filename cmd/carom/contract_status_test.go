@@ -14,7 +14,11 @@ import (
 // What happened to a letter is told by its status, and by its events, oldest first.
 func TestContractStatus(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	testStatus(t, newWorld(t))
+}
+
+func testStatus(t *testing.T, w *world) {
+	t.Helper()
 	hours := func(l *letter, kind string, after int) told {
 		d := deedDone{kind: kind, letter: l, at: l.sentAt.Add(time.Duration(after) * time.Hour)}
 		d.mail = d.at.String()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +26,8 @@ const (
 type world struct {
 	*server
 	model
+	// fleet is what runs if it is no single process: server's addresses are then those of different edges of it.
+	fleet *fleet
 	// base is the start of the test, down to the minute. Times of letters lie on a grid of ten minutes from it, five
 	// minutes off, and the times that scores are asked for lie near the grid: no number depends on what the clock does.
 	base  time.Time
@@ -39,7 +43,52 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) serve() {
+	w.t.Helper()
+	if w.fleet != nil {
+		w.fleet.start()
+		return
+	}
 	w.start("CAROM_INBOUND_FEEDBACK_ADDRESSES="+feedbackAddress, "CAROM_INBOUND_REPLY_ADDRESSES="+repliesAddress)
+}
+
+// kill is kill -9 of everything.
+func (w *world) kill() {
+	if w.fleet != nil {
+		w.fleet.kill()
+		return
+	}
+	w.server.kill()
+}
+
+// stop returns the highest exit code.
+func (w *world) stop() int {
+	if w.fleet != nil {
+		return w.fleet.stop()
+	}
+	return w.server.stop()
+}
+
+func (w *world) metrics(t *testing.T) string {
+	t.Helper()
+	if w.fleet != nil {
+		return w.fleet.metrics(t)
+	}
+	return w.server.metrics(t)
+}
+
+// same reports whether two readings tell the same events in the same order. With several partitions there is an order
+// of each sender's events only, and cursors differ from reading to reading.
+func (w *world) same(a, b []toldEvent) bool {
+	if w.fleet == nil {
+		return slices.EqualFunc(a, b, func(x, y toldEvent) bool { return x.line == y.line })
+	}
+	bySender := func(x, y toldEvent) int {
+		return cmp.Or(strings.Compare(x.Account, y.Account), strings.Compare(x.Sender, y.Sender))
+	}
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.SortStableFunc(a, bySender)
+	slices.SortStableFunc(b, bySender)
+	return slices.EqualFunc(a, b, func(x, y toldEvent) bool { return x.fact() == y.fact() })
 }
 
 // ago is a time on the letters' grid.

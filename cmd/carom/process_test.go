@@ -60,10 +60,12 @@ func caromCommand(env []string, args ...string) *exec.Cmd {
 // server is a `carom serve --dev` in a process of its own.
 type server struct {
 	t     *testing.T
+	name  string // for people
 	dir   string
 	track string // host:port, as the others
 	mail  string
 	api   string
+	more  []string // environment that only this one has
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process has ended
@@ -90,7 +92,7 @@ func (l *lockedBuffer) String() string {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), track: freeAddress(t), mail: freeAddress(t), api: freeAddress(t)}
+	s := &server{t: t, dir: t.TempDir(), track: freeAddress(t), mail: freeAddress(t), api: freeAddress(t), output: &lockedBuffer{}}
 	t.Cleanup(func() {
 		if s.cmd != nil {
 			s.kill()
@@ -126,16 +128,22 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *server) env() []string {
-	return []string{
+	return append([]string{
 		"CAROM_DATA_DIR=" + filepath.Join(s.dir, "data"), "CAROM_TRACK_LISTEN=" + s.track, "CAROM_INBOUND_LISTEN=" + s.mail,
 		"CAROM_API_LISTEN=" + s.api, "CAROM_REFINE_SETTLE=1s",
-	}
+	}, s.more...)
 }
 
 // start starts the process and waits until it is ready.
 func (s *server) start(more ...string) {
 	s.t.Helper()
-	s.output = &lockedBuffer{}
+	s.launch(more...)
+	s.until("the server is ready", s.ready)
+}
+
+// launch starts the process and waits for nothing.
+func (s *server) launch(more ...string) {
+	s.t.Helper()
 	s.cmd = caromCommand(append(s.env(), more...), "serve", "--dev")
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
@@ -144,25 +152,38 @@ func (s *server) start(more ...string) {
 	exited := make(chan struct{})
 	s.exited = exited
 	go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(exited) }(s.cmd)
-	s.until("the server is ready", func() bool {
-		select {
-		case <-exited:
-			s.t.Fatalf("the server stopped:\n%s", s.output)
-		default:
-		}
-		answer, err := http.Get("http://" + s.api + "/readyz")
-		if err != nil {
-			return false
-		}
-		answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
+}
+
+// ready reports whether the process says that it is. It must run.
+func (s *server) ready() bool {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+		s.t.Fatalf("the server stopped:\n%s", s.output)
+	default:
+	}
+	answer, err := http.Get("http://" + s.api + "/readyz")
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
 }
 
 // kill is kill -9.
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.exited
+}
+
+// metrics reads what Prometheus would.
+func (s *server) metrics(t *testing.T) string {
+	t.Helper()
+	answer, body, err := call(http.MethodGet, "http://"+s.api+"/metrics", nil, "", nil)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("metrics: %v, %v", answer, err)
+	}
+	return string(body)
 }
 
 // stop asks the process to end, as a supervisor does, and returns its exit code.

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"carom/pipeline/kafka"
+)
+
+// The tests named TestBroker… need a real broker, which `make test-kafka` starts.
+
+// sharedBroker returns the address of the broker that all tests share. Nobody stops it.
+func sharedBroker(t *testing.T) string {
+	t.Helper()
+	address := os.Getenv("CAROM_TEST_KAFKA")
+	if address == "" {
+		t.Skip("CAROM_TEST_KAFKA is not set: there is no Kafka broker; 'make test-kafka' starts one")
+	}
+	return address
+}
+
+// ownBroker is a Kafka node that one test has for itself, to stop and start.
+type ownBroker struct {
+	t       *testing.T
+	port    int
+	address string
+}
+
+const (
+	brokerScript = "../../deploy/kafka/node.sh"
+	brokerPorts  = 5 // that follow one another
+)
+
+// newOwnBroker starts a broker with data of its own, which is stopped and wiped when the test ends.
+func newOwnBroker(t *testing.T) *ownBroker {
+	t.Helper()
+	sharedBroker(t) // or skip
+	b := &ownBroker{t: t, port: freePorts(t, brokerPorts)}
+	b.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
+	t.Cleanup(func() {
+		b.stop()
+		if err := os.RemoveAll(filepath.Join("..", "..", ".kafka", "node-"+strconv.Itoa(b.port))); err != nil {
+			t.Error(err)
+		}
+	})
+	b.start()
+	return b
+}
+
+func (b *ownBroker) start() { b.t.Helper(); b.run("up") }
+func (b *ownBroker) stop()  { b.t.Helper(); b.run("down") }
+
+func (b *ownBroker) run(verb string) {
+	b.t.Helper()
+	cmd := exec.Command(brokerScript, verb)
+	cmd.Env = append(os.Environ(), "KAFKA_PORT="+strconv.Itoa(b.port))
+	// The node outlives the script, so it must not get a pipe of ours: we would wait for its end.
+	said, err := os.CreateTemp(b.t.TempDir(), "broker")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(said.Name())
+		b.t.Fatalf("broker %s: %v:\n%s", verb, err, text)
+	}
+}
+
+// freePorts finds n ports that follow one another, are free now, and are given to nobody else by this process.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+	for range ports {
+		last := portsTaken.Add(int64(n))
+		first := firstPort + int((int64(os.Getpid())*101+last)%ports) - n + 1
+		if first >= firstPort && allFree(first, n) {
+			return first
+		}
+	}
+	t.Fatal("no ports are free")
+	return 0
+}
+
+func allFree(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			return false
+		}
+		defer l.Close()
+	}
+	return true
+}
+
+// fleet is a cluster of nodes in processes of their own, which share a broker and the keys: edges that hear, workers that
+// count.
+//
+//	edges ─▶ broker ─▶ workers
+type fleet struct {
+	t       *testing.T
+	kafka   kafka.Options // what the test itself needs of them
+	env     []string      // of all nodes
+	edges   []*server
+	workers []*server
+}
+
+// fleetPartitions is more than there are workers, so that each has several.
+const fleetPartitions = 4
+
+// newFleet prepares nodes and starts none. Its topics are its own, and are deleted at the end.
+func newFleet(t *testing.T, broker string, edges, workers int) *fleet {
+	t.Helper()
+	f := &fleet{t: t, kafka: kafka.Default()}
+	f.kafka.Brokers, f.kafka.Partitions = []string{broker}, fleetPartitions
+	f.kafka.TopicPrefix = "carom-test-" + strings.ToLower(rand.Text())
+	keys := filepath.Join(t.TempDir(), "keys.yaml")
+	if _, stderr, code := carom(t, nil, "keys", "new", "--out", keys); code != exitDone {
+		t.Fatal(stderr)
+	}
+	f.env = []string{
+		"CAROM_KEYS_FILE=" + keys, "CAROM_KAFKA_BROKERS=" + broker, "CAROM_KAFKA_TOPIC_PREFIX=" + f.kafka.TopicPrefix,
+		"CAROM_KAFKA_PARTITIONS=" + strconv.Itoa(f.kafka.Partitions),
+		"CAROM_INBOUND_FEEDBACK_ADDRESSES=" + feedbackAddress, "CAROM_INBOUND_REPLY_ADDRESSES=" + repliesAddress,
+	}
+	for i := range edges {
+		edge := newServer(t)
+		edge.name = fmt.Sprintf("edge-%d", i)
+		f.edges = append(f.edges, edge)
+	}
+	for i := range workers {
+		worker := newServer(t)
+		worker.name = fmt.Sprintf("worker-%d", i)
+		f.workers = append(f.workers, worker)
+	}
+	// All edges mint the URLs of the first: clients may ask any.
+	for _, edge := range f.edges {
+		edge.more = append(f.all(workers), "CAROM_NODE="+edge.name, "CAROM_ROLES=track,inbound,api,relay", "CAROM_TRACK_BASE_URL=http://"+f.edges[0].track)
+	}
+	f.assign(workers)
+	t.Cleanup(f.deleteTopics)
+	t.Cleanup(f.tell) // before the processes are killed and after the test
+	return f
+}
+
+// all is the environment of every node, with the first n workers as the directory.
+func (f *fleet) all(n int) []string {
+	var directory []string
+	for _, worker := range f.workers[:n] {
+		directory = append(directory, worker.api)
+	}
+	return append(slices.Clone(f.env), "CAROM_KAFKA_WORKERS="+strings.Join(directory, ","))
+}
+
+// assign makes the first n workers the owners of all partitions, when they are started the next time.
+func (f *fleet) assign(n int) {
+	for i, worker := range f.workers[:n] {
+		worker.more = append(f.all(n), "CAROM_NODE="+worker.name, "CAROM_ROLES=refine,rollup", "CAROM_KAFKA_WORKER="+strconv.Itoa(i))
+	}
+	for _, edge := range f.edges {
+		edge.more = append(f.all(n), "CAROM_NODE="+edge.name, "CAROM_ROLES=track,inbound,api,relay", "CAROM_TRACK_BASE_URL=http://"+f.edges[0].track)
+	}
+}
+
+func (f *fleet) nodes() []*server { return slices.Concat(f.edges, f.workers) }
+
+// makeTopics is what an operator does first.
+func (f *fleet) makeTopics() {
+	f.t.Helper()
+	if out, errs, code := carom(f.t, f.env, "topics", "apply", "--development"); code != exitDone {
+		f.t.Fatalf("topics apply: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// start starts nodes and waits until all are ready; none given: all.
+func (f *fleet) start(nodes ...*server) {
+	f.t.Helper()
+	if len(nodes) == 0 {
+		nodes = f.nodes()
+	}
+	for _, node := range nodes {
+		node.launch()
+	}
+	for _, node := range nodes {
+		node.until(node.name+" is ready", node.ready)
+	}
+}
+
+func (f *fleet) kill() {
+	for _, node := range f.nodes() {
+		node.kill()
+	}
+}
+
+func (f *fleet) stop() (code int) {
+	for _, node := range f.nodes() {
+		code = max(code, node.stop())
+	}
+	return code
+}
+
+// wipe takes everything from the disk of a node that does not run.
+func (s *server) wipe() {
+	s.t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// tell shows the end of each node's log if the test has failed.
+func (f *fleet) tell() {
+	if !f.t.Failed() {
+		return
+	}
+	const most = 8 << 10
+	for _, node := range f.nodes() {
+		text := node.output.String()
+		f.t.Logf("%s said:\n%s", node.name, text[max(0, len(text)-most):])
+	}
+}
+
+// broken looks for what no log may hold.
+func (f *fleet) broken(t *testing.T) {
+	t.Helper()
+	for _, node := range f.nodes() {
+		for line := range strings.Lines(node.output.String()) {
+			if strings.Contains(line, "panic") || strings.Contains(line, "BUG") || strings.Contains(line, "DATA RACE") {
+				t.Errorf("%s met a bug: %s", node.name, line)
+			}
+		}
+	}
+}
+
+func (f *fleet) deleteTopics() {
+	request := &kafkago.DeleteTopicsRequest{}
+	for _, kind := range []string{kafka.Raw, kafka.Events, kafka.Addresses, kafka.Scores, kafka.Suppressions, kafka.Rejects} {
+		request.Topics = append(request.Topics, f.kafka.TopicName(kind))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, _ = (&kafkago.Client{Addr: kafkago.TCP(f.kafka.Brokers[0])}).DeleteTopics(ctx, request) // it may be gone
+}
+
+// refineOwner returns the worker that answers for a message, rollupOwner the one for a sender.
+func (f *fleet) rollupOwner(account, sender string, workers int) int {
+	return int(kafka.KeyPartition([]byte(account+"/"+sender), fleetPartitions)) % workers
+}
+
+// metrics are those of all nodes, one after the other.
+func (f *fleet) metrics(t *testing.T) string {
+	t.Helper()
+	var all bytes.Buffer
+	for _, node := range f.nodes() {
+		all.WriteString(node.metrics(t))
+	}
+	return all.String()
+}
+
+// seconds reads a length of time from a variable.
+func seconds(t *testing.T, variable string, usual time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usual
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return d
+}
