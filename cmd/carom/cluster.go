@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"carom/edge/api"
@@ -38,7 +39,7 @@ type cluster struct {
 	relay    *kafka.Relay // nil without the role
 	refined  *kafka.Group
 	mirrored *kafka.Group
-	refines  map[int32]*refine.Partition
+	refines  map[int32]*refining
 	rollsUp  map[int32]*rolling
 	rejects  []log.Reader
 	readers  []*kafka.Reader
@@ -48,11 +49,56 @@ type cluster struct {
 	problems map[string]string // by part
 }
 
+// refining is a partition of raw records.
+type refining struct {
+	stage *refine.Partition
+	goal  goal
+}
+
 // rolling is a partition of events: its copy on this node, and the counts.
 type rolling struct {
 	in     *kafka.Reader
 	mirror *log.Mirror
 	rollup *rollup.Partition
+	goal   goal
+	copied atomic.Int64 // the end of the copy when it reached the goal; unknown before
+	done   atomic.Bool  // and counted up to there
+}
+
+// complete reports whether the copy is.
+func (r *rolling) complete() bool { return r.goal.reached(r.mirror.Passed()) }
+
+// counted reports whether the copy is complete and counted.
+func (r *rolling) counted() bool {
+	if r.done.Load() {
+		return true
+	}
+	if !r.complete() {
+		return false
+	}
+	_, end := r.mirror.Bounds()
+	r.copied.CompareAndSwap(unknown, end)
+	if r.rollup.Passed() < r.copied.Load() {
+		return false
+	}
+	r.done.Store(true)
+	return true
+}
+
+// goal is how far a partition had come before, on this disk or another. A worker that begins anew with an empty disk
+// answers nothing before it is there again: it would deny what was answered yesterday.
+type goal struct{ offset atomic.Int64 }
+
+// unknown is the goal until the group's offset is known.
+const unknown = -1
+
+// reached reports whether passed is as far as the partition had come. While nobody can say, what is on disk has to do.
+func (g *goal) reached(passed int64) bool {
+	offset := g.offset.Load()
+	if offset == unknown {
+		return passed > 0
+	}
+	return passed >= offset
 }
 
 const (
@@ -76,7 +122,7 @@ func openCluster(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Log
 	}
 	k := &cluster{
 		config: c, log: logger.Named("cluster"), state: state, client: client, producer: client.NewProducer(reg),
-		refines: make(map[int32]*refine.Partition), rollsUp: make(map[int32]*rolling),
+		refines: make(map[int32]*refining), rollsUp: make(map[int32]*rolling),
 		joined: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "carom_kafka_joined_count", Help: "1 while the cluster fits the settings and the stages run, 0 while the node waits for it.",
 		}),
@@ -124,7 +170,8 @@ func (k *cluster) openRefine(reg prometheus.Registerer) error {
 			return err
 		}
 		stage.OnPassed(func(offset int64) { k.refined.Passed(p, offset) })
-		k.refines[p] = stage
+		k.refines[p] = &refining{stage: stage}
+		k.refines[p].goal.offset.Store(unknown)
 	}
 	return nil
 }
@@ -137,6 +184,8 @@ func (k *cluster) openRollup(reg prometheus.Registerer) error {
 	k.mirrored = k.client.NewGroup(roleRollup, kafka.Events, reg)
 	for _, p := range owned {
 		r := &rolling{in: k.read(kafka.Events, p, reg)}
+		r.goal.offset.Store(unknown)
+		r.copied.Store(unknown)
 		if r.mirror, err = log.OpenMirror(k.state, kv.LogEvents, p, k.log, reg); err != nil {
 			return err
 		}
@@ -176,8 +225,8 @@ func (k *cluster) start(ctx context.Context, parts *errgroup.Group) {
 	if k.relay != nil {
 		parts.Go(func() error { return named("relay", k.relay.Run(ctx)) })
 	}
-	for p, stage := range k.refines {
-		parts.Go(func() error { return k.keep(fmt.Sprintf("refine %d", p), stage.Run(ctx)) })
+	for p, r := range k.refines {
+		parts.Go(func() error { return k.keep(fmt.Sprintf("refine %d", p), r.stage.Run(ctx)) })
 	}
 	for p, r := range k.rollsUp {
 		parts.Go(func() error { return k.keep(fmt.Sprintf("mirror %d", p), r.mirror.Run(ctx, r.in)) })
@@ -247,21 +296,35 @@ func (k *cluster) look(ctx context.Context) error {
 	return kafka.Bind(k.state, topics)
 }
 
-// resume tells each partition of refine how far its output was shipped, maybe by another worker or from another disk.
+// resume tells each partition how far it had come, maybe on another worker or another disk: refine ships nothing again
+// that was shipped before, and nobody answers before he is there.
 func (k *cluster) resume(ctx context.Context) error {
-	if k.refined == nil {
-		return nil
-	}
-	within, cancel := context.WithTimeout(ctx, k.config.Kafka.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, k.config.Kafka.RequestTimeout)
 	defer cancel()
-	shipped, err := k.refined.Committed(within)
+	shipped, err := committed(ctx, k.refined)
 	if err != nil {
 		return err
 	}
-	for p, stage := range k.refines {
-		stage.Shipped(shipped[p])
+	mirrored, err := committed(ctx, k.mirrored)
+	if err != nil {
+		return err
+	}
+	for p, r := range k.refines {
+		r.stage.Shipped(shipped[p])
+		r.goal.offset.Store(shipped[p])
+	}
+	for p, r := range k.rollsUp {
+		r.goal.offset.Store(mirrored[p])
 	}
 	return nil
+}
+
+// committed returns the group's offsets by partition; none without the group.
+func committed(ctx context.Context, g *kafka.Group) (map[int32]int64, error) {
+	if g == nil {
+		return nil, nil
+	}
+	return g.Committed(ctx)
 }
 
 // watch looks at the topics now and then.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"carom/pipeline/kafka"
 	"carom/pipeline/log"
 	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
 )
 
 // answer gives the API what this node has of the answers, and whom to ask for the rest.
@@ -17,7 +19,7 @@ func (k *cluster) answer(d *api.Dependencies) {
 	partitions := int32(o.Partitions)
 	d.Events = make([]log.Reader, partitions)
 	for p, r := range k.rollsUp {
-		d.Events[p] = r.mirror
+		d.Events[p] = eventsHere{r.mirror, r}
 	}
 	d.Rejects = k.rejects
 	if len(k.refines) > 0 {
@@ -60,17 +62,58 @@ func senderPartition(account, sender string, partitions int32) int32 {
 
 // refinedHere are the messages of the partitions that this node refines.
 type refinedHere struct {
-	stages     map[int32]*refine.Partition
+	stages     map[int32]*refining
 	partitions int32
 }
 
 // Message returns a message that this node has refined.
 func (r refinedHere) Message(account, message string) (refine.Message, bool, error) {
-	stage := r.stages[rawPartition(message, r.partitions)]
-	if stage == nil {
+	p := r.stages[rawPartition(message, r.partitions)]
+	if p == nil || !p.goal.reached(p.stage.Passed()) {
 		return refine.Message{}, false, api.ErrNotReady
 	}
-	return stage.Message(account, message)
+	return p.stage.Message(account, message)
+}
+
+// eventsHere is a partition's copy, once it is complete.
+type eventsHere struct {
+	*log.Mirror
+	r *rolling
+}
+
+// Refresh fails while the copy is being made anew.
+func (e eventsHere) Refresh(context.Context) error {
+	if !e.r.complete() {
+		return api.ErrNotReady
+	}
+	return nil
+}
+
+// countsHere are the senders of a partition, once all that had been counted is counted again.
+type countsHere struct{ r *rolling }
+
+// Score returns the score of a sender.
+func (c countsHere) Score(q rollup.Query) (rollup.Score, error) {
+	if !c.r.counted() {
+		return rollup.Score{}, api.ErrNotReady
+	}
+	return c.r.rollup.Score(q)
+}
+
+// Senders returns a page of senders.
+func (c countsHere) Senders(q rollup.SendersQuery) ([]rollup.Score, string, error) {
+	if !c.r.counted() {
+		return nil, "", api.ErrNotReady
+	}
+	return c.r.rollup.Senders(q)
+}
+
+// Sequences returns the scores of a sender's sequences.
+func (c countsHere) Sequences(q rollup.Query) ([]rollup.Score, error) {
+	if !c.r.counted() {
+		return nil, api.ErrNotReady
+	}
+	return c.r.rollup.Sequences(q)
 }
 
 // scoresHere joins the partitions that this node rolls up. The API asks it for no other's senders.
@@ -79,7 +122,7 @@ func (k *cluster) scoresHere(partitions int32) api.Scores {
 	places := make(map[int32]int)
 	for _, p := range slices.Sorted(maps.Keys(k.rollsUp)) {
 		places[p] = len(here)
-		here = append(here, k.rollsUp[p].rollup)
+		here = append(here, countsHere{k.rollsUp[p]})
 	}
 	return api.MergeScores(here, func(account, sender string) int {
 		place, ok := places[senderPartition(account, sender, partitions)]
