@@ -13,35 +13,44 @@ func (r *reader) classify(f *finding) {
 	case Delivered:
 		f.category, f.rule = "delivered", "kind:delivered"
 		f.provider = r.provider(f)
+		r.decided(f, stepKind)
 		return
 	case Bounce, Delay:
 	default:
 		if f.kind == Complaint || f.kind == Unsubscribe {
 			f.provider = r.provider(f)
 		}
+		r.decided(f, stepKind)
 		return
 	}
 	r.match = normalize(r.match[:0], toUTF8(f.said[:min(len(f.said), 2*maxMatch)], f.charset), f.code)
 	r.tables.match.scan(r.match, &r.hits)
 	f.provider = r.provider(f)
+	by := stepText
 	v, ok := r.byText(f)
+	if ok && v.row.File == providerRules {
+		by = stepProvider
+	}
 	if !ok {
+		by = stepStatus
 		v, ok = r.byStatus(f.status)
 	}
 	if !ok {
+		by = stepCode
 		v, ok = r.byCode(f)
 	}
 	if !ok {
-		v = verdict{"other", "none"}
+		by, v = stepNone, verdict{"other", "none", nil}
 		if f.kind == Delay {
-			v = verdict{"timeout", "kind:delay"}
+			by, v = stepDelay, verdict{"timeout", "kind:delay", nil}
 		}
 	}
 	if f.local && (!ok || v.category == "remote_system") {
-		v = verdict{"local_system", "type:x-unix"}
+		by, v = stepLocal, verdict{"local_system", "type:x-unix", nil}
 	}
-	f.category, f.rule = v.category, v.rule
+	f.category, f.rule, f.row = v.category, v.rule, v.row
 	f.hard = isHard(f)
+	r.decided(f, by)
 }
 
 // isHard reports whether the address is bad and must not be mailed again. A delay never is. An unknown domain

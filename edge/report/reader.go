@@ -48,6 +48,7 @@ type reader struct {
 	hits     hits
 	spans    []findingSpans
 	refs     []span
+	why      *Explanation // what Explain asked for; else nil
 }
 
 // finding is what a decoder found about one recipient, as slices of the mail or of scratch.
@@ -74,6 +75,7 @@ type finding struct {
 
 	category string
 	rule     string
+	row      *Row
 	provider string
 	hard     bool
 }
@@ -110,7 +112,7 @@ func (r *reader) put() {
 	clear(r.parts[:cap(r.parts)])
 	clear(r.found[:r.most])
 	r.mail = mail{parts: r.parts[:0], delimiters: r.delimiters}
-	r.text, r.textRead, r.most = nil, false, 0
+	r.text, r.textRead, r.most, r.why = nil, false, 0, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
 	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]
 	readers.Put(r)

@@ -11,6 +11,10 @@ import "bytes"
 func ReadReply(text string) Fact {
 	r := getReader()
 	defer r.put()
+	return r.readReply(text)
+}
+
+func (r *reader) readReply(text string) Fact {
 	said := trim([]byte(text[:min(len(text), maxReply)]))
 	f := finding{kind: Other, said: said, decoder: "smtp-reply"}
 	code := replyCode(said)

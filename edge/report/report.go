@@ -80,10 +80,11 @@ func (r *reader) read(raw []byte) Report {
 	r.findReturned()
 	for i := range decoders {
 		d := &decoders[i]
-		if !d.detect(r) {
-			continue
+		detected := d.detect(r)
+		if detected {
+			d.read(r)
 		}
-		d.read(r)
+		r.asked(d, detected)
 		if len(r.found) > 0 {
 			for j := range r.found {
 				if r.found[j].decoder == "" {

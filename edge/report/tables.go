@@ -30,10 +30,14 @@ type tables struct {
 	senders     map[string]bool // local parts that no human writes from
 }
 
+// providerRules is the table of rules that hold for one provider.
+const providerRules = "provider-rules.tsv"
+
 // verdict is a category and the rule that gave it.
 type verdict struct {
 	category string
 	rule     string
+	row      *Row
 }
 
 // rule is one row of the text rules.
@@ -107,11 +111,11 @@ func compileTables(files fs.FS) (*tables, error) {
 	for _, table := range []struct {
 		file    string
 		columns int
-		row     func(c []string) error
+		row     func(c []string, at Row) error
 	}{
-		{"provider-rules.tsv", 5, func(c []string) error { return t.addRule("provider:", c, &patterns) }},
-		{"texts.tsv", 5, func(c []string) error { return t.addRule("text:", c, &patterns) }},
-		{"commands.tsv", 3, func(c []string) error {
+		{providerRules, 5, func(c []string, at Row) error { return t.addRule("provider:", c, at, &patterns) }},
+		{"texts.tsv", 5, func(c []string, at Row) error { return t.addRule("text:", c, at, &patterns) }},
+		{"commands.tsv", 3, func(c []string, _ Row) error {
 			command, ok := commandNames[c[0]]
 			if !ok {
 				return fmt.Errorf("no command %q", c[0])
@@ -120,15 +124,15 @@ func compileTables(files fs.FS) (*tables, error) {
 			commandPatterns = append(commandPatterns, c[1])
 			return nil
 		}},
-		{"providers.tsv", 4, func(c []string) error { return t.addProvider(c, &markerPatterns) }},
-		{"notices.tsv", 3, func(c []string) error { return t.addNotice(c, &noticePatterns) }},
+		{"providers.tsv", 4, func(c []string, _ Row) error { return t.addProvider(c, &markerPatterns) }},
+		{"notices.tsv", 3, func(c []string, _ Row) error { return t.addNotice(c, &noticePatterns) }},
 		{"statuses.tsv", 3, t.addStatus},
 		{"replycodes.tsv", 4, t.addCode},
-		{"autoreplies.tsv", 2, func(c []string) error {
+		{"autoreplies.tsv", 2, func(c []string, _ Row) error {
 			t.subjects = append(t.subjects, strings.ToLower(c[0]))
 			return nil
 		}},
-		{"daemons.tsv", 2, func(c []string) error { t.senders[c[0]] = true; return nil }},
+		{"daemons.tsv", 2, func(c []string, _ Row) error { t.senders[c[0]] = true; return nil }},
 	} {
 		if err := readTable(files, table.file, table.columns, table.row); err != nil {
 			return nil, err
@@ -146,7 +150,7 @@ func compileTables(files fs.FS) (*tables, error) {
 }
 
 // readTable calls row with the columns of each line of a file that is neither empty nor a comment.
-func readTable(files fs.FS, name string, columns int, row func([]string) error) error {
+func readTable(files fs.FS, name string, columns int, row func([]string, Row) error) error {
 	text, err := fs.ReadFile(files, "tables/"+name)
 	if err != nil {
 		return fmt.Errorf("read table: %w", err)
@@ -164,7 +168,7 @@ func readTable(files fs.FS, name string, columns int, row func([]string) error) 
 				return fmt.Errorf("%s:%d: an empty column", name, i+1)
 			}
 		}
-		if err := row(c); err != nil {
+		if err := row(c, Row{File: name, Line: i + 1, Source: c[columns-1]}); err != nil {
 			return fmt.Errorf("%s:%d: %w", name, i+1, err)
 		}
 	}
@@ -172,11 +176,12 @@ func readTable(files fs.FS, name string, columns int, row func([]string) error) 
 }
 
 // addRule reads a row "name category conditions pattern source".
-func (t *tables) addRule(prefix string, c []string, patterns *[]string) error {
+func (t *tables) addRule(prefix string, c []string, at Row, patterns *[]string) error {
 	if !categories[c[1]] {
 		return fmt.Errorf("no category %q", c[1])
 	}
-	r := rule{verdict: verdict{category: c[1], rule: prefix + c[0]}}
+	at.Pattern = c[3]
+	r := rule{verdict: verdict{category: c[1], rule: prefix + c[0], row: &at}}
 	if c[2] != "-" {
 		for _, condition := range strings.Split(c[2], ",") {
 			if err := r.addCondition(condition); err != nil {
@@ -247,7 +252,7 @@ func (t *tables) addNotice(c []string, patterns *[]string) error {
 }
 
 // addStatus reads a row "status category source".
-func (t *tables) addStatus(c []string) error {
+func (t *tables) addStatus(c []string, at Row) error {
 	key, ok := statusKey(c[0])
 	if !ok || !categories[c[1]] {
 		return fmt.Errorf("bad status %q or category %q", c[0], c[1])
@@ -255,18 +260,20 @@ func (t *tables) addStatus(c []string) error {
 	if _, twice := t.statuses[key]; twice {
 		return fmt.Errorf("status %q twice", c[0])
 	}
-	t.statuses[key] = verdict{category: c[1], rule: "status:" + c[0]}
+	at.Pattern = c[0]
+	t.statuses[key] = verdict{category: c[1], rule: "status:" + c[0], row: &at}
 	return nil
 }
 
 // addCode reads a row "code command category source".
-func (t *tables) addCode(c []string) error {
+func (t *tables) addCode(c []string, at Row) error {
 	command, ok := commandNames[c[1]]
 	if len(c[0]) != 3 || !ok && c[1] != "-" || !categories[c[2]] {
 		return fmt.Errorf("bad code %q, command %q or category %q", c[0], c[1], c[2])
 	}
 	key := [3]byte([]byte(c[0]))
-	t.codes[key] = append(t.codes[key], codeRule{verdict{category: c[2], rule: "code:" + c[0]}, command})
+	at.Pattern = c[0]
+	t.codes[key] = append(t.codes[key], codeRule{verdict{category: c[2], rule: "code:" + c[0], row: &at}, command})
 	return nil
 }
 

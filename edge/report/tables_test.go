@@ -11,7 +11,7 @@ import (
 func ruleRows(tb testing.TB) (rows [][]string) {
 	tb.Helper()
 	for _, file := range []string{"provider-rules.tsv", "texts.tsv"} {
-		if err := readTable(tableFiles, file, 5, func(c []string) error {
+		if err := readTable(tableFiles, file, 5, func(c []string, _ Row) error {
 			rows = append(rows, c)
 			return nil
 		}); err != nil {
