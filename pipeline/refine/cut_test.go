@@ -1,10 +1,13 @@
 package refine
 
 import (
+	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"carom/pipeline/event"
 	"carom/pipeline/log"
 )
 
@@ -122,5 +125,100 @@ func TestEveryFactIsAccountedFor(t *testing.T) {
 	}
 	if u.counters["records_total"] != float64(len(recs)) {
 		t.Errorf("%v records passed, want %d", u.counters["records_total"], len(recs))
+	}
+}
+
+// A relay may send again from any earlier point of any journal, whenever it likes: nothing comes of it.
+func TestRepeatsChangeNothing(t *testing.T) {
+	rng := seeded(t)
+	for range 6 {
+		recs := makeTraffic(rng, 300)
+		o := trafficOptions()
+		repeated := repeatSources(rng, recs)
+		if len(repeated) < len(recs)+100 {
+			t.Fatalf("only %d repeats", len(repeated)-len(recs))
+		}
+		got, want := refineUncut(t, o, repeated), refineUncut(t, o, recs)
+		events, wantEvents := refinedOf(t, got.events), refinedOf(t, want.events)
+		for i := range min(len(events), len(wantEvents)) {
+			events[i].Origin, wantEvents[i].Origin = event.Origin{Node: events[i].Origin.Node}, event.Origin{Node: wantEvents[i].Origin.Node}
+			if !reflect.DeepEqual(events[i], wantEvents[i]) {
+				t.Fatalf("event %d is\n  %+v\nwant\n  %+v", i, events[i], wantEvents[i])
+			}
+		}
+		if len(events) != len(wantEvents) || len(got.addresses) != len(want.addresses) || len(got.rejects) != len(want.rejects) {
+			t.Fatalf("%d events, %d facts about addresses, %d rejects; want %d, %d, %d", len(events), len(got.addresses),
+				len(got.rejects), len(wantEvents), len(want.addresses), len(want.rejects))
+		}
+	}
+}
+
+// repeatSources puts repeats between recs: runs of one journal's records, interleaved with those of others as a topic
+// interleaves its producers.
+func repeatSources(rng *rand.Rand, recs []log.Record) (out []log.Record) {
+	type again struct{ next, end int } // of recs, one journal's records of them
+	runs := make(map[string]*again)
+	for i, rec := range recs {
+		if node := rec.Source.Node; node != "" && rng.IntN(20) == 0 {
+			runs[node] = &again{next: max(0, i-rng.IntN(60)), end: i}
+		}
+		for _, node := range []string{"n1", "n2"} {
+			for run := runs[node]; run != nil && run.next < run.end && rng.IntN(4) > 0; run.next++ {
+				if repeat := recs[run.next]; repeat.Source.Node == node {
+					repeat.Time = rec.Time // so that the clock does not move otherwise
+					out = append(out, repeat)
+				}
+			}
+		}
+		out = append(out, rec)
+	}
+	return out
+}
+
+// The log of addresses holds exactly what the events hold that bears on an address, each with an origin of its own.
+func TestAddressesFollowEvents(t *testing.T) {
+	recs := makeTraffic(seeded(t), 2000)
+	u := refineUncut(t, trafficOptions(), recs)
+	told := make(map[event.ID]event.AddressFact)
+	var last event.Origin
+	for i, f := range factsOf(t, u.addresses) {
+		if i > 0 && (!f.Origin.After(last) || f.Origin.N != 0 && f.Origin.N != last.N+1) || f.Origin.Partition != 3 {
+			t.Fatalf("fact %d: origin %+v does not follow %+v", i, f.Origin, last)
+		}
+		last = f.Origin
+		told[f.ID] = f
+	}
+	kinds := make(map[event.Kind]int)
+	for _, r := range refinedOf(t, u.events) {
+		f, ok := told[r.ID]
+		switch r.Kind {
+		case event.Bounce, event.Complaint, event.Unsubscribe:
+			if !ok {
+				t.Fatalf("not told: %+v", r)
+			}
+			if f.Kind != r.Kind || f.Time != r.Time || f.Account != r.Account || f.Contact != r.Contact || f.Message != r.Message ||
+				f.Bounce != r.Bounce || f.Reported != r.Recipient && r.Kind == event.Bounce || f.FeedbackType != r.FeedbackType {
+				t.Fatalf("told as %+v: %+v", f, r)
+			}
+		case event.Delay, event.AutoReply, event.Dropped, event.Completed:
+			if ok {
+				t.Fatalf("told: %+v", r)
+			}
+		}
+		if ok {
+			kinds[f.Kind]++
+			delete(told, r.ID)
+		}
+	}
+	// What is left are repeats of hits that lifted a bounce.
+	for _, f := range told {
+		if f.Kind != event.Open && f.Kind != event.Click {
+			t.Errorf("told of no event: %+v", f)
+		}
+	}
+	for _, k := range addressKinds {
+		if kinds[k] == 0 && k != event.Click && k != event.Reply { // which mostly imply an open, which lifts first
+			t.Errorf("no %v was told", k)
+		}
 	}
 }

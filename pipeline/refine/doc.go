@@ -2,8 +2,9 @@
 //
 //	raw log ─▶ read ─▶ timers that are due ─▶ whose event? ─▶ judge ─▶ seen before? ─▶ first? ─▶ events
 //	  ▲                       ▲                   │ nobody's     (clicks wait)             │
-//	  │ tick, if it is        │                   ▼                                        ├─▶ timeline
-//	  │ silent for 1 s        └──────────────── parked ──── too long ─▶ rejects            └─▶ status
+//	  │ tick, if it is        │                   ▼                                        ├─▶ addresses
+//	  │ silent for 1 s        └──────────────── parked ──── too long ─▶ rejects            ├─▶ timeline
+//	  │                                                                                    └─▶ status
 //	  │
 //	 one step: state + input offset + output = one Pebble batch, synced
 //
@@ -14,6 +15,7 @@
 //     on where the steps end, nor on what is cached.
 //   - Memory is bounded: cached states, the timers at hand, what is parked, what is kept of one message.
 //   - What can't be understood or attributed goes to the rejects with the reason and the bytes; nothing stops the log.
+//   - A state that was lost is rebuilt from the oldest record of the input, and what was shipped is not written again.
 //
 // A partition sees all records of its messages. Message answers from the same state, at any time.
 //
@@ -28,5 +30,6 @@
 //   - Status, like every answer about a message, follows from latest times by kind, not from a running value: facts
 //     come in any order.
 //   - A verdict is part of what a repeat is: a scanner's hit never hides a human's.
+//   - Output that is withheld because it was shipped still counts: n of the origins, and the size of a step.
 //   - The recipient that a report names is published, and never acted on: only the registered one is.
 package refine
