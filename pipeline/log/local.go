@@ -2,7 +2,6 @@ package log
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,9 +16,7 @@ import (
 //
 // One stage writes it; anyone reads it.
 type Local struct {
-	store     *kv.Store
-	log       byte
-	partition int32
+	table
 
 	// The writer's own, used by its goroutine only.
 	pendingNext int64
@@ -44,7 +41,7 @@ var (
 // NewLocal opens the log logID (kv.LogEvents, …) at its end. After a batch with its records was given up or failed,
 // the log must be opened anew: the old Local has counted them.
 func NewLocal(s *kv.Store, logID byte, partition int32) (*Local, error) {
-	l := &Local{store: s, log: logID, partition: partition}
+	l := &Local{table: table{s, logID, partition}}
 	it, err := l.iter(0, maxOffset)
 	if err != nil {
 		return nil, err
@@ -116,9 +113,9 @@ func (l *Local) Read(ctx context.Context, from int64, max int, dst []Record) ([]
 	if max <= 0 {
 		return dst, nil
 	}
-	next, err := l.await(ctx, from)
+	next, err := await(ctx, l, &l.bell, from)
 	if err != nil {
-		return dst, err
+		return dst, fmt.Errorf("read log %d/%d from %d: %w", l.log, l.partition, from, err)
 	}
 	if err := l.store.Enter(); err != nil {
 		return dst, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
@@ -133,30 +130,6 @@ func (l *Local) Read(ctx context.Context, from int64, max int, dst []Record) ([]
 		return dst, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
 	}
 	return dst, nil
-}
-
-// await blocks until there is a record at from, and returns the end of the committed records.
-func (l *Local) await(ctx context.Context, from int64) (next int64, err error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		oldest, next := l.Bounds()
-		if from < oldest {
-			return 0, fmt.Errorf("read log %d/%d from %d: %w; oldest is %d", l.log, l.partition, from, ErrTrimmed, oldest)
-		}
-		if from < next {
-			return next, nil
-		}
-		rung := l.bell.Rung()
-		if _, next := l.Bounds(); from < next {
-			continue
-		}
-		select {
-		case <-rung:
-		case <-ctx.Done():
-		}
-	}
 }
 
 // readRecords reads what it holds. A gap, or nothing at all, means that Trim came between the look at the bounds and the
@@ -203,29 +176,3 @@ func (l *Local) Trim(before int64) error {
 	}
 	return nil
 }
-
-func (l *Local) iter(from, to int64) (*pebble.Iterator, error) {
-	it, err := l.store.DB().NewIter(&pebble.IterOptions{LowerBound: l.key(from), UpperBound: l.key(to)})
-	if err != nil {
-		return nil, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
-	}
-	return it, nil
-}
-
-const maxOffset = 1<<63 - 1
-
-// key returns the key of a record:
-//
-//	 0          1     2            4            12
-//	┌───────────┬─────┬────────────┬────────────┐
-//	│ PrefixLog │ log │ partition  │ offset     │   numbers big-endian
-//	└───────────┴─────┴────────────┴────────────┘
-func (l *Local) key(offset int64) []byte {
-	k := append(make([]byte, 0, keySize), kv.PrefixLog, l.log)
-	k = kv.AppendUint16(k, uint16(l.partition))
-	return kv.AppendUint64(k, uint64(offset))
-}
-
-const keySize = 12
-
-func offsetOf(key []byte) int64 { return int64(binary.BigEndian.Uint64(key[keySize-8:])) }

@@ -15,7 +15,7 @@ func TestRecordLayout(t *testing.T) {
 	if want := "01" + "0000000000000102" + "02" + "6b65" + "76616c"; got != want {
 		t.Errorf("value %s, want %s", got, want)
 	}
-	l := &Local{log: kv.LogRejects, partition: 0x0304}
+	l := &Local{table: table{log: kv.LogRejects, partition: 0x0304}}
 	if got, want := hex.EncodeToString(l.key(0x05)), "20"+"02"+"0304"+"0000000000000005"; got != want {
 		t.Errorf("key %s, want %s", got, want)
 	}
