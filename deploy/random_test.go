@@ -138,7 +138,7 @@ func reject(r *rand.Rand, reason string) refine.Reject {
 	incarnation[r.IntN(16)] = byte(r.Uint32())
 	return refine.Reject{
 		Reason: reason, Detail: text(r), Node: text(r), Incarnation: hex.EncodeToString(incarnation[:]), Sequence: number[uint64](r, math.MaxUint64),
-		Partition: number[int32](r, math.MaxInt32), Offset: number[int64](r, math.MaxInt64), Time: r.Int64(),
+		Partition: number[int32](r, math.MaxInt32), Offset: number[int64](r, math.MaxInt64), Time: r.Int64N(253402300799999),
 		Origin: refine.RejectOrigin{Offset: number[int64](r, math.MaxInt64), N: number[int32](r, math.MaxInt32)},
 		Bytes:  pick(r, nil, []byte{}, e.AppendBinary(nil)),
 	}
