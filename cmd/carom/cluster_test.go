@@ -253,11 +253,6 @@ func (f *fleet) deleteTopics() {
 	_, _ = (&kafkago.Client{Addr: kafkago.TCP(f.kafka.Brokers[0])}).DeleteTopics(ctx, request) // it may be gone
 }
 
-// refineOwner returns the worker that answers for a message, rollupOwner the one for a sender.
-func (f *fleet) rollupOwner(account, sender string, workers int) int {
-	return int(kafka.KeyPartition([]byte(account+"/"+sender), fleetPartitions)) % workers
-}
-
 // metrics are those of all nodes, one after the other.
 func (f *fleet) metrics(t *testing.T) string {
 	t.Helper()
@@ -280,4 +275,21 @@ func seconds(t *testing.T, variable string, usual time.Duration) time.Duration {
 		t.Fatalf("%s: %v", variable, err)
 	}
 	return d
+}
+
+// runKcat runs the independent client of Kafka, which `make test-kafka` installs.
+func runKcat(t *testing.T, args ...string) []byte {
+	t.Helper()
+	path, err := exec.LookPath("kcat")
+	if err != nil {
+		t.Fatalf("%v: on Debian it is in the package kcat", err)
+	}
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("kcat %q: %v: %s", args, err, &errs)
+	}
+	return out
 }
