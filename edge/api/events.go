@@ -16,12 +16,12 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	p := readParams(r, "after", "limit", "kind", "account", "sender", "message")
 	f := p.filter()
-	after, limit := p.text("after", maxCursor), p.limit(usualLimit, s.o.MaxLimit)
+	after, limit := p.text("after", longestCursor(len(s.events))), p.limit(usualLimit, s.o.MaxLimit)
 	if p.problem != nil {
 		return p.problem
 	}
-	g := s.eventPager()
-	g.line = func(dst []byte, rec *log.Record) ([]byte, bool, error) {
+	g := &pager{s: s, m: s.eventMerger(), doing: "read a page of events"}
+	g.line = func(dst []byte, rec *log.Record, after func() cursor) ([]byte, bool, error) {
 		if f.selective() {
 			var e event.Refined
 			if err := e.DecodeJSON(rec.Value); err != nil {
@@ -31,18 +31,23 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) *problem {
 				return dst, false, nil
 			}
 		}
-		dst, err := appendWithCursor(dst, rec.Value, g.cursor(rec.Offset+1))
+		dst, err := appendWithCursor(dst, rec, after())
 		return append(dst, '\n'), true, err
 	}
 	return g.answer(w, r, after, limit)
 }
 
-func (s *Server) eventPager() *pager { return &pager{s: s, name: logEvents, reader: s.d.Events[0]} }
+func (s *Server) eventMerger() *merger {
+	m := newMerger(logEvents, s.events)
+	m.clustered = s.d.Cluster != nil
+	return m
+}
 
 // appendWithCursor appends the JSON object with the member "cursor" put in before its end.
-func appendWithCursor(dst, object []byte, c cursor) ([]byte, error) {
+func appendWithCursor(dst []byte, r *log.Record, c cursor) ([]byte, error) {
+	object := r.Value
 	if len(object) < 2 || object[len(object)-1] != '}' {
-		return dst, fmt.Errorf("record %d: no JSON object", c.offset-1)
+		return dst, fmt.Errorf("record %d: no JSON object", r.Offset)
 	}
 	dst = append(dst, object[:len(object)-1]...)
 	dst = append(dst, `,"cursor":"`...)
@@ -98,9 +103,12 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request) *problem {
 	if p.problem != nil {
 		return p.problem
 	}
-	g := &pager{s: s, name: logJournal, reader: s.d.Journal}
+	if s.d.Journal == nil {
+		return s.failure("read the journal", ErrNotReady)
+	}
+	g := &pager{s: s, m: newMerger(logJournal, []log.Reader{s.d.Journal}), doing: "read a page of the journal"}
 	var e event.Event
-	g.line = func(dst []byte, rec *log.Record) ([]byte, bool, error) {
+	g.line = func(dst []byte, rec *log.Record, _ func() cursor) ([]byte, bool, error) {
 		if err := e.DecodeBinary(rec.Value); err != nil {
 			return dst, false, fmt.Errorf("record %d: %w", rec.Offset, err)
 		}

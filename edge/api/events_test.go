@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -154,7 +155,11 @@ func (l scanLog) Bounds() (oldest, next int64)  { return 0, l.n }
 func (l scanLog) Partition() int32              { return 0 }
 func (l scanLog) Refresh(context.Context) error { return nil }
 
-func (l scanLog) Read(_ context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
+func (l scanLog) Read(ctx context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
+	if from >= l.n {
+		<-ctx.Done()
+		return dst, ctx.Err()
+	}
 	for ; from < l.n && len(dst) < most; from++ {
 		dst = append(dst, log.Record{Offset: from, Value: l.value(from)})
 	}
@@ -250,8 +255,30 @@ func TestJournal(t *testing.T) {
 func TestCursor(t *testing.T) {
 	for _, c := range []cursor{{log: logEvents}, {log: logJournal, partition: 65535, offset: 1<<63 - 1}} {
 		got, err := parseCursor(c.String(), c.log, c.partition)
-		if err != nil || got != c {
+		if err != nil || !reflect.DeepEqual(got, c) {
 			t.Errorf("%+v: %+v, %v", c, got, err)
+		}
+	}
+	many := cursor{log: logEvents, offsets: make([]int64, 4096)}
+	for _, offset := range []int64{0, 127, 128, 1 << 40, 1<<63 - 1} {
+		for i := range many.offsets {
+			many.offsets[i] = offset
+		}
+		for _, c := range []cursor{{log: logRejects, offsets: []int64{offset, 0}}, {log: logEvents, offsets: []int64{0, offset, 7}}, many} {
+			text := c.String()
+			got, err := parseCursors(text, c.log, len(c.offsets))
+			if err != nil || !reflect.DeepEqual(got, c) {
+				t.Errorf("%+v: %+v, %v", c, got, err)
+			}
+			if len(text) > longestCursor(len(c.offsets)) {
+				t.Errorf("%d partitions: %d bytes, at most %d", len(c.offsets), len(text), longestCursor(len(c.offsets)))
+			}
+			if _, err := parseCursors(text, c.log, len(c.offsets)+1); err == nil {
+				t.Error("a cursor of fewer partitions is read")
+			}
+			if _, err := parseCursors(text, logJournal, len(c.offsets)); err == nil {
+				t.Error("a cursor of another log is read")
+			}
 		}
 	}
 }

@@ -96,7 +96,13 @@ func FuzzRegistration(f *testing.F) {
 func FuzzParseCursor(f *testing.F) {
 	f.Add(cursor{log: logEvents, offset: 7}.String())
 	f.Add("AWUAAAAAAAAAAAA\n")
+	f.Add(cursor{log: logEvents, offsets: []int64{1, 300, 0}}.String())
 	f.Fuzz(func(t *testing.T, text string) {
+		for n := range 4 {
+			if c, err := parseCursors(text, logEvents, n); err == nil && c.String() != text {
+				t.Fatalf("%q was read as %+v, which is written %q", text, c, c)
+			}
+		}
 		if c, err := parseCursor(text, logEvents, 0); err == nil && c.String() != text {
 			t.Fatalf("%q was read as %+v, which is written %q", text, c, c)
 		}

@@ -38,10 +38,20 @@ func (s *Server) getMessage(w http.ResponseWriter, r *http.Request) *problem {
 	if p.problem != nil {
 		return p.problem
 	}
+	owner := 0
+	if s.d.Cluster != nil {
+		owner = s.d.Cluster.OwnerOfMessage(message)
+	}
+	if done, p := s.elsewhere(w, r, owner); done {
+		return p
+	}
+	if s.d.Messages == nil {
+		return s.failure("read the message", ErrNotReady)
+	}
 	m, known, err := s.d.Messages.Message(account, message)
 	switch {
 	case err != nil:
-		return s.fail("read the message", err)
+		return s.failure("read the message", err)
 	case !known:
 		return newProblem(http.StatusNotFound, "not-found", "The message is not known",
 			"No message "+quote(message)+" of account "+quote(account)+" was registered or heard of.")

@@ -12,6 +12,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	facts    *prometheus.CounterVec
 	panics   prometheus.Counter
+	peers    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
@@ -26,6 +27,9 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		facts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carom_api_facts_total", Help: "Objects posted, by endpoint and result: taken, bad (the client's fault) or failed (ours).",
 		}, []string{"endpoint", "result"}),
+		peers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carom_api_peer_requests_total", Help: "Requests to other nodes, by their place in kafka.workers and result: ok, unreachable, timeout, busy, refused or bad (an answer that can't be).",
+		}, []string{"worker", "result"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carom_api_panics_total", Help: "Requests that met a bug and were answered 500.",
 		}),
@@ -34,7 +38,7 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		gauge := func(name, help string, value func() int) prometheus.Collector {
 			return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 		}
-		reg.MustRegister(m.requests, m.seconds, m.facts, m.panics,
+		reg.MustRegister(m.requests, m.seconds, m.facts, m.panics, m.peers,
 			gauge("carom_api_bulks_count", "Bulk requests that run.", func() int { return len(s.bulks) }),
 			gauge("carom_api_tails_count", "Live tails that are open.", func() int { return len(s.tails) }))
 	}

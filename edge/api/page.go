@@ -28,90 +28,96 @@ const linesType = "application/x-ndjson"
 
 // pager answers pages of one log as JSON lines.
 type pager struct {
-	s      *Server
-	name   byte // of the log, in cursors
-	reader log.Reader
-	// line appends a record's line, and reports whether it has one.
-	line func(dst []byte, r *log.Record) ([]byte, bool, error)
-}
-
-func (g *pager) cursor(offset int64) cursor {
-	return cursor{log: g.name, partition: uint16(g.reader.Partition()), offset: offset}
-}
-
-// start returns where to begin: behind the cursor text, at the oldest record if that is empty.
-func (g *pager) start(field, text string) (from int64, p *problem) {
-	oldest, next := g.reader.Bounds()
-	if text == "" {
-		return oldest, nil
-	}
-	c, err := parseCursor(text, g.name, uint16(g.reader.Partition()))
-	switch {
-	case err != nil:
-		return 0, badCursor(field, err)
-	case c.offset < oldest:
-		return 0, goneCursor(field, "what follows it was trimmed", g.cursor(oldest))
-	case c.offset > next:
-		return 0, goneCursor(field, "the log ends before it: it was made anew", g.cursor(oldest))
-	}
-	return c.offset, nil
+	s *Server
+	m *merger
+	// doing is what fails if it fails.
+	doing string
+	// line appends a record's line, and reports whether it has one. after says where to go on after it.
+	line func(dst []byte, r *log.Record, after func() cursor) ([]byte, bool, error)
 }
 
 // answer writes the page after the cursor text.
 func (g *pager) answer(w http.ResponseWriter, r *http.Request, after string, limit int) *problem {
-	select {
-	case g.s.pages <- struct{}{}:
-		defer func() { <-g.s.pages }()
-	case <-r.Context().Done():
-		return unavailable("The client is gone.")
-	case <-g.s.stopping.Done():
-		return unavailable("The server is stopping.")
-	}
-	from, p := g.start("after", after)
+	leave, p := g.s.enterPage(r.Context())
 	if p != nil {
 		return p
 	}
-	lines, next, err := g.read(r.Context(), from, limit)
-	if errors.Is(err, log.ErrTrimmed) { // since start looked
-		oldest, _ := g.reader.Bounds()
-		return goneCursor("after", "what follows it was trimmed", g.cursor(oldest))
-	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(r.Context(), g.s.o.RequestTimeout)
+	defer cancel()
+	lines, err := g.page(ctx, after, limit)
 	if err != nil {
-		if r.Context().Err() != nil {
-			return unavailable("The client is gone.")
-		}
-		return g.s.fail("read a page of a log", err)
+		return g.problem(r.Context(), ctx, err)
 	}
 	w.Header().Set("Content-Type", linesType)
-	w.Header().Set(headerNext, g.cursor(next).String())
+	w.Header().Set(headerNext, g.m.cursor().String())
 	_, _ = w.Write(lines) // who is gone needs no answer
 	return nil
 }
 
+// enterPage waits for its turn; call what it returns at the end.
+func (s *Server) enterPage(ctx context.Context) (leave func(), p *problem) {
+	select {
+	case s.pages <- struct{}{}:
+		return func() { <-s.pages }, nil
+	case <-ctx.Done():
+		return nil, unavailable("The client is gone.")
+	case <-s.stopping.Done():
+		return nil, unavailable("The server is stopping.")
+	}
+}
+
+// problem says why a page could not be read. client is the request's context, ctx that of the reading.
+func (g *pager) problem(client, ctx context.Context, err error) *problem {
+	var told *problemError
+	switch {
+	case client.Err() != nil:
+		return unavailable("The client is gone.")
+	case errors.As(err, &told):
+		return told.problem
+	case errors.Is(err, log.ErrTrimmed): // since seek looked
+		return g.m.gone("after", "what follows it was trimmed")
+	case ctx.Err() != nil:
+		return unavailable("The log could not be read within " + g.s.o.RequestTimeout.String() + ".")
+	}
+	return g.s.failure(g.doing, err)
+}
+
+// page seeks and reads.
+func (g *pager) page(ctx context.Context, after string, limit int) ([]byte, error) {
+	if err := g.m.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if p := g.m.seek("after", after); p != nil {
+		return nil, &problemError{p}
+	}
+	return g.read(ctx, limit)
+}
+
 // read collects the lines of a page from what the log holds now.
-func (g *pager) read(ctx context.Context, from int64, limit int) (lines []byte, next int64, err error) {
-	_, end := g.reader.Bounds()
-	next = from
-	var records []log.Record
-	for n, scanned := 0, 0; next < end && scanned < maxPageScan; {
-		step := int(min(readStep, end-next, int64(maxPageScan-scanned)))
-		if records, err = g.reader.Read(ctx, next, step, records[:0]); err != nil {
-			return nil, 0, err
+func (g *pager) read(ctx context.Context, limit int) (lines []byte, err error) {
+	if _, err := g.m.look(); err != nil {
+		return nil, err
+	}
+	for n, scanned := 0, 0; scanned < maxPageScan; scanned++ {
+		r, err := g.m.next(ctx)
+		if err != nil {
+			return nil, err
 		}
-		for i := range records {
-			r := &records[i]
-			line, ok, err := g.line(lines, r)
-			if err != nil {
-				return nil, 0, err
-			}
-			lines, next, scanned = line, r.Offset+1, scanned+1
-			if !ok {
-				continue
-			}
-			if n++; n == limit || len(lines) >= maxPageBytes {
-				return lines, next, nil
-			}
+		if r == nil {
+			break
+		}
+		line, ok, err := g.line(lines, r, g.m.cursor)
+		if err != nil {
+			return nil, err
+		}
+		lines = line
+		if !ok {
+			continue
+		}
+		if n++; n == limit || len(lines) >= maxPageBytes {
+			break
 		}
 	}
-	return lines, next, nil
+	return lines, nil
 }

@@ -29,6 +29,8 @@ type problem struct {
 	allow      string
 }
 
+const problemMediaType = "application/problem+json"
+
 // problemType begins every type. What follows is part of the contract; titles and details are for people.
 const problemType = "urn:carom:problem:"
 
@@ -104,7 +106,7 @@ func (p *problem) appendJSON(dst []byte) []byte {
 // write answers a request with the problem.
 func (p *problem) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", problemMediaType)
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}

@@ -19,21 +19,28 @@ type route struct {
 	pattern   string
 	get, post handlerFunc
 	open      bool // needs no token
-	streams   bool // takes as long as its client wants, so its duration says nothing
+	// everywhere is set on what a node without the role api answers too.
+	everywhere bool
+	peers      bool // answers other nodes whatever this node's role
+	streams    bool // takes as long as its client wants, so its duration says nothing
 }
 
 func (s *Server) routes() []route {
 	return []route{
 		{pattern: "/v1/messages", post: s.intake(s.readRegistration), streams: true},
-		{pattern: "/v1/messages/{message}", get: s.getMessage},
+		{pattern: "/v1/messages/{message}", get: s.getMessage, peers: true},
 		{pattern: "/v1/events", get: s.getEvents, post: s.intake(s.readFact), streams: true},
 		{pattern: "/v1/journal", get: s.getJournal},
-		{pattern: "/v1/senders", get: s.getSenders},
-		{pattern: "/v1/senders/{sender}/score", get: s.getScore},
-		{pattern: "/v1/senders/{sender}/sequences", get: s.getSequences},
-		{pattern: "/metrics", get: s.metricsHandler()},
-		{pattern: "/livez", get: getLive, open: true},
-		{pattern: "/readyz", get: s.getReady, open: true},
+		{pattern: "/v1/senders", get: s.getSenders, peers: true},
+		{pattern: "/v1/senders/{sender}/score", get: s.getScore, peers: true},
+		{pattern: "/v1/senders/{sender}/sequences", get: s.getSequences, peers: true},
+		{pattern: "/v1/rejects", get: s.getRejects},
+		{pattern: "/v1/rejects/replay", post: s.postReplay, streams: true},
+		{pattern: "/v1/peer/events", get: s.getPeerEvents, peers: true, streams: true},
+		{pattern: "/v1/peer/events/{partition}", get: s.getPeerPartition, peers: true},
+		{pattern: "/metrics", get: s.metricsHandler(), everywhere: true},
+		{pattern: "/livez", get: getLive, open: true, everywhere: true},
+		{pattern: "/readyz", get: s.getReady, open: true, everywhere: true},
 		{pattern: "/", get: getNothing, post: getNothing, open: true},
 	}
 }
@@ -69,6 +76,10 @@ func (s *Server) serve(rt route, g *guard) http.Handler {
 		sw.Header().Set("X-Content-Type-Options", "nosniff")
 		if p := g.check(r, rt.open); p != nil {
 			p.write(sw)
+			return
+		}
+		if s.d.PeersOnly && !rt.everywhere && !(rt.peers && r.Header.Get(headerPeer) != "") {
+			noRole().write(sw)
 			return
 		}
 		handle, p := rt.handler(r.Method)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,13 +17,21 @@ func (s *Server) getSenders(w http.ResponseWriter, r *http.Request) *problem {
 		Account: p.account(), Window: p.window(), AsOf: p.asOf(s.d.Clock()),
 		Sort: p.text("sort", maxID), After: p.text("after", maxCursor),
 	}
+	peer, differ := s.fromPeer(r)
+	if differ != nil {
+		return differ
+	}
 	if p.values.Get("limit") != "" {
-		q.Limit = p.limit(0, s.o.MaxLimit)
+		most := s.o.MaxLimit
+		if peer { // whose own bound the client had
+			most = rollup.MaxLimit
+		}
+		q.Limit = p.limit(0, most)
 	}
 	if p.problem != nil {
 		return p.problem
 	}
-	page, next, err := s.d.Scores.Senders(q)
+	page, next, err := s.listSenders(r.Context(), q, peer)
 	if err != nil {
 		return s.scoreProblem(err)
 	}
@@ -30,6 +39,25 @@ func (s *Server) getSenders(w http.ResponseWriter, r *http.Request) *problem {
 		Senders []rollup.Score `json:"senders"`
 		Next    string         `json:"next"`
 	}{orEmpty(page), next})
+}
+
+// listSenders lists those of the whole cluster, or this node's own if another node asks.
+func (s *Server) listSenders(ctx context.Context, q rollup.SendersQuery, peer bool) ([]rollup.Score, string, error) {
+	switch {
+	case s.d.Cluster != nil && !peer:
+		return s.senders(ctx, q)
+	case s.d.Scores == nil:
+		return nil, "", ErrNotReady
+	}
+	return s.d.Scores.Senders(q)
+}
+
+// ownerOfSender is who keeps the counts that q asks for.
+func (s *Server) ownerOfSender(q rollup.Query) int {
+	if s.d.Cluster == nil {
+		return 0
+	}
+	return s.d.Cluster.OwnerOfSender(q.Account, q.Sender)
 }
 
 // getScore answers one score object. A sender that was never heard of has one too, all zero.
@@ -41,6 +69,12 @@ func (s *Server) getScore(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	if p.problem != nil {
 		return p.problem
+	}
+	if done, p := s.elsewhere(w, r, s.ownerOfSender(q)); done {
+		return p
+	}
+	if s.d.Scores == nil {
+		return s.scoreProblem(ErrNotReady)
 	}
 	score, err := s.d.Scores.Score(q)
 	if err != nil {
@@ -55,6 +89,12 @@ func (s *Server) getSequences(w http.ResponseWriter, r *http.Request) *problem {
 	q := s.scoreQuery(p, r)
 	if p.problem != nil {
 		return p.problem
+	}
+	if done, p := s.elsewhere(w, r, s.ownerOfSender(q)); done {
+		return p
+	}
+	if s.d.Scores == nil {
+		return s.scoreProblem(ErrNotReady)
 	}
 	scores, err := s.d.Scores.Sequences(q)
 	if err != nil {
@@ -76,7 +116,7 @@ func (s *Server) scoreProblem(err error) *problem {
 	if errors.As(err, &q) {
 		return badParameter(q.Field, q.Problem)
 	}
-	return s.fail("read scores", err)
+	return s.failure("read scores", err)
 }
 
 // orEmpty makes the list of nothing [] in JSON.

@@ -96,6 +96,12 @@ type Server struct {
 	bulks chan struct{} // one element per running bulk
 	tails chan struct{} // one per open tail
 	pages chan struct{} // one per page being read
+	waits chan struct{} // one per node that waits for news
+
+	peers  *peers
+	events []log.Reader // by partition; those of other nodes too
+	watch  *watch       // of events
+	own    *watch       // of those of events that this node has
 
 	budget *budget // of the answers to bulks
 
@@ -128,25 +134,56 @@ func New(o Options, d Dependencies) (*Server, error) {
 		bulks: make(chan struct{}, o.MaxBulks),
 		tails: make(chan struct{}, o.MaxTails),
 		pages: make(chan struct{}, pagesAtOnce),
+		waits: make(chan struct{}, waitsAtOnce),
 
 		budget:    newBudget(o.MaxBacklogBytes),
 		heartbeat: heartbeatEvery,
 	}
 	s.metrics = newMetrics(d.Registerer, s)
 	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.watch = newWatch(s.stopping)
+	s.peers = newPeers(d.Cluster, o.Token, &s.watch.bell, s.metrics.peers)
+	s.peers.tag = s.ownersTag()
+	s.joinEvents()
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: o.HeaderTimeout,
 		ReadTimeout:       o.RequestTimeout,
 		WriteTimeout:      2 * o.RequestTimeout, // so that who was too slow to send still gets to read that
 		IdleTimeout:       o.IdleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    maxHeaderBytes + 2*longestCursor(len(d.Events)), // in Last-Event-ID and in after=
 		ErrorLog:          zap.NewStdLog(zap.NewNop()),
 	}
 	if l, err := zap.NewStdLogAt(s.log, zap.DebugLevel); err == nil {
 		s.http.ErrorLog = l // what clients do wrong
 	}
 	return s, nil
+}
+
+// joinEvents makes one log of the partitions that are here and those of other nodes.
+func (s *Server) joinEvents() {
+	var own []log.Reader
+	for i, r := range s.d.Events {
+		if r != nil {
+			s.events, own = append(s.events, r), append(own, r)
+			continue
+		}
+		remote := &remoteReader{partition: int32(i)}
+		switch c := s.d.Cluster; {
+		case c == nil || c.OwnerOfEvents(int32(i)) == c.Self:
+			remote.err = &problemError{notReadyHere(fmt.Sprintf("The partition %d of events should be here and is not", i))}
+		default:
+			remote.peer, remote.err = s.peers.at(c.OwnerOfEvents(int32(i)))
+		}
+		s.events = append(s.events, remote)
+	}
+	s.own = newWatch(s.stopping)
+	s.watch.readers, s.own.readers = s.events, own
+	for _, r := range s.events {
+		if remote, ok := r.(*remoteReader); ok {
+			remote.watch = s.watch
+		}
+	}
 }
 
 // Listen binds the address; nothing is served before Run.
@@ -204,6 +241,7 @@ func (s *Server) Run(ctx context.Context) error {
 // Close cuts off whatever is open. It can be called twice.
 func (s *Server) Close() error {
 	s.stop()
+	s.peers.close()
 	s.mu.Lock()
 	l := s.listener
 	s.mu.Unlock()

@@ -16,31 +16,33 @@ const (
 	tailType = "text/event-stream"
 	// heartbeatEvery is how often a silent tail says that it is there: under the 30 s after which many proxies hang up.
 	heartbeatEvery = 15 * time.Second
-	// tailStep is how many records are read for one write.
+	// tailStep is how many records are looked at for one write.
 	tailStep = 256
+	// maxTailBytes is how much is collected for one write, passed by one record at most.
+	maxTailBytes = 1 << 20
 )
 
 // tail is one client that follows the log of events.
 type tail struct {
 	s         *Server
-	g         *pager
+	m         *merger
 	f         filter
 	w         http.ResponseWriter
 	rc        *http.ResponseController
 	heartbeat time.Duration
 	sent      time.Time // of the last write
-	next      int64     // offset of the first record that was not looked at yet
-	records   []log.Record
 	buf       []byte
 }
 
 // getTail answers with events as they come, from Last-Event-ID or after= on, otherwise from now on.
 func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
 	p := readParams(r, "after", "kind", "account", "sender", "message")
-	t := &tail{s: s, g: s.eventPager(), f: p.filter(), w: w, rc: http.NewResponseController(w), heartbeat: s.heartbeat}
+	t := &tail{s: s, m: s.eventMerger(), f: p.filter(), w: w, rc: http.NewResponseController(w), heartbeat: s.heartbeat}
 	if p.problem != nil {
 		return p.problem
 	}
+	leave := s.watch.join()
+	defer leave()
 	if problem := t.seek(r, p); problem != nil {
 		return problem
 	}
@@ -63,66 +65,93 @@ func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
 }
 
 // seek finds where to begin. A browser that connects again repeats the URL with its old after=, so the header wins.
-func (t *tail) seek(r *http.Request, p *params) (problem *problem) {
+func (t *tail) seek(r *http.Request, p *params) *problem {
 	field, text := "Last-Event-ID", r.Header.Get("Last-Event-ID")
 	if text == "" {
 		field, text = "after", p.values.Get("after")
 	}
-	if text == "" {
-		_, t.next = t.g.reader.Bounds()
-		return nil
+	ctx, cancel := context.WithTimeout(r.Context(), t.s.o.RequestTimeout)
+	defer cancel()
+	if err := t.m.refresh(ctx); err != nil {
+		return t.s.failure("follow the log of events", err)
 	}
-	t.next, problem = t.g.start(field, text)
-	return problem
+	if text == "" {
+		return t.m.end()
+	}
+	return t.m.seek(field, text)
 }
 
-// follow writes until the client is gone or too slow, the server stops, or the log was trimmed under a slow reader.
+// follow writes until the client is gone or too slow, the server stops, a part of the log is out of reach, or it was
+// trimmed under a slow reader.
 func (t *tail) follow(ctx context.Context) {
 	// The server watches an idle connection by reading from it: the read deadline of the request would end the tail.
 	_ = t.rc.SetReadDeadline(time.Time{})
 	t.buf = append(t.buf, ": events as they come\n\n"...)
 	for t.flush() == nil {
-		switch err := t.read(ctx); {
-		case err == nil && (len(t.buf) > 0 || time.Since(t.sent) < t.heartbeat):
+		rung := t.s.watch.bell.Rung()
+		some, err := t.collect(ctx)
+		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil, errors.Is(err, context.DeadlineExceeded):
-			// Nothing happens, or nothing that is asked for. The id comes along, so that who follows something rare
-			// does not fall behind the log's trimming.
-			t.buf = append(t.g.cursor(t.next).append(append(t.buf, ": still here\nid: "...)), "\n\n"...)
-		default:
+		case err != nil:
 			t.end(err)
 			return
+		case len(t.buf) > 0:
+			continue
+		case !some:
+			t.rest(ctx, rung)
+		}
+		if time.Since(t.sent) >= t.heartbeat {
+			// Nothing happens, or nothing that is asked for. The id comes along, so that who follows something rare
+			// does not fall behind the log's trimming.
+			t.buf = append(t.m.cursor().append(append(t.buf, ": still here\nid: "...)), "\n\n"...)
 		}
 	}
 }
 
-// read waits for records, a heartbeat at most, and collects what is to be written of them.
-func (t *tail) read(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, t.heartbeat)
-	defer cancel()
-	if t.records, err = t.g.reader.Read(ctx, t.next, tailStep, t.records[:0]); err != nil {
-		return err
+// rest waits for news, until the next heartbeat at most.
+func (t *tail) rest(ctx context.Context, rung <-chan struct{}) {
+	timer := time.NewTimer(time.Until(t.sent.Add(t.heartbeat)))
+	defer timer.Stop()
+	select {
+	case <-rung:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
-	for i := range t.records {
-		rec := &t.records[i]
+}
+
+// collect takes some records that are there, and collects what is to be written of them. It reports whether there were
+// any.
+func (t *tail) collect(ctx context.Context) (some bool, err error) {
+	if err := t.s.watch.failed(); err != nil {
+		return false, err
+	}
+	if some, err = t.m.look(); !some || err != nil {
+		return false, err
+	}
+	some = false
+	for n := 0; n < tailStep && len(t.buf) < maxTailBytes; n++ {
+		rec, err := t.m.next(ctx)
+		if err != nil || rec == nil {
+			return some, err
+		}
+		some = true
 		var e event.Refined
 		if err := e.DecodeJSON(rec.Value); err != nil {
-			return fmt.Errorf("record %d: %w", rec.Offset, err)
+			return some, fmt.Errorf("record %d: %w", rec.Offset, err)
 		}
-		t.next = rec.Offset + 1
 		if !t.f.match(&e) {
 			continue
 		}
-		c := t.g.cursor(t.next)
+		c := t.m.cursor()
 		t.buf = c.append(append(t.buf, "id: "...))
 		t.buf = append(append(t.buf, "\nevent: "...), e.Kind.String()...)
-		if t.buf, err = appendWithCursor(append(t.buf, "\ndata: "...), rec.Value, c); err != nil {
-			return err
+		if t.buf, err = appendWithCursor(append(t.buf, "\ndata: "...), rec, c); err != nil {
+			return some, err
 		}
 		t.buf = append(t.buf, '\n', '\n')
 	}
-	return nil
+	return some, nil
 }
 
 // flush sends what was collected, if the client takes it in time.
@@ -144,10 +173,9 @@ func (t *tail) flush() error {
 func (t *tail) end(err error) {
 	var p *problem
 	if errors.Is(err, log.ErrTrimmed) {
-		oldest, _ := t.g.reader.Bounds()
-		p = goneCursor("Last-Event-ID", "this reader was so slow that what follows was trimmed", t.g.cursor(oldest))
+		p = t.m.gone("Last-Event-ID", "this reader was so slow that what follows was trimmed")
 	} else {
-		p = t.s.fail("follow the log of events", err)
+		p = t.s.failure("follow the log of events", err)
 	}
 	t.buf = append(p.appendJSON(append(t.buf, "event: problem\ndata: "...)), "\n\n"...)
 	_ = t.flush()
