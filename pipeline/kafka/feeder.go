@@ -60,7 +60,7 @@ func (f *feeder) chunk(ctx context.Context) chunk {
 	size := 0
 	for {
 		if len(recs) > 0 && (len(f.rest) == 0 || len(recs) >= chunkRecords || size >= chunkBytes) {
-			clockOf(&f.clock, recs)
+			keepClock(&f.clock, recs)
 			return chunk{records: recs, end: f.next}
 		}
 		var err error

@@ -357,8 +357,8 @@ func (r *Reader) outOfRange(ctx context.Context, at int64) error {
 	return away("brokers", "%s: no broker has offset %d just now, of %d to %d", r.name(), at, oldest, next)
 }
 
-// clockOf keeps log time from running back.
-func clockOf(clock *event.Millis, recs []log.Record) {
+// keepClock keeps log time from running back.
+func keepClock(clock *event.Millis, recs []log.Record) {
 	for i := range recs {
 		*clock = max(*clock, recs[i].Time)
 		recs[i].Time = *clock
