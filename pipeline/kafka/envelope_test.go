@@ -115,4 +115,3 @@ func TestRawPartition(t *testing.T) {
 		}
 	}
 }
-

@@ -463,5 +463,6 @@ func TestSplit(t *testing.T) {
 
 type countingOwner struct{ records, bytes int }
 
-func (c *countingOwner) acked(records, bytes int) { c.records, c.bytes = c.records+records, c.bytes+bytes }
-
+func (c *countingOwner) acked(records, bytes int) {
+	c.records, c.bytes = c.records+records, c.bytes+bytes
+}

@@ -88,7 +88,7 @@ func (p *Producer) lookFor(l *lane, err error) error {
 // repeatAfter is how often a failure that lasts is logged.
 const repeatAfter = time.Minute
 
-// trouble tells of failures: of each cause when it begins and then once a minute, for all lanes together.
+// trouble tells of failures: of each cause when it begins, and then once a minute at most, for all lanes together.
 type trouble struct {
 	log     *zap.Logger
 	metrics *producerMetrics
@@ -96,6 +96,7 @@ type trouble struct {
 	mu      sync.Mutex
 	failing map[*lane]struct{}
 	told    map[string]time.Time // by cause
+	open    bool                 // something was told, and not yet that it is over
 }
 
 func newTrouble(log *zap.Logger, m *producerMetrics) *trouble {
@@ -111,7 +112,7 @@ func (t *trouble) failed(l *lane, f failure) {
 	if last, ok := t.told[f.cause]; ok && time.Since(last) < repeatAfter {
 		return
 	}
-	t.told[f.cause] = time.Now()
+	t.told[f.cause], t.open = time.Now(), true
 	tell := t.log.Warn
 	if f.lasting {
 		tell = t.log.Error
@@ -129,8 +130,8 @@ func (t *trouble) passed(l *lane) {
 	}
 	delete(t.failing, l)
 	t.metrics.failing.Set(float64(len(t.failing)))
-	if len(t.failing) == 0 {
-		clear(t.told)
+	if len(t.failing) == 0 && t.open {
+		t.open = false
 		t.log.Info("records get through again")
 	}
 }
