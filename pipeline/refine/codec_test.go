@@ -70,6 +70,20 @@ func TestMetaRoundTrip(t *testing.T) {
 	}
 }
 
+// The state of a Carom that knew no log of addresses goes on.
+func TestMetaFormat1(t *testing.T) {
+	old := []byte{1, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 0}
+	var m meta
+	if err := m.decode(old); err != nil || m != (meta{offset: 77, events: 2, rejects: 3, logTime: 256}) {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	for _, b := range [][]byte{old[:24], append(old[:25:25], 0), m.append(nil)[:25]} {
+		if err := m.decode(b); !errors.Is(err, errDamaged) {
+			t.Errorf("%x: %v", b, err)
+		}
+	}
+}
+
 func TestFactRoundTrip(t *testing.T) {
 	e := hitAt(epoch, event.Click, "m1")
 	f := &fact{
@@ -159,7 +173,7 @@ func FuzzWaiting(f *testing.F) {
 		}
 		_, _ = decodeParked(event.Key{}, 1, b)
 		var mt meta
-		if mt.decode(m) == nil && !bytes.Equal(mt.append(nil), m) {
+		if mt.decode(m) == nil && m[0] == metaFormat && !bytes.Equal(mt.append(nil), m) {
 			t.Fatal("one meta has two forms")
 		}
 		_, _ = readTimer(b)

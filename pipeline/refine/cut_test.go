@@ -135,7 +135,7 @@ func TestRepeatsChangeNothing(t *testing.T) {
 		recs := makeTraffic(rng, 300)
 		o := trafficOptions()
 		repeated := repeatSources(rng, recs)
-		if len(repeated) < len(recs)+100 {
+		if len(repeated) < len(recs)+20 {
 			t.Fatalf("only %d repeats", len(repeated)-len(recs))
 		}
 		got, want := refineUncut(t, o, repeated), refineUncut(t, o, recs)

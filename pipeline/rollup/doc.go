@@ -9,7 +9,7 @@
 //	          offset, origins              facts by event id        hours, with their minutes,
 //	                                                                of senders and sequences
 //	                                                                      │
-//	                     Score, Senders, Sequences ◀── whole hours, then minutes up to as_of
+//	          Score, Senders, Sequences, scores ◀── whole hours, then minutes up to as_of
 //
 // It guarantees:
 //

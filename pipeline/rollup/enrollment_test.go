@@ -49,7 +49,7 @@ func TestManyHits(t *testing.T) {
 // not change by that, nor what was counted as sent and bounced of late.
 func TestManyMessages(t *testing.T) {
 	rng := newRand(t)
-	o := Options{CompleteAfter: 36 * 3600e9, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
+	o := Options{CompleteAfter: 36 * 3600e9, PublishEvery: 60e9, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
 	f := newFixture(t, o)
 	m := newModel(36 * hour)
 	in := sequence("q")

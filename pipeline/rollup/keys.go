@@ -20,6 +20,7 @@ import (
 //	enrollment  │ account │ sender │ sequence │ form(1) │ contact or message
 //	cohort      │ account │ sender │ scope(1) │ sequence, if that is the scope │ hour(4)
 //	nameless    │ account │ sender │ event id(16)
+//	published   │ account │ sender
 //
 // Names are written so that they sort as they are and end by themselves: no name runs into the next, whatever bytes
 // it holds.
@@ -30,6 +31,7 @@ const (
 	tableEnrollment
 	tableCohort
 	tableNameless
+	tablePublished
 )
 
 const headerSize = 4

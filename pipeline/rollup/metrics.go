@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -14,54 +15,58 @@ const (
 )
 
 type metrics struct {
-	events  prometheus.Counter
-	skipped *prometheus.CounterVec
-	steps   prometheus.Counter
-	rows    prometheus.Counter
-	broken  prometheus.Counter
+	events    prometheus.Counter
+	skipped   *prometheus.CounterVec
+	steps     prometheus.Counter
+	rows      prometheus.Counter
+	broken    prometheus.Counter
+	published prometheus.Counter
 }
 
-// newMetrics registers the metrics; partitions of one process share them.
-func newMetrics(reg prometheus.Registerer) *metrics {
-	m := &metrics{
-		events: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carom_rollup_events_total", Help: "Refined events that were counted.",
-		}),
-		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "carom_rollup_skipped_total", Help: "Records of the log that were not counted, by reason: repeated, rejected (not readable), trimmed (lost).",
-		}, []string{"reason"}),
-		steps: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carom_rollup_steps_total", Help: "Commits.",
-		}),
-		rows: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carom_rollup_rows_written_total", Help: "Cohort rows written.",
-		}),
-		broken: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carom_rollup_broken_rows_total", Help: "Cohort rows that counted below zero: a defect.",
-		}),
+// newMetrics registers the metrics of one partition. Where those of an earlier Open are registered still, it replaces
+// them. reg may be nil.
+func newMetrics(reg prometheus.Registerer, partition int32, lag func() int64) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
 	}
+	r := registrar{prometheus.WrapRegistererWith(prometheus.Labels{"partition": strconv.Itoa(int(partition))}, reg)}
+	m := &metrics{
+		events:    r.counter("events_total", "Refined events that were counted."),
+		steps:     r.counter("steps_total", "Commits."),
+		rows:      r.counter("rows_written_total", "Cohort rows written."),
+		broken:    r.counter("broken_rows_total", "Cohort rows that counted below zero: a defect."),
+		published: r.counter("scores_published_total", "Score objects of senders published."),
+		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carom_rollup_skipped_total",
+			Help: "Records of the log that were not counted, by reason: repeated, rejected (not readable), trimmed (lost).",
+		}, []string{"reason"}),
+	}
+	r.register(m.skipped)
 	for _, reason := range []string{skipRepeated, skipRejected, skipTrimmed} {
 		m.skipped.WithLabelValues(reason)
 	}
-	if reg != nil {
-		m.events = shared(reg, m.events)
-		m.skipped = shared(reg, m.skipped)
-		m.steps = shared(reg, m.steps)
-		m.rows = shared(reg, m.rows)
-		m.broken = shared(reg, m.broken)
-	}
+	r.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carom_rollup_lag_records", Help: "Refined events of the log that were not counted yet.",
+	}, func() float64 { return float64(lag()) }))
 	return m
 }
 
-// shared registers c, or returns what another partition registered before.
-func shared[C prometheus.Collector](reg prometheus.Registerer, c C) C {
-	err := reg.Register(c)
-	var twice prometheus.AlreadyRegisteredError
-	if errors.As(err, &twice) {
-		return twice.ExistingCollector.(C)
+type registrar struct{ prometheus.Registerer }
+
+func (r registrar) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "carom_rollup_" + name, Help: help})
+	r.register(c)
+	return c
+}
+
+func (r registrar) register(c prometheus.Collector) {
+	err := r.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		r.Unregister(c) // it compares by description
+		err = r.Register(c)
 	}
 	if err != nil {
-		panic("BUG: rollup: " + err.Error())
+		panic("BUG: rollup metrics: " + err.Error())
 	}
-	return c
 }

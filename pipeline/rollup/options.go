@@ -11,11 +11,14 @@ const (
 	maxStepRecords   = 1 << 16
 	minCache         = 2
 	maxCache         = 1 << 24
+	minPublishEvery  = time.Second
+	maxPublishEvery  = time.Hour
 )
 
 // Options are rollup's settings. Those that bound memory speak of a whole node: Share makes them those of a partition.
 type Options struct {
 	CompleteAfter time.Duration `yaml:"complete_after" doc:"How long after its first send an enrollment completes, whatever its outcome; whole milliseconds from 0 to 2160h. A change recomputes all cohorts at the next start."`
+	PublishEvery  time.Duration `yaml:"publish_every" doc:"How often the scores of senders that changed are published to the log of scores, where there is one; from 1s to 1h."`
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 
 	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments the node keeps in memory, some 250 bytes each, shared evenly by its partitions; from 2 to 16777216."`
@@ -26,6 +29,7 @@ type Options struct {
 func Default() Options {
 	return Options{
 		CompleteAfter: 72 * time.Hour,
+		PublishEvery:  time.Minute,
 		StepRecords:   8192, // the more, the fewer writes an event, when there is a backlog: see RATES.md
 
 		CacheEnrollments: 1 << 16,
@@ -46,6 +50,9 @@ func (o Options) Share(partitions int) Options {
 func (o Options) Validate() error {
 	if o.CompleteAfter < 0 || o.CompleteAfter > maxCompleteAfter || o.CompleteAfter%time.Millisecond != 0 {
 		return fmt.Errorf("complete_after: %v: want whole milliseconds from 0 to 2160h", o.CompleteAfter)
+	}
+	if o.PublishEvery < minPublishEvery || o.PublishEvery > maxPublishEvery {
+		return fmt.Errorf("publish_every: %v: want 1s to 1h", o.PublishEvery)
 	}
 	if o.StepRecords < 1 || o.StepRecords > maxStepRecords {
 		return fmt.Errorf("step_records: %d: want 1 to %d", o.StepRecords, maxStepRecords)

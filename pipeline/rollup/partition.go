@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"carom/kv"
 	"carom/pipeline/event"
@@ -25,7 +26,8 @@ type Partition struct {
 	log     *zap.Logger
 	metrics *metrics
 
-	passed atomic.Int64
+	passed    atomic.Int64
+	publisher *publisher // nil: scores are not published
 
 	// Run's own.
 	position position
@@ -47,19 +49,20 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, scores lo
 	}
 	p := &Partition{
 		o: o, scorer: scorer, store: store, in: in, number: in.Partition(),
-		log: logger.Named("rollup").With(zap.Int32("partition", in.Partition())), metrics: newMetrics(reg),
+		log:      logger.Named("rollup").With(zap.Int32("partition", in.Partition())),
 		position: position{basis: basisOf(o), origins: make(map[int32]event.Origin)},
 		known:    make(map[scope]struct{}),
 
 		enrollments: newCache(o.CacheEnrollments / 2),
 		rows:        newCache(o.CacheRows / 2),
 	}
+	p.metrics = newMetrics(reg, p.number, p.lag)
+	if scores != nil {
+		p.publisher = newPublisher(p, scores)
+	}
 	value, ok, err := store.Get(nil, p.metaKey(metaPosition))
 	if err == nil && ok {
 		err = p.position.decode(value)
-	}
-	if _, end := in.Bounds(); err == nil && p.position.next > end {
-		err = fmt.Errorf("counted up to offset %d, but the log ends at %d: it is not the log that was counted", p.position.next, end)
 	}
 	if err == nil {
 		err = p.rebuild(basisOf(o))
@@ -71,8 +74,25 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, scores lo
 	return p, nil
 }
 
-// Run counts until ctx is done, which is no error, or something fails. It is called once.
+// Run counts, and publishes the scores that change, until ctx is done, which is no error, or something fails. It is
+// called once. It waits until its log is to be had, and fails if that is not the log that was counted.
 func (p *Partition) Run(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return p.countAll(ctx) })
+	if p.publisher != nil {
+		parts.Go(func() error { return p.publisher.run(ctx) })
+	}
+	if err := parts.Wait(); err != nil {
+		return fmt.Errorf("rollup %d: %w", p.number, err)
+	}
+	return nil
+}
+
+// countAll counts what the log holds and what comes.
+func (p *Partition) countAll(ctx context.Context) error {
+	if err := p.begin(ctx); err != nil {
+		return unlessDone(ctx, err)
+	}
 	s := newStep(p)
 	var recs []log.Record
 	for {
@@ -81,16 +101,33 @@ func (p *Partition) Run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, log.ErrTrimmed) && p.skipTrimmed():
 			continue
-		case err != nil && ctx.Err() != nil:
-			return nil
 		case err != nil:
-			return fmt.Errorf("rollup %d: read events: %w", p.number, err)
+			return unlessDone(ctx, fmt.Errorf("read events: %w", err))
 		}
 		if err := p.count(s, recs); err != nil {
-			return fmt.Errorf("rollup %d: %w", p.number, err)
+			return err
 		}
 		clear(recs)
 	}
+}
+
+// begin compares the position with the log.
+func (p *Partition) begin(ctx context.Context) error {
+	if err := p.in.Refresh(ctx); err != nil {
+		return fmt.Errorf("look at events: %w", err)
+	}
+	if _, end := p.in.Bounds(); p.position.next > end {
+		return fmt.Errorf("counted up to offset %d, but the log ends at %d: it is not the log that was counted", p.position.next, end)
+	}
+	return nil
+}
+
+// unlessDone returns err, or nil if it came of ctx, which is no error.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // count takes recs in, all or none.
@@ -112,6 +149,9 @@ func (p *Partition) count(s *step, recs []log.Record) error {
 	}
 	p.passed.Store(p.position.next)
 	p.metrics.steps.Inc()
+	if p.publisher != nil {
+		p.publisher.changed(s.deltas.names)
+	}
 	return nil
 }
 
@@ -127,6 +167,12 @@ func (p *Partition) skipTrimmed() bool {
 	p.log.Error("log was trimmed before it was counted", zap.Int64("offset", p.position.next), zap.Int64("lost", lost))
 	p.position.next = oldest
 	return true
+}
+
+// lag returns how many records of the log are not counted yet, as far as is known.
+func (p *Partition) lag() int64 {
+	_, next := p.in.Bounds()
+	return max(0, next-p.Passed())
 }
 
 // Passed returns the offset of the first input record that is not yet durably counted. It is safe while Run runs.

@@ -20,7 +20,7 @@ import (
 // TestRun counts what comes while others ask, and stops when it is told to.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Options{CompleteAfter: time.Hour, StepRecords: 3, CacheEnrollments: 8, CacheRows: 8})
+		f := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 3, CacheEnrollments: 8, CacheRows: 8})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- f.p.Run(ctx) }()
@@ -135,8 +135,11 @@ func TestOpenRefuses(t *testing.T) {
 	f.tell(ev(event.Sent, hour0))
 	other := openStore(t, vfs.NewMem())
 	open := func(o Options, so score.Options, in log.Reader) error {
-		_, err := Open(o, so, f.store, in, nil, zap.NewNop(), prometheus.NewRegistry())
-		return err
+		p, err := Open(o, so, f.store, in, nil, zap.NewNop(), prometheus.NewRegistry())
+		if err != nil {
+			return err
+		}
+		return p.Run(t.Context())
 	}
 	bad := score.Default()
 	bad.Minimum = 0
@@ -146,7 +149,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{open(Options{CompleteAfter: -1}, score.Default(), f.in), "rollup: complete_after: -1ns: want whole milliseconds from 0 to 2160h"},
 		{open(Default(), bad, f.in), "score: minimum: 0: want 1 or more"},
-		{open(Default(), score.Default(), openLog(t, other)), "open rollup 0: counted up to offset 1, but the log ends at 0: it is not the log that was counted"},
+		{open(Default(), score.Default(), openLog(t, other)), "rollup 0: counted up to offset 1, but the log ends at 0: it is not the log that was counted"},
 	} {
 		if tt.err == nil || tt.err.Error() != tt.want {
 			t.Errorf("got %v, want %s", tt.err, tt.want)
@@ -167,8 +170,8 @@ func TestOpenRefuses(t *testing.T) {
 func TestPartitionsShareARegistry(t *testing.T) {
 	f := newFixture(t, Default())
 	reg := prometheus.NewRegistry()
-	for range 2 {
-		p, err := Open(Default(), score.Default(), f.store, f.in, nil, zap.NewNop(), reg)
+	for _, partition := range []int32{0, 1, 1} { // the last takes the place of the one before
+		p, err := Open(Default(), score.Default(), f.store, numbered{f.in, partition}, nil, zap.NewNop(), reg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,11 +182,107 @@ func TestPartitionsShareARegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, family := range families {
-		if family.GetName() == "carom_rollup_events_total" && family.GetMetric()[0].GetCounter().GetValue() == 2 {
-			return
+		if len(family.GetMetric()) < 2 {
+			t.Errorf("%s is not told by partition", family.GetName())
+		}
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "carom_rollup_events_total" && m.GetCounter().GetValue() != 1 {
+				t.Errorf("got %v", m)
+			}
 		}
 	}
-	t.Errorf("got %v", families)
+	if len(families) < 6 {
+		t.Errorf("got %v", families)
+	}
+}
+
+// numbered is a log that calls itself another partition.
+type numbered struct {
+	log.Reader
+	partition int32
+}
+
+func (n numbered) Partition() int32 { return n.partition }
+
+// TestOffsetsWithGaps: a log that was copied from a topic has the topic's offsets, and those have gaps.
+func TestOffsetsWithGaps(t *testing.T) {
+	f := newFixture(t, Default())
+	gaps := &gapped{Reader: f.in}
+	for i, offset := range []int64{7, 8, 400, 1000} {
+		r := withOrigin(f, ev(event.Completed, hour0, message(string(rune('a'+i)))))
+		gaps.recs = append(gaps.recs, log.Record{Offset: offset, Value: r.AppendJSON(nil)})
+	}
+	for most := range 3 {
+		f.p.o.StepRecords = most + 1
+		ctx, cancel := context.WithCancel(t.Context())
+		f.p.in = stopAt{gaps, 1001, cancel}
+		if err := f.p.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.score(hour0).Completed; got != 4 || f.p.Passed() != 1001 || f.p.lag() != 0 {
+			t.Errorf("got %d completed, passed %d", got, f.p.Passed())
+		}
+		f.open(Default())
+	}
+}
+
+// gapped is a log with recs and no others.
+type gapped struct {
+	log.Reader
+	recs []log.Record
+}
+
+func (g *gapped) Bounds() (oldest, next int64) {
+	return g.recs[0].Offset, g.recs[len(g.recs)-1].Offset + 1
+}
+
+func (g *gapped) Read(ctx context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
+	if from < g.recs[0].Offset {
+		return dst, log.ErrTrimmed
+	}
+	for _, r := range g.recs {
+		if r.Offset >= from && len(dst) < most {
+			dst = append(dst, r)
+		}
+	}
+	if len(dst) == 0 {
+		<-ctx.Done()
+	}
+	return dst, ctx.Err()
+}
+
+// TestRunWaitsForTheLog: Run begins when the log is to be had.
+func TestRunWaitsForTheLog(t *testing.T) {
+	f := newFixture(t, Default())
+	f.p.in = away{f.in}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.p.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// away is a log that is not to be had.
+type away struct{ log.Reader }
+
+func (away) Refresh(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestShare: a partition's part is what the node has, divided, and never less than what is allowed.
+func TestShare(t *testing.T) {
+	o := Default()
+	o.CacheEnrollments, o.CacheRows = 1000, 10
+	for _, tt := range []struct{ partitions, enrollments, rows int }{{0, 1000, 10}, {1, 1000, 10}, {3, 333, 3}, {1 << 16, 2, 2}} {
+		s := o.Share(tt.partitions)
+		if s.CacheEnrollments != tt.enrollments || s.CacheRows != tt.rows {
+			t.Errorf("%d partitions: %d enrollments, %d rows", tt.partitions, s.CacheEnrollments, s.CacheRows)
+		}
+		if err := s.Validate(); err != nil {
+			t.Errorf("%d partitions: %v", tt.partitions, err)
+		}
+	}
 }
 
 func TestOptions(t *testing.T) {
@@ -196,6 +295,8 @@ func TestOptions(t *testing.T) {
 	}{
 		{func(o *Options) { o.CompleteAfter = 2161 * time.Hour }, "complete_after: 2161h0m0s: want whole milliseconds from 0 to 2160h"},
 		{func(o *Options) { o.CompleteAfter = time.Microsecond }, "complete_after: 1µs: want"},
+		{func(o *Options) { o.PublishEvery = time.Millisecond }, "publish_every: 1ms: want 1s to 1h"},
+		{func(o *Options) { o.PublishEvery = 2 * time.Hour }, "publish_every: 2h0m0s: want 1s to 1h"},
 		{func(o *Options) { o.StepRecords = 0 }, "step_records: 0: want 1 to 65536"},
 		{func(o *Options) { o.StepRecords = 65537 }, "step_records: 65537: want 1 to 65536"},
 		{func(o *Options) { o.CacheEnrollments = 1 }, "cache_enrollments: 1: want 2 to 16777216"},

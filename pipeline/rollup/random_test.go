@@ -120,7 +120,7 @@ func compareWithModel(t *testing.T, rng *rand.Rand, f *fixture, m *model) {
 func TestAgainstModel(t *testing.T) {
 	rng := newRand(t)
 	for range 30 {
-		o := Options{CompleteAfter: pick(rng, []time.Duration{0, time.Minute, 36 * time.Hour, 72 * time.Hour}), StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
+		o := Options{CompleteAfter: pick(rng, []time.Duration{0, time.Minute, 36 * time.Hour, 72 * time.Hour}), PublishEvery: time.Minute, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
 		f := newFixture(t, o)
 		m := newModel(event.Millis(o.CompleteAfter / time.Millisecond))
 		for range 1 + rng.IntN(3) {
@@ -136,7 +136,7 @@ func TestAgainstModel(t *testing.T) {
 func TestOrderDoesNotMatter(t *testing.T) {
 	rng := newRand(t)
 	for range 30 {
-		o := Options{CompleteAfter: 72 * time.Hour, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
+		o := Options{CompleteAfter: 72 * time.Hour, PublishEvery: time.Minute, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
 		events := randomEvents(rng, 2+rng.IntN(300))
 		m := newModel(72 * hour)
 		m.tell(events...)
@@ -155,9 +155,9 @@ func TestStepsDoNotMatter(t *testing.T) {
 	rng := newRand(t)
 	for range 10 {
 		events := randomEvents(rng, 300)
-		one := newFixture(t, Options{CompleteAfter: time.Hour, StepRecords: 1, CacheEnrollments: 8, CacheRows: 8})
+		one := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 1, CacheEnrollments: 8, CacheRows: 8})
 		one.tell(events...)
-		all := newFixture(t, Options{CompleteAfter: time.Hour, StepRecords: 1000, CacheEnrollments: 8, CacheRows: 8})
+		all := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 1000, CacheEnrollments: 8, CacheRows: 8})
 		all.tell(events...)
 		if a, b := dump(t, one), dump(t, all); !reflect.DeepEqual(a, b) {
 			t.Fatalf("in steps of one: %q\nin one step: %q", a, b)

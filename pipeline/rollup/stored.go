@@ -16,6 +16,7 @@ const (
 	namelessVersion   byte = 1
 	positionVersion   byte = 1
 	rebuildVersion    byte = 1
+	publishedVersion  byte = 1
 )
 
 var errValue = errors.New("rollup: malformed value")
