@@ -11,6 +11,8 @@ import (
 
 	"carom/pipeline/event"
 	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
+	"carom/pipeline/score"
 )
 
 // newRandom prints its seed, and takes it back from CAROM_TEST_SEED.
@@ -61,7 +63,7 @@ func text(r *rand.Rand) string {
 	return pick(r, "m-1", "Grüße \U0001f600", "\"\\\x00\u2028", string(b))
 }
 
-func address(r *rand.Rand) netip.Addr {
+func ip(r *rand.Rand) netip.Addr {
 	v4, v6 := [4]byte{}, [16]byte{}
 	for i := range v6 {
 		v6[i] = byte(r.Uint32())
@@ -88,7 +90,7 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 		},
 		First: r.IntN(2) == 0, Inferred: r.IntN(2) == 0,
 		Actor:     event.Actor{Verdict: pick(r, verdicts()...), Via: text(r)},
-		Client:    event.Client{IP: address(r), UserAgent: text(r), Hash: r.Uint64()},
+		Client:    event.Client{IP: ip(r), UserAgent: text(r), Hash: r.Uint64()},
 		Bounce:    diagnosis(r),
 		Recipient: text(r), FeedbackType: text(r),
 		Origin: event.Origin{Node: text(r), Partition: number[int32](r, math.MaxInt32), Offset: number[int64](r, math.MaxInt64), N: number[int32](r, math.MaxInt32)},
@@ -142,4 +144,31 @@ func reject(r *rand.Rand, reason string) refine.Reject {
 		Origin: refine.RejectOrigin{Offset: number[int64](r, math.MaxInt64), N: number[int32](r, math.MaxInt32)},
 		Bytes:  pick(r, nil, []byte{}, e.AppendBinary(nil)),
 	}
+}
+
+func address(r *rand.Rand, kind event.Kind) event.AddressFact {
+	e := refined(r, kind)
+	return event.AddressFact{
+		ID: e.ID, Revision: e.Revision, Kind: kind, Time: e.Time, Ref: e.Ref, Recipient: text(r), Bounce: e.Bounce, Reported: text(r),
+		FeedbackType: text(r), AliveAt: event.Millis(number[int64](r, 253402300799999)), Origin: e.Origin,
+	}
+}
+
+func scores(r *rand.Rand, scorer *score.Scorer) rollup.SenderScores {
+	s := rollup.SenderScores{Account: text(r), Sender: text(r), AsOf: rollup.Stamp(r.Int64N(253402300799999)), Windows: map[string]rollup.Score{}}
+	for _, window := range []string{"24h", "7d", "30d"} {
+		n := r.Int64N(1 << r.IntN(30))
+		upTo := func() int64 { return r.Int64N(n + 1) }
+		c := score.Counts{
+			Completed: n, Replied: upTo(), Complained: upTo(), Unsubscribed: upTo(), Opened: upTo(), Clicked: upTo(),
+			MachineOpened: upTo(), MachineClicked: upTo(), AnonymousOpened: r.Int64(),
+		}
+		c.Bounced = r.Int64N(n - c.Replied + 1)
+		c.BouncedHard = r.Int64N(c.Bounced + 1)
+		s.Windows[window] = rollup.Score{
+			Account: s.Account, Sender: s.Sender, Window: window, Counts: c, Result: scorer.Score(c), AsOf: s.AsOf,
+			Recent: rollup.Recent{Hour: rollup.Period{Sent: r.Int64()}, Day: rollup.Period{Sent: r.Int64(), Bounced: upTo()}},
+		}
+	}
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"carom/pipeline/event"
+	"carom/pipeline/score"
 )
 
 // schema compiles one of the published schemas. Formats are asserted, so that the schemas hold for those who do.
@@ -129,48 +131,71 @@ func TestDesignExample(t *testing.T) {
 	}
 }
 
-func TestEventSchema(t *testing.T) {
+// holds checks that random records are valid, and that they have the members that the schema describes and no others.
+func holds(t *testing.T, name string, records func(r *rand.Rand) [][]byte) {
+	t.Helper()
 	r := newRandom(t)
-	s := schema(t, "event.schema.json")
-	seen := map[string]bool{}
+	s := schema(t, name)
+	seen, described := map[string]bool{}, map[string]bool{}
 	for range 200 {
-		for _, kind := range kinds() {
-			e := refined(r, kind)
-			b := e.AppendJSON(nil)
-			if err := s.Validate(parse(t, b)); err != nil {
+		for _, b := range records(r) {
+			v := parse(t, b)
+			if err := s.Validate(v); err != nil {
 				t.Fatalf("%v\n%s", err, b)
 			}
-			members(parse(t, b), "", seen)
+			members(v, "", seen)
 		}
 	}
-	described := map[string]bool{}
-	properties(document(t, "schemas/event.schema.json"), "", described)
+	properties(s, "", described)
 	if !maps.Equal(seen, described) {
-		t.Errorf("the code writes the members\n%v\nthe schema describes\n%v", slices.Sorted(maps.Keys(seen)), slices.Sorted(maps.Keys(described)))
+		t.Errorf("the code writes the members\n%v\n%s describes\n%v", slices.Sorted(maps.Keys(seen)), name, slices.Sorted(maps.Keys(described)))
 	}
 }
 
-func TestRejectSchema(t *testing.T) {
-	r := newRandom(t)
-	s := schema(t, "reject.schema.json")
-	seen := map[string]bool{}
-	for range 200 {
-		for _, reason := range rejectReasons(t) {
-			b, err := json.Marshal(reject(r, reason))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Validate(parse(t, b)); err != nil {
-				t.Fatalf("%v\n%s", err, b)
-			}
-			members(parse(t, b), "", seen)
+func TestEventSchema(t *testing.T) {
+	holds(t, "event.schema.json", func(r *rand.Rand) (list [][]byte) {
+		for _, kind := range kinds() {
+			e := refined(r, kind)
+			list = append(list, e.AppendJSON(nil))
 		}
+		return list
+	})
+}
+
+func TestAddressSchema(t *testing.T) {
+	holds(t, "address.schema.json", func(r *rand.Rand) (list [][]byte) {
+		for _, kind := range kinds() {
+			f := address(r, kind)
+			list = append(list, f.AppendJSON(nil))
+		}
+		return list
+	})
+}
+
+func TestRejectSchema(t *testing.T) {
+	holds(t, "reject.schema.json", func(r *rand.Rand) (list [][]byte) {
+		for _, reason := range rejectReasons(t) {
+			list = append(list, encoded(t, reject(r, reason)))
+		}
+		return list
+	})
+}
+
+func TestScoreSchema(t *testing.T) {
+	scorer, err := score.New(score.Default())
+	if err != nil {
+		t.Fatal(err)
 	}
-	described := map[string]bool{}
-	properties(document(t, "schemas/reject.schema.json"), "", described)
-	if !maps.Equal(seen, described) {
-		t.Errorf("the code writes the members\n%v\nthe schema describes\n%v", slices.Sorted(maps.Keys(seen)), slices.Sorted(maps.Keys(described)))
+	holds(t, "score.schema.json", func(r *rand.Rand) [][]byte { return [][]byte{encoded(t, scores(r, scorer))} })
+}
+
+func encoded(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return b
 }
 
 // members collects the paths of all members of objects.
@@ -183,12 +208,20 @@ func members(v any, at string, seen map[string]bool) {
 }
 
 // properties collects the paths that a schema describes.
-func properties(schema map[string]any, at string, seen map[string]bool) {
-	object, _ := schema["properties"].(map[string]any)
-	for name, value := range object {
+func properties(s *jsonschema.Schema, at string, seen map[string]bool) {
+	for ; s.Ref != nil; s = s.Ref {
+		for name := range s.Properties {
+			seen[at+name] = true
+		}
+	}
+	for name, sub := range s.Properties {
 		seen[at+name] = true
-		if sub, ok := value.(map[string]any); ok {
-			properties(sub, at+name+".", seen)
+		properties(sub, at+name+".", seen)
+	}
+	if each, ok := s.AdditionalProperties.(*jsonschema.Schema); ok {
+		for _, name := range []string{"24h", "7d", "30d"} { // of scores
+			seen[at+name] = true
+			properties(each, at+name+".", seen)
 		}
 	}
 }
@@ -210,6 +243,8 @@ func TestSchemaWords(t *testing.T) {
 		{"event.schema.json", "verdict", verdictNames},
 		{"event.schema.json", "category", reportCategories(t)},
 		{"reject.schema.json", "reason", rejectReasons(t)},
+		{"address.schema.json", "kind", addressKinds(t)},
+		{"score.schema.json", "band", []string{string(score.Poor), string(score.Fair), string(score.Good), string(score.Excellent)}},
 	} {
 		defs := document(t, filepath.Join("schemas", test.file))["$defs"].(map[string]any)
 		var got []string
@@ -300,6 +335,25 @@ func reportCategories(t testing.TB) (list []string) {
 	return list
 }
 
+// addressKinds reads the list of pipeline/refine.
+func addressKinds(t testing.TB) (list []string) {
+	t.Helper()
+	ast.Inspect(source(t, "pipeline/refine/address.go"), func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || spec.Names[0].Name != "addressKinds" {
+			return true
+		}
+		for _, kind := range spec.Values[0].(*ast.CompositeLit).Elts {
+			list = append(list, strings.ToLower(kind.(*ast.SelectorExpr).Sel.Name))
+		}
+		return false
+	})
+	if len(list) == 0 {
+		t.Fatal("pipeline/refine/address.go has no addressKinds")
+	}
+	return list
+}
+
 // What a reader must take, and what it must refuse: each change is made to the schema's first examples.
 func TestSchemasRefuse(t *testing.T) {
 	for _, test := range []struct {
@@ -351,6 +405,23 @@ func TestSchemasRefuse(t *testing.T) {
 		{"reject.schema.json", 0, "incarnation", "ab", false},
 		{"reject.schema.json", 0, "time", "2026-11-21T17:45:03.120Z", false},
 		{"reject.schema.json", 0, "origin.n", absent, false},
+		{"address.schema.json", 0, "added_later", 1, true},
+		{"address.schema.json", 0, "bounce.category", "a_new_category", true},
+		{"address.schema.json", 0, "recipient", absent, true},
+		{"address.schema.json", 0, "id", absent, false},
+		{"address.schema.json", 0, "id", "x", false},
+		{"address.schema.json", 0, "bounce", absent, false},
+		{"address.schema.json", 0, "bounce.hard", "yes", false},
+		{"address.schema.json", 0, "alive_at", 0, false},
+		{"address.schema.json", 0, "origin.n", absent, false},
+		{"score.schema.json", 0, "added_later", 1, true},
+		{"score.schema.json", 0, "windows.24h", absent, false},
+		{"score.schema.json", 0, "windows.90d", map[string]any{}, false},
+		{"score.schema.json", 0, "windows.7d.completed", -1, false},
+		{"score.schema.json", 0, "windows.7d.bounce_rate.value", 1.5, false},
+		{"score.schema.json", 0, "windows.7d.score.band", "superb", false},
+		{"score.schema.json", 0, "windows.7d.score.bands", []any{}, false},
+		{"score.schema.json", 0, "as_of", absent, false},
 	} {
 		example := document(t, filepath.Join("schemas", test.schema))["examples"].([]any)[test.example].(map[string]any)
 		change(t, example, test.path, test.value)
