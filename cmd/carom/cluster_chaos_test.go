@@ -461,13 +461,15 @@ func (x *chaos) traffic() (stop func()) {
 				select {
 				case <-over:
 					return
-				case <-time.After(20 * time.Millisecond):
+				case <-time.After(100 * time.Millisecond): // enough happens, and at the end all of it is compared
 				}
 			}
 		})
 	}
 	all.Go(func() { x.probe(over) })
-	return func() { close(over); all.Wait() }
+	stop = sync.OnceFunc(func() { close(over); all.Wait() })
+	x.t.Cleanup(stop)
+	return stop
 }
 
 // baseline is an answer that may not change: of a sender or a message to which nothing happens any more.
@@ -509,7 +511,7 @@ func (l *letter) path() string {
 
 // rollupOwner is the place of the worker that answers for a sender, refineOwner that of the one for a message.
 func (f *fleet) rollupOwner(account, sender string) int {
-	return f.kafka.RollupOwner(kafka.KeyPartition([]byte(account+"/"+sender), fleetPartitions)) % len(f.workers)
+	return int(kafka.KeyPartition([]byte(account+"/"+sender), fleetPartitions)) % len(f.workers)
 }
 
 func (f *fleet) refineOwner(account, message string) int {
@@ -594,7 +596,11 @@ func (x *chaos) drain() {
 	for _, s := range []*server{x.alone, x.edges[2]} {
 		n := 0
 		s.until(fmt.Sprintf("%s tells all %d events", s.name, want), func() bool {
-			if status, _, err := x.ask(s, "/v1/events?limit=1"); err != nil || status != http.StatusOK {
+			status, body, err := x.ask(s, "/v1/events?limit=1")
+			if err != nil || status != http.StatusOK && status != http.StatusServiceUnavailable {
+				x.t.Fatalf("%s: events: %d, %v, %s", s.name, status, err, body)
+			}
+			if status != http.StatusOK {
 				return false // a worker is being rebuilt
 			}
 			n = len(latest(x.world(s, nil).told(nil, 10_000)))
@@ -680,7 +686,7 @@ func (x *chaos) compareTimelines() {
 }
 
 // timeline is the answer about a message in a form that can be compared: first all but the events, then the events whose
-// times were told in their order, then the others.
+// times were told, oldest first as they must come, then the others. Those of one time come in any order.
 func (x *chaos) timeline(body string) (lines []string, err error) {
 	var m map[string]any
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
@@ -688,8 +694,8 @@ func (x *chaos) timeline(body string) (lines []string, err error) {
 	}
 	events, _ := m["events"].([]any)
 	delete(m, "events")
-	lines = append(lines, mustJSON(m))
-	var heard []string
+	var told, heard []string
+	var last string
 	for _, one := range events {
 		e, _ := one.(map[string]any)
 		delete(e, "origin")
@@ -698,15 +704,21 @@ func (x *chaos) timeline(body string) (lines []string, err error) {
 		if inferred, _ := e["inferred"].(bool); (kind == "open" || kind == "click") && !inferred {
 			delete(e, "id")
 		}
+		at, _ := e["time"].(string)
+		if at < last {
+			return nil, fmt.Errorf("%s comes after %s", at, last)
+		}
+		last = at
 		if x.given[id] || kind == "sent" {
-			lines = append(lines, mustJSON(e))
+			told = append(told, at+mustJSON(e))
 			continue
 		}
 		delete(e, "time")
 		heard = append(heard, mustJSON(e))
 	}
+	slices.Sort(told)
 	slices.Sort(heard)
-	return append(lines, heard...), nil
+	return slices.Concat([]string{mustJSON(m)}, told, heard), nil
 }
 
 // compare asks both worlds for the same, the fleet at any edge, until they agree or patience ends.

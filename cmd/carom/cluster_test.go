@@ -224,10 +224,8 @@ func (f *fleet) tell() {
 	if !f.t.Failed() {
 		return
 	}
-	const most = 8 << 10
 	for _, node := range f.nodes() {
-		text := node.output.String()
-		f.t.Logf("%s said:\n%s", node.name, text[max(0, len(text)-most):])
+		f.t.Logf("%s said last:\n%s", node.name, node.output.tail())
 	}
 }
 

@@ -90,6 +90,13 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// tail is the end of it.
+func (l *lockedBuffer) tail() string {
+	const most = 8 << 10
+	text := l.String()
+	return text[max(0, len(text)-most):]
+}
+
 func newServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{t: t, dir: t.TempDir(), track: freeAddress(t), mail: freeAddress(t), api: freeAddress(t), output: &lockedBuffer{}}
@@ -203,7 +210,7 @@ func (s *server) until(what string, done func() bool) {
 	for !done() {
 		select {
 		case <-ctx.Done():
-			s.t.Fatalf("waited in vain until %s; the server said:\n%s", what, s.output)
+			s.t.Fatalf("waited in vain until %s; the server said last:\n%s", what, s.output.tail())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
