@@ -92,7 +92,11 @@ func (r *reader) byText(f *finding) (verdict, bool) {
 				return verdict{}, false
 			}
 			if r.holds(&rules[i], f) {
-				return rules[i].verdict, true
+				v := rules[i].verdict
+				if rules[i].vague && r.isWeak(f) {
+					v.category = "filtered"
+				}
+				return v, true
 			}
 		}
 	}
@@ -106,12 +110,21 @@ func (r *reader) holds(rule *rule, f *finding) bool {
 		rule.class != 0 && (rule.class == '4') != isTransient(f),
 		rule.status != 0 && (len(f.status) == 0 || rule.status != packStatus(f.status)),
 		rule.code != "" && string(f.code) != rule.code,
-		rule.weak && saysNoRecipient(f.status),
 		rule.command != 0 && r.step(f) != rule.command, // dear: it may read the whole notice
-		rule.weak && r.step(f) == commandRcpt:
+		rule.weak && !r.isWeak(f):
 		return false
 	}
 	return true
+}
+
+// isWeak reports whether neither a status 5.1.x nor the refusal of RCPT says that the recipient is unknown. A bare reply
+// is taken for one to RCPT where it does not name another step: it is the other side's own, and that is where most refuse.
+func (r *reader) isWeak(f *finding) bool {
+	if saysNoRecipient(f.status) {
+		return false
+	}
+	step := r.step(f)
+	return step != commandRcpt && !(f.bare && step == commandUnknown)
 }
 
 // byStatus looks a status up, the exact one before the patterns. One of subject and detail 0 says nothing.

@@ -22,8 +22,8 @@
 //   - Action decides between bounce, delay and delivery (RFC 3464 §2.3.3), not the class of the status: a report that a
 //     system has given up after days of 4.x.x is a bounce, and 5.x.x under "delayed" is a delay.
 //   - The status that the refusing MTA said beats the Status field, which is what the reporting MTA made of it.
-//   - "User unknown" in answer to DATA, without a status 5.1.x, speaks for the recipient's filter, not against his address:
-//     category filtered, not hard.
+//   - "User unknown" makes an address bad only with a second witness: a status 5.1.x, the refusal of RCPT, or words that
+//     only the system says that keeps the mailbox. Filters say it too, most of them in answer to DATA: category filtered, not hard.
 //   - A delay is never hard. A bad domain or a closed account is hard only where the failure was called permanent.
 //   - A human's mail stays a reply whatever he quotes or attaches; a mail system's notice that passes a report on is that report.
 //   - X-Auto-Response-Suppress is no sign of an auto-reply: Outlook puts it into mails of humans too.

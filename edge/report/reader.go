@@ -63,6 +63,7 @@ type finding struct {
 	context      []byte // where else the step of the dialogue may be named
 	comment      []byte // of the status, where a report says no more
 	local        bool   // a program of the reporting host failed, no dialogue
+	bare         bool   // an SMTP reply, told by who got it
 	command      smtpCommand
 	remoteMTA    []byte
 	feedbackType []byte

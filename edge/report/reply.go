@@ -16,7 +16,7 @@ func ReadReply(text string) Fact {
 
 func (r *reader) readReply(text string) Fact {
 	said := trim([]byte(text[:min(len(text), maxReply)]))
-	f := finding{kind: Other, said: said, decoder: "smtp-reply"}
+	f := finding{kind: Other, said: said, decoder: "smtp-reply", bare: true}
 	code := replyCode(said)
 	switch {
 	case len(said) == 0:

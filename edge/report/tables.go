@@ -50,6 +50,8 @@ type rule struct {
 	command  smtpCommand
 	// weak: neither a status 5.1.x nor the refusal of RCPT says that the recipient is unknown.
 	weak bool
+	// vague: where neither says so, these words alone do not make an address bad: the category is filtered.
+	vague bool
 }
 
 type codeRule struct {
@@ -210,6 +212,8 @@ func (r *rule) addCondition(condition string) error {
 		r.code, ok = value, len(value) == 3
 	case "weak":
 		r.weak, ok = true, value == ""
+	case "vague":
+		r.vague, ok = true, value == ""
 	case "command":
 		r.command, ok = commandNames[value]
 	}
