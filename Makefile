@@ -16,7 +16,7 @@ INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 # kafka-go's interfaces forbid.
 STATICCHECK_CHECKS := all,-ST1003
 
-.PHONY: help build run demo test test-mta test-pages race lint fuzz bench docs docs-check clean
+.PHONY: help build run demo test test-mta test-pages test-clickhouse race lint fuzz bench docs docs-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,8 +57,17 @@ kafka-up: ## start a Kafka node on 127.0.0.1:19092, fetched by Maven into .kafka
 kafka-down: ## stop it; its data stays in .kafka/
 	@deploy/kafka/node.sh down
 
-test-kafka: ## run the tests that need a Kafka broker, which is started for them unless it runs
-	deploy/kafka/node.sh with $(GO) test -count=1 -run '^TestBroker' ./pipeline/kafka/... ./cmd/carom/...
+test-kafka: ## run the tests that need a Kafka broker, which is started for them unless it runs (installs kcat, needs root)
+	@command -v kcat >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends kcat; }
+	deploy/kafka/node.sh with $(GO) test -count=1 -run '^TestBroker' ./pipeline/kafka/... ./cmd/carom/... ./deploy
+
+test-clickhouse: bin/chdb/.stamp ## the ClickHouse example in an embedded ClickHouse (needs python3, fetches 1 GB)
+	CAROM_TEST_CHDB="$(CURDIR)/bin/chdb/bin/python" $(GO) test -count=1 -v -run ClickHouse ./deploy
+
+bin/chdb/.stamp:
+	python3 -m venv bin/chdb
+	bin/chdb/bin/pip install --quiet chdb==4.4.0
+	touch $@
 
 lint: tools ## run vet, staticcheck, errorlint, ineffassign and gofumpt
 	$(GO) vet ./...
@@ -73,6 +82,10 @@ $(TOOLS)/.stamp: Makefile
 	mkdir -p $(TOOLS)
 	for tool in $(STATICCHECK) $(GOFUMPT) $(ERRORLINT) $(INEFFASSIGN); do GOBIN=$(TOOLS) $(GO) install $$tool || exit 1; done
 	touch $@
+
+bench-kafka: ## what the relay costs, against franz-go's client, both into a kfake in a process of its own
+	$(GO) test -timeout 20m -run '^$$' -bench 'Relay$$' -benchtime 5x ./pipeline/kafka
+	$(GO) test -run '^$$' -bench 'Compression$$' ./pipeline/kafka
 
 fuzz: ## run every fuzz test for FUZZTIME (60s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
