@@ -21,6 +21,7 @@ type lane struct {
 	flushed bool       // open need not linger
 	sealed  []*parcel
 	flight  *parcel
+	hint    int // how large the open batch may become: as the last one
 }
 
 // append adds r to the open batch.
@@ -28,20 +29,16 @@ func (l *lane) append(r *record, o owner, mark int64) {
 	weight := r.weight()
 	l.mu.Lock()
 	wake := false
-	if l.open != nil && l.open.size()+weight > l.p.batchBytes {
+	if l.open != nil && len(l.open.buf)+weight > l.p.batchBytes {
 		l.sealLocked()
 		wake = true
 	}
 	if l.open == nil {
-		l.open = &parcel{buf: l.p.buffers.get(setHead + weight)[:setHead], born: time.Now()}
+		l.open = &parcel{buf: l.p.buffers.get(max(l.hint, setHead+weight))[:setHead], born: time.Now()}
 		wake = true
 	}
 	l.open.buf = l.p.buffers.grow(l.open.buf, weight)
 	l.open.add(r, o, mark, weight)
-	if l.open.size() >= l.p.batchBytes {
-		l.sealLocked()
-		wake = true
-	}
 	l.mu.Unlock()
 	if wake {
 		l.wake()
@@ -50,6 +47,7 @@ func (l *lane) append(r *record, o owner, mark int64) {
 
 func (l *lane) sealLocked() {
 	l.sealed = append(l.sealed, l.open)
+	l.hint = len(l.open.buf)
 	l.open, l.flushed = nil, false
 }
 
@@ -131,6 +129,7 @@ func (l *lane) take() (b *parcel, wait time.Duration) {
 			return nil, wait
 		}
 		b = l.open
+		l.hint = len(b.buf)
 		l.open, l.flushed = nil, false
 	}
 	l.flight = b
