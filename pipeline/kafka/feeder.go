@@ -112,14 +112,14 @@ func (f *feeder) decode(recs []log.Record) ([]log.Record, error) {
 
 // fetch fills the rest, if there is something within fetchWait.
 func (f *feeder) fetch(ctx context.Context) error {
-	id, err := f.reader.topicID(ctx)
+	id, leader, err := f.reader.where(ctx)
 	if err != nil {
 		return err
 	}
 	c := f.reader.client
 	begun := time.Now()
 	answer, err := c.fetch(ctx, &fetchRequest{
-		client: c.options.ClientID, topic: f.reader.topic, id: id, partition: f.reader.partition, offset: f.next, buffer: f.buffer,
+		client: c.options.ClientID, leader: leader, id: id, partition: f.reader.partition, offset: f.next, buffer: f.buffer,
 	})
 	f.buffer = nil
 	if err != nil {

@@ -32,7 +32,7 @@ const (
 // The messages are those of Kafka's FetchRequest.json and FetchResponse.json.
 type fetchRequest struct {
 	client    string
-	topic     string // to find the leader by
+	leader    int32 // whom to ask
 	id        TopicID
 	partition int32
 	offset    int64
@@ -53,20 +53,9 @@ func (*fetchRequest) ApiKey() protocol.ApiKey                 { return protocol.
 func (*fetchResponse) ApiKey() protocol.ApiKey                { return protocol.Fetch }
 func (*fetchRequest) Required(map[protocol.ApiKey]int16) bool { return true }
 
-// errNoLeader: the metadata that kafka-go holds knows nobody to ask.
-var errNoLeader = errors.New("no leader is known")
-
-// Broker makes kafka-go ask the partition's leader.
-func (r *fetchRequest) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
-	partition, ok := cluster.Topics[r.topic].Partitions[r.partition]
-	if !ok {
-		return protocol.Broker{}, errNoLeader
-	}
-	broker, ok := cluster.Brokers[partition.Leader]
-	if !ok {
-		return protocol.Broker{}, errNoLeader
-	}
-	return broker, nil
+// Broker makes kafka-go ask the leader. Where kafka-go looks for one, in its cache, a former may stand for seconds.
+func (r *fetchRequest) Broker(protocol.Cluster) (protocol.Broker, error) {
+	return protocol.Broker{ID: r.leader}, nil
 }
 
 // RawExchange writes the request and reads the response. The deadline is set on rw already.
@@ -211,5 +200,5 @@ func (c *Client) bounds(ctx context.Context, topic string, partition int32) (old
 		}
 		return p.FirstOffset, p.LastOffset, p.Error
 	}
-	return 0, 0, errNoLeader
+	return 0, 0, fmt.Errorf("the broker says nothing of %s", topic)
 }

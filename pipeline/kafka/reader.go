@@ -39,6 +39,7 @@ type Reader struct {
 	idle   *stream // left by the last Read, for the next
 	known  bool    // id is known
 	id     TopicID
+	leader int32 // of the partition, when the brokers were asked last; -1: none
 	oldest int64
 	next   int64
 }
@@ -277,21 +278,21 @@ func (s *stream) recycle() {
 	s.current.records, s.given = nil, 0
 }
 
-// look finds out more about an error of a request: about the topic, which kafka-go knows from a cache only. It may be
-// an endError.
+// look explains what a request failed with, and asks anew for the topic and its leader, for those may have changed. It
+// may be an endError.
 func (r *Reader) look(ctx context.Context, err error) error {
-	unknown := errors.Is(err, errNoLeader) || errors.Is(err, kafkago.UnknownTopicID) ||
-		errors.Is(err, kafkago.InconsistentTopicID) || errors.Is(err, kafkago.UnknownTopicOrPartition)
-	if !unknown {
-		return r.client.explain(ctx, err)
+	err = r.client.explain(ctx, err)
+	if setting := (*SettingError)(nil); errors.As(err, &setting) && !setting.away {
+		return err
 	}
 	if found := r.describe(ctx); found != nil {
 		return found
 	}
-	return away("brokers", "%s: %w", r.name(), err)
+	return err
 }
 
-// describe asks for the topic itself, and learns its id at the first time. It is nil if all is well with it.
+// describe asks for the topic itself: kafka-go knows it from a cache only. It learns the id at the first time. It is nil
+// if all is well.
 func (r *Reader) describe(ctx context.Context) error {
 	info, err := r.client.describe(ctx, []string{r.topic})
 	if err != nil {
@@ -314,26 +315,25 @@ func (r *Reader) describe(ctx context.Context) error {
 	if err := SameTopic(topic, r.id, len(topic.Partitions)); err != nil {
 		return &endError{err}
 	}
-	if topic.Partitions[r.partition].Leader < 0 {
+	if r.leader = topic.Partitions[r.partition].Leader; r.leader < 0 {
 		return away("brokers", "%s has no leader just now", r.name())
 	}
 	return nil
 }
 
-// topicID returns the id of the topic that is read.
-func (r *Reader) topicID(ctx context.Context) (TopicID, error) {
-	r.mu.Lock()
-	id, known := r.id, r.known
-	r.mu.Unlock()
-	if known {
-		return id, nil
+// where returns the id of the topic that is read, and the partition's leader.
+func (r *Reader) where(ctx context.Context) (id TopicID, leader int32, err error) {
+	for {
+		r.mu.Lock()
+		id, leader, known := r.id, r.leader, r.known && r.leader >= 0
+		r.mu.Unlock()
+		if known {
+			return id, leader, nil
+		}
+		if err := r.describe(ctx); err != nil {
+			return TopicID{}, 0, err
+		}
 	}
-	if err := r.describe(ctx); err != nil {
-		return TopicID{}, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.id, nil
 }
 
 // endError ends a stream: to try again is of no use.
