@@ -1,6 +1,9 @@
 package report
 
-import "bytes"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // field names a header field that some decoder asks for. All others are passed over.
 type field uint8
@@ -71,20 +74,24 @@ var fieldNames = []struct {
 	{"x-away", fAutoHeader},
 }
 
-// maxFieldName is the length of the longest name in fieldNames.
-const maxFieldName = 25
-
-// fieldsByLength holds fieldNames by the length of the name, so that most names are passed over at once.
-var fieldsByLength = func() (t [maxFieldName + 1][]struct {
-	name string
-	field
-},
-) {
-	for _, f := range fieldNames {
-		t[len(f.name)] = append(t[len(f.name)], f)
+// fieldSlots finds a name by its length and three of its letters, so that one look tells most other names off. A slot
+// holds 1 + index into fieldNames; a name whose slot is taken lies in the next free one.
+var fieldSlots = func() (slots [256]uint8) {
+	for i, f := range fieldNames {
+		slot := fieldSlot([]byte(f.name))
+		for slots[slot] != 0 {
+			slot++
+		}
+		slots[slot] = uint8(i + 1)
 	}
-	return t
+	return slots
 }()
+
+// fieldSlot mixes what tells the names apart: length, first, middle and last letter, in any case. name is not empty.
+func fieldSlot(name []byte) uint8 {
+	n := len(name)
+	return uint8((uint32(n) | uint32(name[0]|0x20)<<8 | uint32(name[n/2]|0x20)<<16 | uint32(name[n-1]|0x20)<<24) * 0x9e3779b1 >> 24)
+}
 
 // header holds the raw values of the known fields, folds included; the first of several wins.
 type header [numFields][]byte
@@ -96,37 +103,53 @@ func (h *header) has(f field) bool { return h[f] != nil }
 
 // lookup returns the field of a name.
 func lookup(name []byte) (field, bool) {
-	if len(name) > maxFieldName {
+	if len(name) == 0 {
 		return 0, false
 	}
-	for i := range fieldsByLength[len(name)] {
-		if f := &fieldsByLength[len(name)][i]; fold(name, f.name) {
+	for slot := fieldSlot(name); fieldSlots[slot] != 0; slot++ {
+		if f := &fieldNames[fieldSlots[slot]-1]; fold(name, f.name) {
 			return f.field, true
 		}
 	}
 	return 0, false
 }
 
+// maxFieldName is the longest name of a field that is one.
+const maxFieldName = 76
+
 // fieldName returns where the colon of a header line is and the name before it. A line that is no field
-// gives -1. Blanks before the colon are tolerated (RFC 5322 §4.5.8).
+// gives -1. Blanks before the colon are tolerated (RFC 5322 §4.5.8). line may be all that follows its beginning.
 func fieldName(line []byte) (colon int, name []byte) {
-	colon = bytes.IndexByte(line, ':')
-	if colon <= 0 || isDelimiter(line) {
+	end := nameEnd(line)
+	colon = end
+	for colon < len(line) && (line[colon] == ' ' || line[colon] == '\t') {
+		colon++
+	}
+	if end == 0 || end > maxFieldName || colon == len(line) || line[colon] != ':' || isDelimiter(line) {
 		return -1, nil
 	}
-	name = line[:colon]
-	for len(name) > 0 && (name[len(name)-1] == ' ' || name[len(name)-1] == '\t') {
-		name = name[:len(name)-1]
-	}
-	if len(name) == 0 || len(name) > 76 {
-		return -1, nil
-	}
-	for _, c := range name {
-		if c <= ' ' || c >= 0x7f {
-			return -1, nil
+	return colon, line[:end]
+}
+
+// nameEnd returns the length of the run of printable ASCII but colons at the beginning of b. It looks at eight bytes at
+// a time: a byte of stop has its highest bit set if that of x is below "!", above "~" or a colon.
+func nameEnd(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		colons := x ^ ':'*ones
+		stop := (((x - '!'*ones) &^ x) | x | (x + ones) | ((colons - ones) &^ colons)) & tops
+		if stop != 0 {
+			return i + bits.TrailingZeros64(stop)>>3
 		}
 	}
-	return colon, name
+	for ; i < len(b); i++ {
+		if c := b[i]; c <= ' ' || c >= 0x7f || c == ':' {
+			break
+		}
+	}
+	return i
 }
 
 // isDelimiter reports whether a line may be a boundary delimiter. No field name begins like that.
@@ -160,41 +183,41 @@ const maxNoise = 5
 // parse reads the header block at the beginning of b and returns the body behind it. n is the number of
 // fields, known or not. It forgives single lines that are no field, and a body without a blank line before it.
 func (h *header) parse(b []byte) (body []byte, n int) {
-	all := b
-	current, start, known := field(0), 0, false
-	pos := 0
-	finish := func(end int) {
-		if known && h[current] == nil {
-			h[current] = all[start:min(end, start+maxHeader)]
-		}
-		known = false
-	}
-	for len(b) > 0 && pos < maxHeader {
-		line, rest := cutLine(b)
-		next := len(all) - len(rest)
-		switch {
-		case len(line) == 0:
-			finish(pos)
-			return rest, n
-		case line[0] == ' ' || line[0] == '\t':
+	var value *[]byte // of the field that is open, if it is a known one
+	start, pos := 0, 0
+	for pos < len(b) && pos < maxHeader {
+		c := b[pos]
+		if c == ' ' || c == '\t' {
 			// A fold: it belongs to whatever field is open.
-		default:
-			finish(pos)
-			colon, name := fieldName(line)
-			if colon < 0 {
-				if bodyBegins(line, rest, n) {
-					return b, n
-				}
-				break
-			}
-			n++
-			current, known = lookup(name)
-			start = pos + colon + 1
+			pos = nextLine(b, pos)
+			continue
 		}
-		b, pos = rest, next
+		if value != nil {
+			*value = b[start:min(pos, start+maxHeader)]
+			value = nil
+		}
+		if c == '\n' || c == '\r' && (pos+1 == len(b) || b[pos+1] == '\n') {
+			return b[nextLine(b, pos):], n
+		}
+		colon, name := fieldName(b[pos:])
+		if colon < 0 {
+			line, rest := cutLine(b[pos:])
+			if bodyBegins(line, rest, n) {
+				return b[pos:], n
+			}
+			pos = nextLine(b, pos)
+			continue
+		}
+		n++
+		if f, known := lookup(name); known && h[f] == nil {
+			value, start = &h[f], pos+colon+1
+		}
+		pos = nextLine(b, pos+colon)
 	}
-	finish(pos)
-	return b, n
+	if value != nil {
+		*value = b[start:min(pos, start+maxHeader)]
+	}
+	return b[pos:], n
 }
 
 // bodyBegins reports whether a line that is no field is the first of a body whose blank line is missing.

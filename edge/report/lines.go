@@ -13,6 +13,14 @@ func cutLine(b []byte) (line, rest []byte) {
 	return trimCR(b[:i]), b[i+1:]
 }
 
+// nextLine returns where the line behind that of b[i] begins: at the end of b if there is none.
+func nextLine(b []byte, i int) int {
+	if n := bytes.IndexByte(b[i:], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(b)
+}
+
 func trimCR(b []byte) []byte {
 	if n := len(b); n > 0 && b[n-1] == '\r' {
 		return b[:n-1]
