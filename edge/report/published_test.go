@@ -1,0 +1,24 @@
+package report
+
+import (
+	"os"
+	"testing"
+)
+
+// TestPublishedReplies holds what the rules make of the replies that providers publish.
+func TestPublishedReplies(t *testing.T) {
+	rows := 0
+	if err := readTable(os.DirFS("testdata"), "replies.tsv", 4, func(c []string, at Row) error {
+		rows++
+		f := ReadReply(c[2])
+		if f.Category != c[0] || f.Hard != (c[1] == "true") {
+			t.Errorf("line %d: %s: %s, hard %t by %s, want %s, hard %s", at.Line, c[2], f.Category, f.Hard, f.Rule, c[0], c[1])
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if rows < 200 {
+		t.Errorf("%d rows", rows)
+	}
+}
