@@ -22,25 +22,31 @@ func (p *Partition) Run(ctx context.Context) error {
 	if p.ran.Swap(true) {
 		return errRan
 	}
-	err := p.begin(ctx)
+	err := p.run(ctx)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // what was not committed is read again
+	}
+	return fmt.Errorf("refine partition %d: %w", p.number, err)
+}
+
+// run refines until something fails, which may be ctx.
+func (p *Partition) run(ctx context.Context) error {
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
 	var recs []log.Record
 	for {
-		if err == nil {
-			if recs, err = p.read(ctx, recs[:0]); err == nil {
-				err = p.refine(ctx, recs)
-			}
-			clear(recs)
+		var err error
+		if recs, err = p.read(ctx, recs[:0]); err == nil {
+			err = p.refine(ctx, recs)
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, log.ErrTrimmed) && p.leftBehind():
-			// The input forgot by age while it was read, so nothing of a step is open.
-			err = p.begin(ctx)
-		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-			// What was not committed is read again.
-			return nil
-		default:
-			return fmt.Errorf("refine partition %d: %w", p.number, err)
+		clear(recs)
+		if errors.Is(err, log.ErrTrimmed) && p.rebuilds {
+			// The input forgot by age while it was waited for. Nothing of a step is open then.
+			err = p.beginAgain(ctx, err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -75,6 +81,18 @@ func (p *Partition) begin(ctx context.Context) error {
 	}
 	if to > p.meta.offset {
 		p.progress.begin(p.meta.offset, to, time.Now())
+	}
+	return nil
+}
+
+// beginAgain begins where the input now does, or returns why it was called if that is no further on.
+func (p *Partition) beginAgain(ctx context.Context, why error) error {
+	from := p.meta.offset
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
+	if p.meta.offset == from {
+		return why
 	}
 	return nil
 }

@@ -381,3 +381,23 @@ func TestShare(t *testing.T) {
 		}
 	}
 }
+
+// An input that refuses what its bounds promise is no reason to delete anything, nor to try for ever.
+func TestTrimmedAgainstItsBounds(t *testing.T) {
+	w := openWorld(t, testOptions(), vfs.NewMem(), newFeed(b1(sentEvent("m1")), b1(sentEvent("m2"))))
+	defer w.close()
+	w.drain(func() int { return 1 })
+	before := stored(t, w.store)
+	w.p.RebuildTrimmed()
+	w.p.in = refusing{w.feed}
+	if err := w.p.Run(t.Context()); !errors.Is(err, log.ErrTrimmed) {
+		t.Errorf("Run returned %v", err)
+	}
+	sameStored(t, stored(t, w.store), before)
+}
+
+type refusing struct{ *feed }
+
+func (refusing) Read(_ context.Context, _ int64, _ int, dst []log.Record) ([]log.Record, error) {
+	return dst, log.ErrTrimmed
+}
