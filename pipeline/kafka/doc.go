@@ -8,8 +8,13 @@
 //	     │
 //	   Topics             the topics as they are, with their ids and partitions
 //
+//	journal ─▶ Relay ──┐
+//	stage ─▶ Writer ───┼─▶ Producer: a lane for each partition ─▶ record batches ─▶ topics
+//	silence ─▶ Ticker ─┘
+//
 // It guarantees: an error that a setting can mend names that setting; a cluster that is away, and only that, is
-// ErrUnreachable; no read or write waits for ever; partitions of a topic are never added or taken away.
+// ErrUnreachable; no read or write waits for ever; partitions of a topic are never added or taken away;
+// what a writer or the relay calls written has been acknowledged by all brokers that keep it, in order, perhaps twice.
 //
 // Not obvious:
 //
@@ -20,5 +25,9 @@
 //   - kafka-go sets no deadline while it authenticates, and none for requests whose context has none: conn does.
 //   - A broker that demands credentials answers the version request of a client without any, and then hangs up; one that
 //     speaks TLS sends an alert, which read as a length would be 352 MB. Both are looked for.
+//   - A produce request that was given up may still be written by kafka-go, or be answered by a broker: nothing that it
+//     reads from is used again.
+//   - The relay's cursor may lag behind what is acknowledged, never the other way round: first the position of reading is
+//     looked at, then the lanes (Relay.move).
 //   - A topic that is deleted and made again keeps its name, and all positions in it become wrong. Keep its id.
 package kafka

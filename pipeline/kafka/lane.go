@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -121,7 +122,7 @@ func (l *lane) take() (b *parcel, wait time.Duration) {
 	switch {
 	case len(l.sealed) > 0:
 		b = l.sealed[0]
-		l.sealed = append(l.sealed[:0], l.sealed[1:]...) // few, and the room is used again
+		l.sealed = slices.Delete(l.sealed, 0, 1)
 	case l.open == nil:
 		return nil, 0
 	default:

@@ -203,7 +203,7 @@ func answerProduce(cluster *kfake.Cluster, next func(*kmsg.ProduceRequest) (*ker
 // Of each three requests two fail, in every way that passes: nothing is lost, nothing twice, and the order stays.
 func TestOrderUnderErrors(t *testing.T) {
 	cluster := fake(t)
-	c, p := producing(t, cluster, func(o *Options) { o.BatchBytes = minBatchBytes })
+	c, p := producing(t, cluster, func(o *Options) { o.BatchBytes = 4 << 10 })
 	codes := []*kerr.Error{kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, kerr.RequestTimedOut, nil, kerr.LeaderNotAvailable}
 	var requests atomic.Int64
 	answerProduce(cluster, func(*kmsg.ProduceRequest) (*kerr.Error, bool) {

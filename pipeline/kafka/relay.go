@@ -193,11 +193,9 @@ func (r *Relay) readLoop(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return fmt.Errorf("relay: %w", err)
-		case full:
-			r.pace()
-			runtime.Gosched()
 		default:
-			r.p.paced.Store(false)
+			r.pace(full)
+			runtime.Gosched()
 		}
 	}
 }
@@ -215,11 +213,12 @@ func (r *Relay) skip() {
 	r.next.Store(oldest)
 }
 
-// pace has the relay rest between batches if it has a backlog and new records come in: then somebody else wants to
-// work. It catches up all the same, because to take in a record costs many times what relaying does.
-func (r *Relay) pace() {
+// pace has the relay rest between batches if it has a backlog (the last step was full) and new records come in: then
+// somebody else wants to work. It catches up all the same, because to take in a record costs many times what relaying
+// does.
+func (r *Relay) pace(full bool) {
 	_, next := r.journal.Bounds()
-	r.p.paced.Store(next != r.lastNext)
+	r.p.paced.Store(full && next != r.lastNext)
 	r.lastNext = next
 }
 

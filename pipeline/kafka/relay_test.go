@@ -368,6 +368,32 @@ func TestRelayRoom(t *testing.T) {
 	stop()
 }
 
+// With a backlog the relay rests between batches, but only while new records come in.
+func TestRelayPace(t *testing.T) {
+	_, p := producing(t, fake(t), nil)
+	j := &bounded{memory: memoryJournal(2*relayRead + 1)}
+	all := j.recs
+	j.recs = all[:2*relayRead]
+	r := newRelay(t, p, j, [16]byte{1}, openState(t))
+	for i, want := range []struct{ full, paced bool }{{true, true}, {true, false}, {true, true}, {false, false}} {
+		switch i {
+		case 2:
+			r.next.Store(0)
+			j.recs = all
+		case 3:
+			r.next.Store(2 * relayRead)
+		}
+		full, err := r.step(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pace(full)
+		if full != want.full || p.paced.Load() != want.paced {
+			t.Errorf("step %d: full %v, paced %v; want %+v", i, full, p.paced.Load(), want)
+		}
+	}
+}
+
 // In steady state a record costs no allocation.
 func TestRelayAllocations(t *testing.T) {
 	_, p := producing(t, fake(t), nil)
