@@ -85,6 +85,9 @@ func (g *Group) committed(ctx context.Context) (map[int32]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	if errors.Is(answer.Error, kafkago.GroupIdNotFound) {
+		return map[int32]int64{}, nil // nothing was committed ever
+	}
 	if answer.Error != nil {
 		return nil, answer.Error
 	}

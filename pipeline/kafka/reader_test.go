@@ -477,11 +477,13 @@ func TestReaderGoesOn(t *testing.T) {
 		"hangs up": func(kmsg.Request) (kmsg.Response, error, bool) { return nil, errors.New("hang up"), true },
 	} {
 		r := newReader(t, c, Rejects, 0)
+		met := false // requests come one at a time
 		cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-			if request.(*kmsg.FetchRequest).Topics[0].Partitions[0].FetchOffset != 1 { // of the last reader
-				cluster.KeepControl()
+			cluster.KeepControl()
+			if met || request.(*kmsg.FetchRequest).Topics[0].Partitions[0].FetchOffset != 1 { // one of the last reader
 				return nil, nil, false
 			}
+			met = true
 			return fn(request)
 		})
 		wantSame(t, name, readValues(t, r, 1, len(values)-1, 13), values[1:])
