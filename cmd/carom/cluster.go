@@ -162,9 +162,9 @@ func (k *cluster) openRefine(reg prometheus.Registerer) error {
 		return err
 	}
 	k.refined = k.client.NewGroup(roleRefine, kafka.Raw, reg)
-	events, addresses := k.producer.Events(), k.producer.Addresses()
 	for _, p := range owned {
-		out := refine.Outputs{Events: events, Addresses: addresses, Rejects: k.producer.Rejects(p)}
+		// Writers of its own: one stage owns a writer.
+		out := refine.Outputs{Events: k.producer.Events(), Addresses: k.producer.Addresses(), Rejects: k.producer.Rejects(p)}
 		stage, err := refine.Open(k.config.Refine.Share(len(owned)), k.state, k.read(kafka.Raw, p, reg), out, k.producer.Ticker(p), k.log, reg)
 		if err != nil {
 			return err
