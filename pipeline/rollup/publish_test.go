@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,12 +24,16 @@ import (
 
 // scores is a log of scores elsewhere.
 type scores struct {
-	t    testing.TB
+	t   testing.TB
+	err error
+
+	mu   sync.Mutex // guards recs
 	recs []log.Record
-	err  error
 }
 
 func (s *scores) Write(_ context.Context, _ *kv.Batch, recs []log.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.recs = append(s.recs, recs...)
 	return s.err
 }
@@ -37,6 +42,8 @@ func (s *scores) Committed() {}
 
 // take returns the keys and values that came since the last call.
 func (s *scores) take() (keys []string, values []SenderScores) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, r := range s.recs {
 		var v SenderScores
 		if err := json.Unmarshal(r.Value, &v); err != nil {
