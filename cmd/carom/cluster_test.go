@@ -52,7 +52,11 @@ func newOwnBroker(t *testing.T) *ownBroker {
 	b.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
 	t.Cleanup(func() {
 		b.stop()
-		if err := os.RemoveAll(filepath.Join("..", "..", ".kafka", "node-"+strconv.Itoa(b.port))); err != nil {
+		home := filepath.Join("..", "..", ".kafka", "node-"+strconv.Itoa(b.port))
+		if text, err := os.ReadFile(filepath.Join(home, "log")); t.Failed() && err == nil {
+			t.Logf("the broker said last:\n%s", text[max(0, len(text)-8<<10):])
+		}
+		if err := os.RemoveAll(home); err != nil {
 			t.Error(err)
 		}
 	})
@@ -112,6 +116,7 @@ func allFree(first, n int) bool {
 type fleet struct {
 	t       *testing.T
 	kafka   kafka.Options // what the test itself needs of them
+	keys    string        // file
 	env     []string      // of all nodes
 	edges   []*server
 	workers []*server
@@ -126,12 +131,12 @@ func newFleet(t *testing.T, broker string, edges, workers int) *fleet {
 	f := &fleet{t: t, kafka: kafka.Default()}
 	f.kafka.Brokers, f.kafka.Partitions = []string{broker}, fleetPartitions
 	f.kafka.TopicPrefix = "carom-test-" + strings.ToLower(rand.Text())
-	keys := filepath.Join(t.TempDir(), "keys.yaml")
-	if _, stderr, code := carom(t, nil, "keys", "new", "--out", keys); code != exitDone {
+	f.keys = filepath.Join(t.TempDir(), "keys.yaml")
+	if _, stderr, code := carom(t, nil, "keys", "new", "--out", f.keys); code != exitDone {
 		t.Fatal(stderr)
 	}
 	f.env = []string{
-		"CAROM_KEYS_FILE=" + keys, "CAROM_KAFKA_BROKERS=" + broker, "CAROM_KAFKA_TOPIC_PREFIX=" + f.kafka.TopicPrefix,
+		"CAROM_KEYS_FILE=" + f.keys, "CAROM_KAFKA_BROKERS=" + broker, "CAROM_KAFKA_TOPIC_PREFIX=" + f.kafka.TopicPrefix,
 		"CAROM_KAFKA_PARTITIONS=" + strconv.Itoa(f.kafka.Partitions),
 		"CAROM_INBOUND_FEEDBACK_ADDRESSES=" + feedbackAddress, "CAROM_INBOUND_REPLY_ADDRESSES=" + repliesAddress,
 	}
@@ -145,13 +150,12 @@ func newFleet(t *testing.T, broker string, edges, workers int) *fleet {
 		worker.name = fmt.Sprintf("worker-%d", i)
 		f.workers = append(f.workers, worker)
 	}
-	// All edges mint the URLs of the first: clients may ask any.
-	for _, edge := range f.edges {
-		edge.more = append(f.all(workers), "CAROM_NODE="+edge.name, "CAROM_ROLES=track,inbound,api,relay", "CAROM_TRACK_BASE_URL=http://"+f.edges[0].track)
-	}
 	f.assign(workers)
-	t.Cleanup(f.deleteTopics)
-	t.Cleanup(f.tell) // before the processes are killed and after the test
+	t.Cleanup(func() {
+		f.tell()
+		f.kill()
+		f.deleteTopics()
+	})
 	return f
 }
 
@@ -169,7 +173,7 @@ func (f *fleet) assign(n int) {
 	for i, worker := range f.workers[:n] {
 		worker.more = append(f.all(n), "CAROM_NODE="+worker.name, "CAROM_ROLES=refine,rollup", "CAROM_KAFKA_WORKER="+strconv.Itoa(i))
 	}
-	for _, edge := range f.edges {
+	for _, edge := range f.edges { // all mint the URLs of the first: clients may ask any
 		edge.more = append(f.all(n), "CAROM_NODE="+edge.name, "CAROM_ROLES=track,inbound,api,relay", "CAROM_TRACK_BASE_URL=http://"+f.edges[0].track)
 	}
 }
@@ -177,9 +181,9 @@ func (f *fleet) assign(n int) {
 func (f *fleet) nodes() []*server { return slices.Concat(f.edges, f.workers) }
 
 // makeTopics is what an operator does first.
-func (f *fleet) makeTopics() {
+func (f *fleet) makeTopics(more ...string) {
 	f.t.Helper()
-	if out, errs, code := carom(f.t, f.env, "topics", "apply", "--development"); code != exitDone {
+	if out, errs, code := carom(f.t, append(slices.Clone(f.env), more...), "topics", "apply", "--development"); code != exitDone {
 		f.t.Fatalf("topics apply: exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -198,12 +202,16 @@ func (f *fleet) start(nodes ...*server) {
 	}
 }
 
+// kill is kill -9 of all nodes that were ever started.
 func (f *fleet) kill() {
 	for _, node := range f.nodes() {
-		node.kill()
+		if node.cmd != nil {
+			node.kill()
+		}
 	}
 }
 
+// stop asks all nodes to end and returns the highest exit code.
 func (f *fleet) stop() (code int) {
 	for _, node := range f.nodes() {
 		code = max(code, node.stop())
