@@ -21,7 +21,7 @@ func (k *cluster) answer(d *api.Dependencies) {
 	for p, r := range k.rollsUp {
 		d.Events[p] = eventsHere{r.mirror, r}
 	}
-	d.Rejects = k.rejects
+	d.Rejects, d.OpenEnvelope = k.rejects, kafka.OpenEnvelope
 	if len(k.refines) > 0 {
 		d.Messages = refinedHere{k.refines, partitions}
 	}

@@ -8,6 +8,14 @@
 //	GET /v1/journal ◀──────────── journal
 //	GET /v1/messages/{message} ◀─ refine
 //	GET /v1/senders… ◀─────────── rollup
+//	GET /v1/rejects, replay ◀──── log of rejects ─▶ Sink
+//
+//	With Kafka, what another node has:
+//
+//	one message, one sender ◀──── the owner's answer, byte for byte      peers.go
+//	GET /v1/senders ◀──────────── pages of all workers, merged           gather.go
+//	GET /v1/events, live tail ◀── merger ◀─┬ partitions that are here    merger.go
+//	                                       └ remoteReader ◀── its owner  remote.go, watch.go
 //
 // REFERENCE.md is the contract, with an example for each endpoint.
 //
@@ -22,6 +30,12 @@
 //   - Without a token the listener is on loopback, and a web page in a browser on the same host could reach it. Requests
 //     of other origins, and those that name the host otherwise than by address or localhost, are refused.
 //   - A live tail reads from the log by itself. However slow its reader, nothing waits for it.
+//   - What a node asks another is never passed on. Nodes that do not agree on the list of workers refuse each other:
+//     otherwise a list of senders could lack some of them, or have them twice.
+//   - Offsets of copied logs have gaps, but the one before a log's end is always a record. A reader that goes on to the
+//     end so never waits.
+//   - A tail looks for news after it has taken the bell's channel, and a watch takes its place in a log before whoever
+//     joined looks: so no ring is missed.
 //   - The id that POST /v1/events answers is worked out here and again in refine (event.IdentityOf): what goes into it
 //     must be complete in the event as it is journaled.
 package api

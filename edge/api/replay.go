@@ -153,14 +153,28 @@ func (s *Server) answerReplay(w http.ResponseWriter, r *http.Request, y *replay)
 }
 
 // take counts a reject, and appends its event if this Carom can read it.
-func (a *replayed) take(r *refine.Reject, evs []*event.Event) []*event.Event {
+func (s *Server) take(a *replayed, r *refine.Reject, evs []*event.Event) []*event.Event {
 	a.Matched++
-	e, err := r.Event()
+	e, err := s.rejected(r)
 	if err != nil || e.Kind == event.Tick {
 		a.Unreadable++
 		return evs
 	}
 	return append(evs, &e)
+}
+
+// rejected returns the event of a reject, out of its envelope if it is still in there: a newer Carom opens what an
+// older one could not.
+func (s *Server) rejected(r *refine.Reject) (event.Event, error) {
+	if !r.Enveloped() || s.d.OpenEnvelope == nil {
+		return r.Event()
+	}
+	var e event.Event
+	value, err := s.d.OpenEnvelope(r.Bytes)
+	if err == nil {
+		err = e.DecodeBinary(value)
+	}
+	return e, err
 }
 
 // readMatching reads on from where the call before ended. It goes no further than the log went at the first call: what
@@ -186,7 +200,7 @@ func (g *pager) readMatching(ctx context.Context, y *replay, a *replayed) (evs [
 		}
 		if r := readReject(rec); y.filter.match(&r) {
 			bytes += len(r.Bytes)
-			evs = a.take(&r, evs)
+			evs = g.s.take(a, &r, evs)
 		}
 	}
 	if rest, err := g.m.more(ctx); err != nil || !rest {
@@ -236,7 +250,7 @@ func (s *Server) readPositions(ctx context.Context, y *replay, a *replayed) (evs
 		if bytes += len(r.Bytes); bytes > maxReplayBytes {
 			return nil, &problemError{tooLarge(fmt.Sprintf("The rejects up to %s have more than %d bytes: replay fewer at once.", field, maxReplayBytes))}
 		}
-		evs = a.take(&r, evs)
+		evs = s.take(a, &r, evs)
 	}
 	return evs, nil
 }

@@ -59,7 +59,9 @@ type Dependencies struct {
 	Events []log.Reader
 	// Rejects are what refine rejected, by partition. Every node can read all of them.
 	Rejects []log.Reader
-	Journal log.Reader // raw events
+	// OpenEnvelope takes the event out of a whole raw record, which a reject may be; nil where there are none.
+	OpenEnvelope func(value []byte) (event []byte, err error)
+	Journal      log.Reader // raw events
 	// Messages and Scores have what this node has materialised; nil if that is nothing.
 	Messages Messages
 	Scores   Scores

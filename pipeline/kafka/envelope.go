@@ -72,6 +72,12 @@ func rawSize(src event.Source, ev []byte) int {
 	return n
 }
 
+// OpenEnvelope returns the event, in its binary form, of a raw record's value; it points into value.
+func OpenEnvelope(value []byte) ([]byte, error) {
+	_, ev, err := decodeRaw(value)
+	return ev, err
+}
+
 // decodeRaw reads what appendRaw wrote. ev points into value. Of fields that come twice the last counts, as always
 // in this encoding.
 func decodeRaw(value []byte) (src event.Source, ev []byte, err error) {
