@@ -4,7 +4,7 @@ import "bytes"
 
 // detectAutoReply finds the answers of machines: receipts, calendar answers, vacations.
 func detectAutoReply(r *reader) bool {
-	if r.part(partDisposition) != nil || isCalendarAnswer(r.part(partCalendar)) {
+	if r.head.has(fChallenge) || r.part(partDisposition) != nil || isCalendarAnswer(r.part(partCalendar)) {
 		return true
 	}
 	contentType := r.head.get(fContentType)

@@ -53,6 +53,17 @@ func quotedReply(said []byte) []byte {
 	return said
 }
 
+// lastReply returns the reply that a report of expiry shows behind its own words, in brackets: Amazon SES writes
+// "554 4.4.7 Message expired: unable to deliver in 840 minutes.<421 4.4.2 Connection timed out>".
+func lastReply(said []byte) []byte {
+	if n := len(said); n > 8 && n < maxMatch && said[n-1] == '>' {
+		if i := bytes.LastIndexByte(said[:n-1], '<'); i > 3 && codeAt(said, 0) && codeAt(said, i+1) {
+			return said[i+1 : n-1]
+		}
+	}
+	return said
+}
+
 // statusComment returns the comment of a Status field, in which some MTAs give the reason.
 func statusComment(value []byte) []byte {
 	open := bytes.IndexByte(value, '(')

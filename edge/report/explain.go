@@ -118,7 +118,7 @@ func (r *reader) asked(d *decoder, detected bool) {
 	s := Step{Name: d.name, Source: d.source}
 	switch {
 	case !detected:
-		s.Why = "the mail has not this form"
+		s.Why = "the mail does not have " + d.trigger
 	case len(r.found) == 0:
 		s.Why = "the mail has this form, but names nobody and says nothing"
 	case len(r.found) == 1:

@@ -29,7 +29,8 @@ const (
 	fOriginalRecipient // Hotmail's X-HmXmrOriginalRecipient
 	fReporter          // Hotmail's X-Reporter-IP
 	fAutoHeader        // any header whose mere presence marks an auto-reply
-	fListID
+	fListManager       // fml and its kin
+	fChallenge         // any header whose mere presence marks a challenge
 	numFields
 )
 
@@ -59,7 +60,12 @@ var fieldNames = []struct {
 	{"original-message-id", fOriginalMessageID},
 	{"x-hmxmroriginalrecipient", fOriginalRecipient},
 	{"x-reporter-ip", fReporter},
-	{"list-id", fListID},
+	{"x-mlserver", fListManager},
+	{"x-tmda-fingerprint", fChallenge},
+	{"x-spamarrest-noauth", fChallenge},
+	{"x-choicemail-registration-request", fChallenge},
+	{"x-boxtrapper-match", fChallenge},
+	{"x-fc-machinegenerated", fAutoHeader},
 	{"x-autoreply", fAutoHeader},
 	{"x-autorespond", fAutoHeader},
 	{"x-autoresponder", fAutoHeader},

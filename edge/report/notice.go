@@ -11,6 +11,8 @@ import "bytes"
 //
 //	------ a ruler and the returned message
 type notice struct {
+	// daemon says that a human might write the intro, so that the mail must come from a mail system.
+	daemon bool
 	// intro is a phrase near the beginning by which the notice is known.
 	intro []byte
 	// begin is a phrase behind which the addresses come; without it all of the text is searched.
@@ -31,7 +33,10 @@ const maxIntro = 4 << 10
 // detect reports whether the text has the phrase by which the notice is known.
 func (n *notice) detect(r *reader) bool {
 	words := r.words()
-	return bytes.Contains(words[:min(len(words), maxIntro)], n.intro)
+	if !bytes.Contains(words[:min(len(words), maxIntro)], n.intro) || r.quotes() {
+		return false
+	}
+	return !n.daemon || r.isReport() || fold(r.head.get(fReturnPath), "<>")
 }
 
 // read adds a finding for each address of the text.
@@ -167,6 +172,8 @@ func listed(line []byte) (address, tail []byte) {
 		return a, end
 	case open && hasPrefix(after, "..."): // Sendmail
 		return a, after[3:]
+	case after[0] == '[' && after[len(after)-1] == ']': // X1
+		return a, after
 	}
 	return nil, nil
 }
@@ -196,6 +203,7 @@ type noticeKind uint8
 const (
 	noticeDelay noticeKind = 1 << iota
 	noticeFailure
+	noticeRefusal // of a list's manager
 )
 
 // maxSelf is how much of a subject or of the beginning of a text is searched for what a notice says of itself.

@@ -48,6 +48,7 @@ type reader struct {
 	hits     hits
 	spans    []findingSpans
 	refs     []span
+	unquoted []byte       // scratch of detectForwarded
 	why      *Explanation // what Explain asked for; else nil
 }
 
@@ -113,7 +114,7 @@ func (r *reader) put() {
 	clear(r.parts[:cap(r.parts)])
 	clear(r.found[:r.most])
 	r.mail = mail{parts: r.parts[:0], delimiters: r.delimiters}
-	r.text, r.textRead, r.most, r.why = nil, false, 0, nil
+	r.text, r.textRead, r.most, r.unquoted, r.why = nil, false, 0, nil, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
 	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]
 	readers.Put(r)

@@ -8,7 +8,7 @@ func detectStatus(r *reader) bool {
 	if r.part(partStatus) != nil {
 		return !r.quotes()
 	}
-	return r.isReport() && (r.nestedReport() || r.looseStatus() != nil)
+	return r.isReport() && (r.nestedReport() || looseStatus(r.words()) != nil)
 }
 
 // quotes reports whether a mail is a human's answer, so that a report among its parts is what he answers to.
@@ -47,9 +47,8 @@ func (r *reader) isReport() bool {
 	return hasFold(r.head.get(fContentType), "multipart/report") || r.head.has(fFailedRecipients) || r.fromDaemon()
 }
 
-// looseStatus returns the text from the first line that looks like a recipient field of a delivery status.
-func (r *reader) looseStatus() []byte {
-	text := r.words()
+// looseStatus returns a text from the first line that looks like a recipient field of a delivery status.
+func looseStatus(text []byte) []byte {
 	for from := 0; ; {
 		i := bytes.Index(text[from:], []byte("inal-"))
 		if i < 0 {
@@ -93,7 +92,7 @@ func readStatus(r *reader) {
 		}
 	}
 	if !status {
-		r.readGroups(r.looseStatus(), nil)
+		r.readGroups(looseStatus(r.words()), nil)
 	}
 	kept := r.found[:0]
 	for i := range r.found {
@@ -284,7 +283,7 @@ func (r *reader) completeFinding(i int) {
 	if i < maxSearches {
 		f.said = r.completeSaid(f)
 	}
-	code, said := scanReply(f.said)
+	code, said := scanReply(lastReply(f.said))
 	f.code = code
 	f.status = chooseStatus(f.status, said)
 	f.kind = kindOf(f.action, f.status, f.code)

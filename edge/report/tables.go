@@ -246,7 +246,7 @@ func (t *tables) addProvider(c []string, markers *[]string) error {
 
 // addNotice reads a row "kind pattern source".
 func (t *tables) addNotice(c []string, patterns *[]string) error {
-	kind, ok := map[string]noticeKind{"delay": noticeDelay, "failure": noticeFailure}[c[0]]
+	kind, ok := map[string]noticeKind{"delay": noticeDelay, "failure": noticeFailure, "refusal": noticeRefusal}[c[0]]
 	if !ok {
 		return fmt.Errorf("no kind %q", c[0])
 	}

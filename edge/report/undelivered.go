@@ -21,7 +21,7 @@ func readUndelivered(r *reader) {
 	text := undelivered.cutReturned(r, r.words())
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(text)
-	f.recipient = r.strangerIn(text)
+	f.recipient = strangerIn(text, addrSpec(r.head.get(fTo)), r.author())
 	if f.recipient == nil {
 		f.recipient = r.failedRecipient()
 	}
@@ -35,8 +35,7 @@ func readUndelivered(r *reader) {
 }
 
 // strangerIn returns the first address of a text that is neither who the notice is from nor who it is to.
-func (r *reader) strangerIn(text []byte) []byte {
-	to, from := addrSpec(r.head.get(fTo)), r.author()
+func strangerIn(text, to, from []byte) []byte {
 	for i := 0; i < maxSearches && len(text) > 0; i++ {
 		var address []byte
 		address, text = findAddress(text)

@@ -1,0 +1,40 @@
+package report
+
+import "bytes"
+
+// KDDI's phones: a block for each recipient below words in Japanese and English, or a sentence.
+//
+//	Recipient: <bob@example.com>
+//	>>> RCPT TO:<bob@example.com>
+//	<<< 550 <bob@example.com>: User unknown
+var (
+	kddiRecipient = []byte("Recipient: <")
+	kddiSentence  = []byte("Could not be delivered to: <")
+)
+
+func detectKDDI(r *reader) bool {
+	if r.quotes() {
+		return false
+	}
+	words := r.words()
+	words = words[:min(len(words), maxIntro)]
+	return bytes.Contains(words, kddiSentence) || bytes.Contains(words, kddiRecipient) && r.fromDaemon()
+}
+
+func readKDDI(r *reader) {
+	text := undelivered.cutReturned(r, r.words())
+	f := finding{charset: r.textCharset()}
+	f.kind, f.action = r.outcome(text)
+	for _, mark := range [...][]byte{kddiSentence, kddiRecipient} {
+		for rest := text; ; {
+			i := bytes.Index(rest, mark)
+			if i < 0 {
+				break
+			}
+			if f.recipient, rest = findAddress(rest[i+len(mark):]); f.recipient == nil {
+				break
+			}
+			r.addSaid(f, trim(bytes.TrimLeft(paragraph(rest), ">")))
+		}
+	}
+}

@@ -1,0 +1,20 @@
+package report
+
+// fml and managers like it refuse who is no member of the list, in a mail of their own that looks like a human's. The
+// list's address is what could not be reached.
+//
+//	You alice@example.org are not a member of this mailing list <list@example.com>.
+func detectListManager(r *reader) bool {
+	return r.head.has(fListManager) && r.says(r.head.get(fSubject), r.words())&noticeRefusal != 0
+}
+
+func readListManager(r *reader) {
+	text := r.words()
+	to, from := addrSpec(r.head.get(fTo)), r.author()
+	f := finding{kind: Bounce, action: actionFailed, charset: r.textCharset()}
+	f.recipient = strangerIn(text, to, from)
+	if f.recipient == nil {
+		f.recipient = from
+	}
+	r.addSaid(f, paragraph(text))
+}
