@@ -12,6 +12,9 @@
 //	stage ─▶ Writer ───┼─▶ Producer: a lane for each partition ─▶ record batches ─▶ topics
 //	silence ─▶ Ticker ─┘
 //
+//	topics ─▶ feeder: fetch, check, decompress, decode; one chunk ahead ─▶ Reader ─▶ refine; log.Mirror ─▶ rollup
+//	                                                stages' progress ─▶ Group ─▶ offsets that lag monitors see
+//
 // It guarantees: an error that a setting can mend names that setting; a cluster that is away, and only that, is
 // ErrUnreachable; no read or write waits for ever; partitions of a topic are never added or taken away;
 // what a writer or the relay calls written has been acknowledged by all brokers that keep it, in order, perhaps twice.
@@ -29,5 +32,9 @@
 //     reads from is used again.
 //   - The relay's cursor may lag behind what is acknowledged, never the other way round: first the position of reading is
 //     looked at, then the lanes (Relay.move).
+//   - A fetch that was given up may still be read by kafka-go: its buffer is not used again. So a Read whose deadline
+//     passes costs neither a connection nor a record; the feeder goes on.
+//   - LogAppendTime is in the head of a batch alone, as its greatest timestamp; the records keep what their producer wrote.
+//   - Brokers forget the offsets of a group after a week without a commit: Group commits them again.
 //   - A topic that is deleted and made again keeps its name, and all positions in it become wrong. Keep its id.
 package kafka

@@ -4,7 +4,8 @@
 //	            └ in, or before, the stage's own batch
 //
 // Two forms have the same interface: Local keeps a log in the Pebble store of the stages; package kafka keeps it
-// in a topic. The journal is a Reader too, of what this node heard. Which form a stage gets is decided in cmd/carom.
+// in a topic. A Mirror is a copy of the latter in the former. The journal is a Reader too, of what this node heard.
+// Which form a stage gets is decided in cmd/carom.
 //
 // Not obvious:
 //
@@ -13,4 +14,5 @@
 //   - A Local whose batch was given up has counted its records already: open it anew, or there is a gap.
 //   - The newest Local record is never trimmed: it holds the offset and the clock.
 //   - To wait without missing a ring, take Bell.Rung before the last look at what is waited for.
+//   - A Mirror has the offsets of its source, with gaps: of repeats, of what is not ours, of what the source lost.
 package log
