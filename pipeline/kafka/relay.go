@@ -25,6 +25,8 @@ const (
 	// of it is taken at once.
 	relayRoom   = 32 << 20
 	relayCredit = 256 << 10
+	// paceSteps is after how many reads it is looked whether new records came in: some 100 ms of full speed.
+	paceSteps = 32
 	// moveEvery is how often the cursor is computed, keepEvery how often it is stored.
 	moveEvery = 100 * time.Millisecond
 	keepEvery = time.Second
@@ -38,7 +40,7 @@ const (
 // notices.
 //
 // On a backlog it does not take the edge's place: what it reads ahead is bounded, it compresses on one core, and while
-// new records come in it rests after each batch as long as it worked, see Producer.pack.
+// new records come in it rests after each batch three times as long as it worked, see Producer.pack.
 type Relay struct {
 	p         *Producer
 	journal   log.Reader
@@ -53,7 +55,8 @@ type Relay struct {
 	passed    atomic.Int64
 	next      atomic.Int64 // the sequence that is read next; what is before it has been appended
 	kept      int64        // as stored
-	lastNext  int64        // the journal's, when it was last looked at
+	fullSteps int          // since one was not full
+	lastNext  int64        // the journal's next, when pace last looked at it
 	recs      []log.Record
 	scratch   record
 	confirmed chan struct{} // something was acknowledged
@@ -217,8 +220,16 @@ func (r *Relay) skip() {
 // somebody else wants to work. It catches up all the same, because to take in a record costs many times what relaying
 // does.
 func (r *Relay) pace(full bool) {
+	if !full {
+		r.fullSteps = 0
+		r.p.paced.Store(false)
+		return
+	}
+	if r.fullSteps++; r.fullSteps%paceSteps != 1 {
+		return // between two steps there is often nothing new, even under load
+	}
 	_, next := r.journal.Bounds()
-	r.p.paced.Store(full && next != r.lastNext)
+	r.p.paced.Store(next != r.lastNext)
 	r.lastNext = next
 }
 

@@ -371,25 +371,25 @@ func TestRelayRoom(t *testing.T) {
 // With a backlog the relay rests between batches, but only while new records come in.
 func TestRelayPace(t *testing.T) {
 	_, p := producing(t, fake(t), nil)
-	j := &bounded{memory: memoryJournal(2*relayRead + 1)}
-	all := j.recs
-	j.recs = all[:2*relayRead]
+	j := memoryJournal(10)
 	r := newRelay(t, p, j, [16]byte{1}, openState(t))
-	for i, want := range []struct{ full, paced bool }{{true, true}, {true, false}, {true, true}, {false, false}} {
-		switch i {
-		case 2:
-			r.next.Store(0)
-			j.recs = all
-		case 3:
-			r.next.Store(2 * relayRead)
+	for i, test := range []struct {
+		more, steps int
+		full, paced bool
+	}{
+		{0, 1, false, false},
+		{1, paceSteps, true, true},
+		{0, paceSteps, true, false},
+		{1, 1, true, true},
+		{0, paceSteps - 1, true, true},
+		{1, 1, false, false},
+	} {
+		j.recs = append(j.recs, j.recs[:test.more]...)
+		for range test.steps {
+			r.pace(test.full)
 		}
-		full, err := r.step(testContext(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.pace(full)
-		if full != want.full || p.paced.Load() != want.paced {
-			t.Errorf("step %d: full %v, paced %v; want %+v", i, full, p.paced.Load(), want)
+		if got := p.paced.Load(); got != test.paced {
+			t.Errorf("%d: paced %v, want %v", i, got, test.paced)
 		}
 	}
 }
