@@ -50,7 +50,7 @@ func rejectOf(t *testing.T, reason, node, message string, at event.Millis) []byt
 	r := refine.Reject{Reason: reason, Node: node, Incarnation: strings.Repeat("0a", 16), Time: int64(at), Bytes: []byte{0xff, 1}}
 	if message != "" {
 		e := event.Event{
-			Kind: event.Reply, Time: at, Key: event.KeyOf("default", message), KnownBy: event.ByKey,
+			Kind: event.Unsubscribe, Time: at, Key: event.KeyOf("default", message), KnownBy: event.ByKey,
 			Ref: event.Ref{Account: "default", Message: message},
 		}
 		r.Bytes = e.AppendBinary(nil)
@@ -191,13 +191,13 @@ func TestReplay(t *testing.T) {
 				Events []struct{ Kind string }
 			}
 			w.get(path).ok(t, &m)
-			return m.Status == "replied"
+			return m.Status == "unsubscribed"
 		})
 	}
 	w.post("/v1/messages", `{"sender":"s","message":"last"}`).ok(t, nil)
 	w.await(func() bool { return w.get("/v1/messages/last").StatusCode == 200 })
-	if replies := w.get("/v1/events?kind=reply").lines(t); len(replies) != 10 {
-		t.Errorf("%d replies", len(replies))
+	if replies := w.get("/v1/events?kind=unsubscribe").lines(t); len(replies) != 10 {
+		t.Errorf("%d unsubscribes", len(replies))
 	}
 
 	for body, field := range map[string]string{
