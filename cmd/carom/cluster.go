@@ -169,6 +169,7 @@ func (k *cluster) openRefine(reg prometheus.Registerer) error {
 		if err != nil {
 			return err
 		}
+		stage.RebuildTrimmed()
 		stage.OnPassed(func(offset int64) { k.refined.Passed(p, offset) })
 		k.refines[p] = &refining{stage: stage}
 		k.refines[p].goal.offset.Store(unknown)
