@@ -6,8 +6,6 @@ import (
 	"mime"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/encoding/htmlindex"
 )
 
 // report makes the answer: all strings are laid into one buffer, which becomes one string that the facts
@@ -217,9 +215,9 @@ func (r *reader) subject() []byte {
 
 // charsetReader converts an encoded word; mime.WordDecoder knows only UTF-8, Latin 1 and ASCII itself.
 func charsetReader(charset string, input io.Reader) (io.Reader, error) {
-	enc, err := htmlindex.Get(charset)
+	word, err := io.ReadAll(io.LimitReader(input, 4*maxSubject))
 	if err != nil {
 		return nil, err
 	}
-	return enc.NewDecoder().Reader(input), nil
+	return bytes.NewReader(toUTF8(word, []byte(charset))), nil
 }

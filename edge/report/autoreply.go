@@ -1,6 +1,9 @@
 package report
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // detectAutoReply finds the answers of machines: receipts, calendar answers, vacations.
 func detectAutoReply(r *reader) bool {
@@ -17,7 +20,7 @@ func detectAutoReply(r *reader) bool {
 		fold(r.head.get(fReturnPath), "<>"): // RFC 5321 §4.5.5: only machines write with a null reverse-path
 		return !r.fromDaemon()
 	}
-	return r.isAutoSubject()
+	return r.isAutoSubject() || r.isAutoText()
 }
 
 // isAutoSubmitted reads RFC 3834 §5: anything but "no" means a machine. Parameters and comments may follow.
@@ -47,6 +50,13 @@ func isCalendarAnswer(p *part) bool {
 		return false
 	}
 	method := parameter(p.contentType, "method")
+	if method == nil { // RFC 6047 §2.4 asks for it; not all send it
+		body := p.body[:min(len(p.body), 1<<10)]
+		if i := indexFold(body, "method:"); i >= 0 {
+			method, _ = cutLine(body[i+len("method:"):])
+			method = trim(method)
+		}
+	}
 	return fold(method, "reply") || fold(method, "counter")
 }
 
@@ -62,6 +72,36 @@ func (r *reader) isAutoSubject() bool {
 		}
 	}
 	return false
+}
+
+// What isAutoText reads of a text.
+const (
+	maxAutoLines = 6
+	maxAutoText  = 600
+)
+
+// isAutoText reports whether the first lines of the text say that a machine wrote them. What is quoted there is another's.
+func (r *reader) isAutoText() bool {
+	text, ascii := trim(r.words()), true
+	r.match = r.match[:0]
+	for lines := 0; lines < maxAutoLines && len(text) > 0 && len(r.match) < maxAutoText; lines++ {
+		var line []byte
+		line, text = cutLine(text)
+		if line = trim(line); len(line) > 0 && line[0] == '>' {
+			break
+		}
+		for _, c := range line[:min(len(line), maxAutoText)] {
+			r.match = append(r.match, lower(c))
+			ascii = ascii && c < utf8.RuneSelf
+		}
+		r.match = append(r.match, ' ')
+	}
+	said := r.match
+	if !ascii || isEscaped(r.textCharset()) {
+		said = bytes.ToLower(toUTF8(said, r.textCharset()))
+	}
+	r.tables.sentences.scan(said[:min(len(said), maxMatch)], &r.hits)
+	return r.hits.found != [maxPatterns / 64]uint64{}
 }
 
 // readAutoReply tells who answered. A receipt names him in its Final-Recipient field (RFC 8098 §3.2.4).

@@ -1,12 +1,6 @@
 package report
 
-import (
-	"bytes"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/transform"
-)
+import "bytes"
 
 // transferEncoding is a Content-Transfer-Encoding (RFC 2045 §6).
 type transferEncoding uint8
@@ -135,25 +129,4 @@ func hexValue(b []byte, i int) int {
 		return int(c-'a') + 10
 	}
 	return -1
-}
-
-// toUTF8 returns b in UTF-8, from the charset that its part names. ASCII and UTF-8 come back as they are.
-func toUTF8(b, charset []byte) []byte {
-	escapes := bytes.Contains(b, []byte("\x1b$")) || bytes.Contains(b, []byte("\x1b("))
-	if !escapes && utf8.Valid(b) {
-		return b
-	}
-	name := string(charset[:min(len(charset), 40)])
-	if escapes {
-		name = "iso-2022-jp" // RFC 1468; nothing else in mail shifts so, whatever the header says
-	}
-	enc, err := htmlindex.Get(name)
-	if err != nil {
-		enc, _ = htmlindex.Get("windows-1252")
-	}
-	out, _, err := transform.Bytes(enc.NewDecoder(), b)
-	if err != nil {
-		return b
-	}
-	return out
 }

@@ -27,6 +27,7 @@ type tables struct {
 	notices     *matcher
 	noticeKinds []noticeKind
 	subjects    []string        // how subjects of auto-replies begin, in lower case
+	sentences   *matcher        // what their texts say
 	senders     map[string]bool // local parts that no human writes from
 }
 
@@ -109,7 +110,7 @@ func compileTables(files fs.FS) (*tables, error) {
 		providers: map[string]providerNames{},
 		senders:   map[string]bool{},
 	}
-	var patterns, markerPatterns, commandPatterns, noticePatterns []string
+	var patterns, markerPatterns, commandPatterns, noticePatterns, sentences []string
 	for _, table := range []struct {
 		file    string
 		columns int
@@ -130,10 +131,7 @@ func compileTables(files fs.FS) (*tables, error) {
 		{"notices.tsv", 3, func(c []string, _ Row) error { return t.addNotice(c, &noticePatterns) }},
 		{"statuses.tsv", 3, t.addStatus},
 		{"replycodes.tsv", 4, t.addCode},
-		{"autoreplies.tsv", 2, func(c []string, _ Row) error {
-			t.subjects = append(t.subjects, strings.ToLower(c[0]))
-			return nil
-		}},
+		{"autoreplies.tsv", 3, func(c []string, _ Row) error { return t.addAutoReply(c, &sentences) }},
 		{"daemons.tsv", 2, func(c []string, _ Row) error { t.senders[c[0]] = true; return nil }},
 	} {
 		if err := readTable(files, table.file, table.columns, table.row); err != nil {
@@ -147,6 +145,9 @@ func compileTables(files fs.FS) (*tables, error) {
 	t.match = match
 	if t.notices, err = newMatcher(noticePatterns); err != nil {
 		return nil, fmt.Errorf("compile notices: %w", err)
+	}
+	if t.sentences, err = newMatcher(sentences); err != nil {
+		return nil, fmt.Errorf("compile sentences: %w", err)
 	}
 	return t, nil
 }
@@ -252,6 +253,19 @@ func (t *tables) addNotice(c []string, patterns *[]string) error {
 	}
 	t.noticeKinds = append(t.noticeKinds, kind)
 	*patterns = append(*patterns, c[1])
+	return nil
+}
+
+// addAutoReply reads a row "subject or text, words, source".
+func (t *tables) addAutoReply(c []string, sentences *[]string) error {
+	switch c[0] {
+	case "subject":
+		t.subjects = append(t.subjects, strings.ToLower(c[1]))
+	case "text":
+		*sentences = append(*sentences, c[1])
+	default:
+		return fmt.Errorf("no place %q", c[0])
+	}
 	return nil
 }
 
