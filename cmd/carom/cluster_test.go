@@ -269,6 +269,23 @@ func (f *fleet) metrics(t *testing.T) string {
 	return all.String()
 }
 
+// sum adds up a metric over its labels and all nodes.
+func (f *fleet) sum(t *testing.T, metric string) (sum float64) {
+	t.Helper()
+	for line := range strings.Lines(f.metrics(t)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if name, _, _ = strings.Cut(name, "{"); !ok || name != metric {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		sum += n
+	}
+	return sum
+}
+
 // seconds reads a length of time from a variable.
 func seconds(t *testing.T, variable string, usual time.Duration) time.Duration {
 	t.Helper()
