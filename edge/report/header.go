@@ -140,12 +140,11 @@ func fieldName(line []byte) (colon int, name []byte) {
 // nameEnd returns the length of the run of printable ASCII but colons at the beginning of b. It looks at eight bytes at
 // a time: a byte of stop has its highest bit set if that of x is below "!", above "~" or a colon.
 func nameEnd(b []byte) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
 		x := binary.LittleEndian.Uint64(b[i:])
-		colons := x ^ ':'*ones
-		stop := (((x - '!'*ones) &^ x) | x | (x + ones) | ((colons - ones) &^ colons)) & tops
+		colons := x ^ ':'*eachByte
+		stop := (((x - '!'*eachByte) &^ x) | x | (x + eachByte) | ((colons - eachByte) &^ colons)) & tops
 		if stop != 0 {
 			return i + bits.TrailingZeros64(stop)>>3
 		}

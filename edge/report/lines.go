@@ -96,3 +96,22 @@ func indexFold(b []byte, s string) int {
 	}
 	return -1
 }
+
+// Eight bytes of a text at a time, in a word whose lowest byte is the first of them. A mask of them has the highest
+// bit of each byte set that it is about.
+const (
+	eachByte = 0x0101010101010101 // times a byte: the byte eight times
+	tops     = 0x80 * eachByte    // the highest bit of each byte
+)
+
+// equalTo is the mask of the bytes of x that are c. All bytes of x are ASCII.
+func equalTo(x uint64, c byte) uint64 {
+	return ^((x ^ uint64(c)*eachByte) + 0x7f*eachByte) & tops
+}
+
+// lowerLetters is x with its ASCII letters in lower case.
+func lowerLetters(x uint64) uint64 {
+	ascii := x &^ tops
+	upper := (ascii + (0x80-'A')*eachByte) &^ (ascii + (0x80-'Z'-1)*eachByte) &^ x & tops
+	return x | upper>>2
+}

@@ -1,53 +1,65 @@
 package report
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
+	"math/bits"
+	"slices"
 	"strings"
 )
 
-// matcher finds all patterns of the rule tables in one pass over a text, whatever their number: an
-// Aho-Corasick automaton, unrolled into one table row per state.
+// matcher finds all patterns of the rule tables in one pass over a text, whatever their number. Four bytes of each
+// pattern, the least likely ones, are its anchor; the pass asks of each four bytes of the text only
+// whether they may be an anchor, which a bitmap that fits the nearest cache tells.
 //
-//	text byte ─▶ class ─▶ next[state][class] ─▶ fragments that end here ─▶ patterns whose last fragment was found
+//	four bytes ─▶ filter, 8 KiB ─▶ slots ─▶ fragments of that anchor ─▶ is the fragment here? ─▶ patterns
+//	              most end here
 //
 // A pattern is one fragment, or several with "*" between them that must follow each other in order, at most
 // maxGap bytes apart, so that words of different sentences do not meet.
 type matcher struct {
-	class   [256]uint8 // 0: in no pattern
-	classes int
-	next    []uint16 // state*classes + class
-	first   []uint16 // by state: 1 + index into ends, 0 if nothing ends here
-	ends    []fragmentEnd
-	// needed holds how many fragments each pattern has.
-	needed []uint8
+	filter    [1 << (filterBits - 6)]uint64
+	slots     []anchorSlot // a hash table without gaps in its chains; its length is a power of two
+	anchored  []anchored   // sorted by anchor
+	short     []uint16     // patterns without four bytes in a row, each looked for by itself
+	fragments [][][]byte   // by pattern
 }
 
-// fragmentEnd is one fragment of a pattern that ends in some state; last closes the list of the state.
-type fragmentEnd struct {
-	pattern uint16
-	index   uint8
-	last    bool
-	length  uint16
+// anchorSlot is where the fragments of one anchor lie in anchored.
+type anchorSlot struct {
+	anchor   uint32
+	from, to uint16 // to is 0 in a free slot
+}
+
+// anchored is a fragment with the patterns that have their anchor in it.
+type anchored struct {
+	text     []byte
+	offset   int // of the anchor in text
+	patterns []uint16
 }
 
 const (
-	maxPatterns  = 1024
+	maxPatterns  = 2048
 	maxFragments = 4
-	maxStates    = 1<<16 - 1
 	maxGap       = 100
+	filterBits   = 16
+	anchorLength = 4
 )
 
 // hits holds which patterns a text has; it is reused for the next text.
 type hits struct {
 	found [maxPatterns / 64]uint64
-	// progress of each pattern of several fragments: how many were found, and where the last one ended.
-	progress [maxPatterns]struct {
-		fragments uint8
-		end       uint16
-	}
+	// tried holds which patterns of several fragments were looked for.
+	tried [maxPatterns / 64]uint64
 }
 
 func (h *hits) has(pattern uint16) bool { return h.found[pattern/64]&(1<<(pattern%64)) != 0 }
+
+// anchorHash spreads four bytes over 32 bits, of which the highest are the best.
+func anchorHash(anchor uint32) uint32 { return anchor * 0x9e3779b1 }
 
 // newMatcher compiles patterns; the index of a pattern is its number. They are lower case, because the
 // text is.
@@ -55,129 +67,186 @@ func newMatcher(patterns []string) (*matcher, error) {
 	if len(patterns) > maxPatterns {
 		return nil, fmt.Errorf("%d patterns, at most %d", len(patterns), maxPatterns)
 	}
-	m := &matcher{classes: 1, needed: make([]uint8, len(patterns))}
-	for _, p := range patterns {
-		for i := 0; i < len(p); i++ {
-			if c := p[i]; c != '*' && m.class[c] == 0 {
-				m.class[c] = uint8(m.classes)
-				m.classes++
-			}
-		}
-	}
-	b := trieBuilder{m: m, ends: [][]fragmentEnd{nil}, next: make([]uint16, m.classes)}
+	m := &matcher{fragments: make([][][]byte, len(patterns))}
 	for i, p := range patterns {
-		fragments := strings.Split(p, "*")
-		if len(fragments) > maxFragments {
+		for fragment := range strings.SplitSeq(p, "*") {
+			if err := checkFragment(fragment); err != nil {
+				return nil, fmt.Errorf("pattern %q: %w", p, err)
+			}
+			m.fragments[i] = append(m.fragments[i], []byte(fragment))
+		}
+		if len(m.fragments[i]) > maxFragments {
 			return nil, fmt.Errorf("pattern %q has more than %d fragments", p, maxFragments)
 		}
-		m.needed[i] = uint8(len(fragments))
-		for j, fragment := range fragments {
-			if len(fragment) < 2 {
-				return nil, fmt.Errorf("pattern %q: a fragment has two characters at least", p)
-			}
-			if strings.ToLower(fragment) != fragment {
-				return nil, fmt.Errorf("pattern %q is not in lower case", p)
-			}
-			if err := b.add(fragment, fragmentEnd{pattern: uint16(i), index: uint8(j), length: uint16(len(fragment))}); err != nil {
-				return nil, err
-			}
-		}
 	}
-	b.link()
+	m.anchor(patterns)
 	return m, nil
 }
 
-// trieBuilder grows the automaton. In next, 0 means "no child yet" until link fills it.
-type trieBuilder struct {
-	m    *matcher
-	next []uint16
-	ends [][]fragmentEnd
-}
-
-func (b *trieBuilder) add(fragment string, end fragmentEnd) error {
-	state := 0
-	for i := 0; i < len(fragment); i++ {
-		slot := state*b.m.classes + int(b.m.class[fragment[i]])
-		if b.next[slot] == 0 {
-			if len(b.ends) == maxStates {
-				return fmt.Errorf("the patterns need more than %d states", maxStates)
-			}
-			b.next[slot] = uint16(len(b.ends))
-			b.ends = append(b.ends, nil)
-			b.next = append(b.next, make([]uint16, b.m.classes)...)
-		}
-		state = int(b.next[slot])
+func checkFragment(fragment string) error {
+	switch {
+	case len(fragment) < 2:
+		return errors.New("a fragment has two characters at least")
+	case strings.ToLower(fragment) != fragment:
+		return errors.New("not in lower case")
 	}
-	b.ends[state] = append(b.ends[state], end)
 	return nil
 }
 
-// link turns the trie into an automaton, breadth first: the fallback of a state is known before its children.
-func (b *trieBuilder) link() {
-	m := b.m
-	fallback := make([]uint16, len(b.ends))
-	queue := make([]int, 0, len(b.ends))
-	for c := 1; c < m.classes; c++ {
-		if child := int(b.next[c]); child != 0 {
-			queue = append(queue, child)
+// anchor chooses an anchor for each pattern and fills the tables.
+func (m *matcher) anchor(patterns []string) {
+	likely := newLikelihood(patterns)
+	byAnchor := map[uint32][]anchored{}
+	var order []uint32
+	for i, fragments := range m.fragments {
+		var best []byte
+		at, least := 0, math.Inf(1)
+		for _, f := range fragments {
+			for j := 0; j+anchorLength <= len(f); j++ {
+				if l := likely.of(f[j : j+anchorLength]); l < least {
+					best, at, least = f, j, l
+				}
+			}
 		}
+		if best == nil {
+			m.short = append(m.short, uint16(i))
+			continue
+		}
+		key := binary.LittleEndian.Uint32(best[at:])
+		if byAnchor[key] == nil {
+			order = append(order, key)
+		}
+		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return bytes.Equal(a.text, best) && a.offset == at })
+		if same < 0 {
+			same = len(byAnchor[key])
+			byAnchor[key] = append(byAnchor[key], anchored{text: best, offset: at})
+		}
+		byAnchor[key][same].patterns = append(byAnchor[key][same].patterns, uint16(i))
 	}
-	for len(queue) > 0 {
-		state := queue[0]
-		queue = queue[1:]
-		back := int(fallback[state])
-		b.ends[state] = append(b.ends[state], b.ends[back]...)
-		for c := 1; c < m.classes; c++ {
-			slot := state*m.classes + c
-			if child := int(b.next[slot]); child != 0 {
-				fallback[child] = b.next[back*m.classes+c]
-				queue = append(queue, child)
-			} else {
-				b.next[slot] = b.next[back*m.classes+c]
+	m.slots = make([]anchorSlot, 1<<bits.Len(uint(2*len(order)+1)))
+	for _, key := range order {
+		h := anchorHash(key) >> (32 - filterBits)
+		m.filter[h>>6] |= 1 << (h & 63)
+		from := len(m.anchored)
+		m.anchored = append(m.anchored, byAnchor[key]...)
+		*m.slot(key) = anchorSlot{anchor: key, from: uint16(from), to: uint16(len(m.anchored))}
+	}
+}
+
+// likelihood estimates how often letters stand in a row in the texts that patterns are for, from how often pairs of
+// them stand in the patterns themselves.
+type likelihood struct {
+	pairs  map[[2]byte]float64
+	single [256]float64
+}
+
+func newLikelihood(patterns []string) *likelihood {
+	l := &likelihood{pairs: map[[2]byte]float64{}}
+	for _, p := range patterns {
+		for i := range len(p) {
+			l.single[p[i]]++
+			if i > 0 {
+				l.pairs[[2]byte{p[i-1], p[i]}]++
 			}
 		}
 	}
-	m.next = b.next
-	m.first = make([]uint16, len(b.ends))
-	for state, ends := range b.ends {
-		if len(ends) == 0 {
-			continue
+	return l
+}
+
+// of is the likelihood of a run of letters of the patterns, up to a factor that is the same for all runs of its length.
+func (l *likelihood) of(run []byte) float64 {
+	p := 1.0
+	for i := 1; i < len(run); i++ {
+		p *= l.pairs[[2]byte{run[i-1], run[i]}]
+		if i > 1 {
+			p /= l.single[run[i-1]]
 		}
-		m.first[state] = uint16(len(m.ends) + 1)
-		m.ends = append(m.ends, ends...)
-		m.ends[len(m.ends)-1].last = true
+	}
+	return p
+}
+
+// slot returns the slot of an anchor, a free one if it has none.
+func (m *matcher) slot(anchor uint32) *anchorSlot {
+	mask := uint32(len(m.slots) - 1)
+	for i := anchorHash(anchor) & mask; ; i = (i + 1) & mask {
+		if s := &m.slots[i]; s.to == 0 || s.anchor == anchor {
+			return s
+		}
 	}
 }
 
 // scan sets in h which patterns text has. text is at most maxMatch long.
 func (m *matcher) scan(text []byte, h *hits) {
 	*h = hits{}
-	state := 0
-	for i, c := range text {
-		state = int(m.next[state*m.classes+int(m.class[c])])
-		if f := m.first[state]; f != 0 {
-			m.record(f-1, uint16(i+1), h)
+	for i := 0; i+8 <= len(text); i++ {
+		anchor := uint32(binary.LittleEndian.Uint64(text[i:]))
+		f := anchorHash(anchor) >> (32 - filterBits)
+		if m.filter[f>>6]&(1<<(f&63)) != 0 {
+			m.verify(text, i, h)
+		}
+	}
+	for i := max(len(text)-7, 0); i+anchorLength <= len(text); i++ {
+		m.verify(text, i, h)
+	}
+	for _, p := range m.short {
+		if follow(m.fragments[p], text) {
+			h.found[p/64] |= 1 << (p % 64)
 		}
 	}
 }
 
-// record notes the fragments that end at offset end.
-func (m *matcher) record(at, end uint16, h *hits) {
-	for ; ; at++ {
-		e := m.ends[at]
-		p := &h.progress[e.pattern]
-		switch {
-		case e.index+1 == p.fragments:
-			p.end = end // the same fragment again: what follows is nearer to this one
-		case e.index == p.fragments && (e.index == 0 || end >= p.end+e.length && end <= p.end+e.length+maxGap):
-			p.fragments++
-			p.end = end
-			if p.fragments == m.needed[e.pattern] {
-				h.found[e.pattern/64] |= 1 << (e.pattern % 64)
+// verify looks for the fragments whose anchor is at text[i].
+func (m *matcher) verify(text []byte, i int, h *hits) {
+	s := m.slot(binary.LittleEndian.Uint32(text[i:]))
+	for j := s.from; j < s.to; j++ {
+		a := &m.anchored[j]
+		if start := i - a.offset; start < 0 || !bytes.HasPrefix(text[start:], a.text) {
+			continue
+		}
+		for _, p := range a.patterns {
+			word, bit := p/64, uint64(1)<<(p%64)
+			if h.tried[word]&bit != 0 {
+				continue
+			}
+			h.tried[word] |= bit
+			if fragments := m.fragments[p]; len(fragments) == 1 || follow(fragments, text) {
+				h.found[word] |= bit
 			}
 		}
-		if e.last {
-			return
-		}
 	}
+}
+
+// follow reports whether text has all fragments, one behind the other. Of a fragment that comes again before the next
+// one does, the last counts, because what follows is nearer to it.
+func follow(fragments [][]byte, text []byte) bool {
+	end := indexEnd(text, fragments[0], 0)
+	for k := 1; k < len(fragments) && end >= 0; k++ {
+		last, next := fragments[k-1], fragments[k]
+		nextEnd := indexEnd(text, next, end)
+		for nextEnd >= 0 {
+			// Of two that end together, the longer is seen first.
+			lastEnd := indexEnd(text[:nextEnd], last, end-len(last)+1)
+			if lastEnd >= 0 && (lastEnd < nextEnd || len(last) >= len(next)) {
+				if end = lastEnd; nextEnd-len(next) < end {
+					nextEnd = indexEnd(text, next, end)
+				}
+				continue
+			}
+			if nextEnd-len(next)-end <= maxGap {
+				break
+			}
+			nextEnd = indexEnd(text, next, nextEnd-len(next)+1)
+		}
+		end = nextEnd
+	}
+	return end >= 0
+}
+
+// indexEnd returns where the first fragment ends that begins at text[from] or behind it, -1 if there is none.
+func indexEnd(text, fragment []byte, from int) int {
+	i := bytes.Index(text[from:], fragment)
+	if i < 0 {
+		return -1
+	}
+	return from + i + len(fragment)
 }

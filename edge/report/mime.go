@@ -80,17 +80,18 @@ func (m *mail) children(boundary, body []byte, depth int) bool {
 		return false
 	}
 	for rest != nil && len(m.parts) < maxParts {
-		var h header
+		h := &m.inner
+		h[fContentType], h[fEncoding] = nil, nil
 		content, _ := h.parse(rest)
-		if m.isLast(h.get(fContentType)) {
+		contentType, encoding := h[fContentType], h[fEncoding]
+		if m.isLast(contentType) {
 			// The returned message: its end lies behind megabytes that nobody asks for.
-			m.walk(h[fContentType], h[fEncoding], content, depth+1)
+			m.walk(contentType, encoding, content, depth+1)
 			return true
 		}
-		child, after, closed := nextDelimiter(rest, delimiter)
-		// The header ends with its part: a part may consist of a header alone.
-		content = child[min(len(child), len(rest)-len(content)):]
-		m.walk(h[fContentType], h[fEncoding], content, depth+1)
+		// No delimiter lies inside the header, because it is no field.
+		child, after, closed := nextDelimiter(content, delimiter)
+		m.walk(contentType, encoding, child, depth+1)
 		if closed {
 			break
 		}
@@ -114,33 +115,28 @@ func (m *mail) isLast(contentType []byte) bool {
 	return false
 }
 
-// nextDelimiter finds the next line of b that is the delimiter. before is what precedes its line end, after
-// what follows its line. Without a delimiter, before is all of b and after is nil.
+// nextDelimiter finds the next line of b that is the delimiter; b begins with a line. before is what precedes its line
+// end, after what follows its line. Without a delimiter, before is all of b and after is nil.
 func nextDelimiter(b, delimiter []byte) (before, after []byte, closed bool) {
-	for from := 0; ; {
-		i := bytes.Index(b[from:], delimiter)
-		if i < 0 {
-			return b, nil, false
-		}
-		i += from
-		from = i + len(delimiter)
-		if i > 0 && b[i-1] != '\n' {
+	for i := 0; i < len(b); {
+		if b[i] != '-' || !bytes.HasPrefix(b[i:], delimiter) {
+			i = nextLine(b, i)
 			continue
 		}
-		line, rest := cutLine(b[from:])
-		if hasPrefix(line, "--") {
-			closed, line = true, line[2:]
-		} else {
-			closed = false
+		line, rest := cutLine(b[i+len(delimiter):])
+		if closed = hasPrefix(line, "--"); closed {
+			line = line[2:]
 		}
 		if len(trim(line)) > 0 {
-			continue // a longer boundary of which ours is a prefix
+			i = nextLine(b, i) // a longer boundary of which ours is a prefix
+			continue
 		}
 		if rest == nil {
 			rest = b[len(b):]
 		}
 		return trimLineEnd(b[:i]), rest, closed
 	}
+	return b, nil, false
 }
 
 // trimLineEnd removes one line end, which belongs to the delimiter that follows (RFC 2046 §5.1.1).
@@ -174,8 +170,12 @@ func typeOf(contentType []byte) partType {
 	if len(v) == 0 {
 		return partText // RFC 2045 §5.2
 	}
+	if len(v) < len("text/html") {
+		return partOther
+	}
+	letter := v[len(v)-4] | 0x20 // it tells most apart
 	for i := range partTypes {
-		if fold(v, partTypes[i].name) {
+		if name := partTypes[i].name; len(name) == len(v) && name[len(name)-4] == letter && hasFold(v, name) {
 			return partTypes[i].typ
 		}
 	}

@@ -19,6 +19,7 @@ type mail struct {
 	hasReturned bool
 
 	delimiters [maxDepth][]byte // scratch of walk, by depth
+	inner      header           // of a part, for children
 }
 
 // part returns the first leaf of a type, nil if there is none.
@@ -113,7 +114,8 @@ func (r *reader) put() {
 	}
 	clear(r.parts[:cap(r.parts)])
 	clear(r.found[:r.most])
-	r.mail = mail{parts: r.parts[:0], delimiters: r.delimiters}
+	r.raw, r.body, r.fields, r.hasReturned, r.parts = nil, nil, 0, false, r.parts[:0]
+	r.head, r.returned, r.inner = header{}, header{}, header{}
 	r.text, r.textRead, r.most, r.unquoted, r.why = nil, false, 0, nil, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
 	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]

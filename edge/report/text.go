@@ -2,6 +2,9 @@ package report
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -135,10 +138,23 @@ func about(text, address []byte) []byte {
 //	550-5.1.1 The account\r\n550 5.1.1 <Bob@example.com> is gone  ─▶  " 550-5.1.1 the account <@> is gone "
 func normalize(dst, text, code []byte) []byte {
 	base := len(dst)
+	dst = slices.Grow(dst, min(len(text), maxMatch)+8+2)
 	dst = append(dst, ' ') // so that a pattern can ask for the beginning of a word
-	token := len(dst)      // where the current token begins in dst
 	said := len(code) > 0 && bytes.HasPrefix(text, code)
 	for i := 0; i < len(text) && len(dst)-base < maxMatch-1; i++ {
+		if i+9 <= len(text) && len(dst)-base+8 < maxMatch {
+			x := binary.LittleEndian.Uint64(text[i:])
+			n := plainLetters(x, dst[len(dst)-1] == ' ', text[i+8], code)
+			at := len(dst)
+			dst = dst[:at+8]
+			binary.LittleEndian.PutUint64(dst[at:], lowerLetters(x))
+			dst = dst[:at+n]
+			if n == 8 {
+				i += 7
+				continue
+			}
+			i += n
+		}
 		switch c := normalized[text[i]]; c {
 		default:
 			dst = append(dst, c)
@@ -146,7 +162,6 @@ func normalize(dst, text, code []byte) []byte {
 			if dst[len(dst)-1] != ' ' {
 				dst = append(dst, ' ')
 			}
-			token = len(dst)
 			if n := codeLength(text[i+1:], code); n > 0 {
 				if said {
 					i += n
@@ -156,8 +171,11 @@ func normalize(dst, text, code []byte) []byte {
 		case normalDrop:
 		case normalEnd:
 			dst = append(dst, text[i])
-			token = len(dst)
 		case '@':
+			token := len(dst) // where the word begins in dst
+			for normalized[dst[token-1]] > normalEnd && dst[token-1] != ' ' {
+				token--
+			}
 			if len(dst) == token {
 				dst = append(dst, c)
 				continue
@@ -169,6 +187,27 @@ func normalize(dst, text, code []byte) []byte {
 		}
 	}
 	return append(dst, ' ')
+}
+
+// plainLetters returns how many of the eight bytes of x normalize takes as they are, but for case: those before the
+// first control character, "@", second blank in a row, blank before what may be a code, or byte that is not ASCII.
+// next is the byte behind them.
+func plainLetters(x uint64, behindBlank bool, next byte, code []byte) int {
+	ascii := x &^ tops
+	blanks := equalTo(ascii, ' ')
+	stop := x | ^((ascii & (0x60 * eachByte)) + 0x7f*eachByte) // not ASCII, below a blank
+	stop |= ascii + eachByte                                   // 0x7f
+	stop |= equalTo(ascii, '@') | blanks&(blanks<<8)
+	if behindBlank {
+		stop |= blanks & 0x80
+	}
+	if len(code) > 0 {
+		stop |= blanks & (equalTo(ascii, code[0]) >> 8)
+		if next == code[0] {
+			stop |= blanks & (0x80 << 56)
+		}
+	}
+	return bits.TrailingZeros64(stop&tops) >> 3
 }
 
 // What normalize makes of a byte, where that is not another byte: nothing, or itself as the end of an address.
