@@ -17,7 +17,10 @@ func readForwarded(r *reader) {
 	text := r.unquoted
 	status := looseStatus(text)
 	if i := bytes.Index(status, []byte("\nReturn-Path:")); i > 0 {
-		status = status[:i] // the returned message: no field of its is the report's
+		if !r.hasReturned {
+			r.returnedHeader(status[i+1:])
+		}
+		status = status[:i] // no field of the returned message is the report's
 	}
 	r.readGroups(status, r.textCharset())
 	for i := range r.found {

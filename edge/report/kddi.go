@@ -34,7 +34,7 @@ func readKDDI(r *reader) {
 			if f.recipient, rest = findAddress(rest[i+len(mark):]); f.recipient == nil {
 				break
 			}
-			r.addSaid(f, trim(bytes.TrimLeft(paragraph(rest), ">")))
+			r.addSaid(f, trim(bytes.TrimLeft(paragraph(rest[:min(len(rest), maxMatch)]), ">")))
 		}
 	}
 }

@@ -57,9 +57,9 @@ func (n *notice) read(r *reader) {
 		}
 		return
 	}
-	common := n.commonReason(text)
+	common, commonSaid := n.commonReason(text), []byte(nil)
 	if common != nil {
-		text = text[:len(text)-len(common)]
+		text, commonSaid = text[:len(text)-len(common)], beforeRuler(common)
 	}
 	for rest := text; len(rest) > 0; {
 		var said []byte
@@ -68,9 +68,12 @@ func (n *notice) read(r *reader) {
 			break
 		}
 		if common != nil {
-			said = common
+			said = commonSaid
 		}
 		r.addSaid(f, said)
+		if common != nil && len(r.found) > 0 {
+			r.found[len(r.found)-1].context = common
+		}
 	}
 }
 
@@ -90,6 +93,20 @@ func (n *notice) commonReason(text []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// beforeRuler returns text up to a ruler once something was said.
+func beforeRuler(text []byte) []byte {
+	for rest, said := text, false; len(rest) > 0; {
+		line, next := cutLine(rest)
+		if t := trim(line); said && isRuler(t) {
+			return trim(text[:len(text)-len(rest)])
+		} else if hasLetters(t) {
+			said = true
+		}
+		rest = next
+	}
+	return trim(text)
 }
 
 // cutReturned returns the text before the returned message and takes what follows for that, if no part held it.

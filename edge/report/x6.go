@@ -20,7 +20,7 @@ func readX6(r *reader) {
 		if f.recipient == nil {
 			return
 		}
-		r.addSaid(f, paragraph(text))
+		r.addSaid(f, trim(bytes.TrimPrefix(paragraph(text[:min(len(text), maxMatch)]), []byte(">"))))
 		r.found[len(r.found)-1].remoteMTA = host
 	}
 }

@@ -21,13 +21,22 @@ func readZoho(r *reader) {
 		start := text
 		var line []byte
 		line, text = cutLine(text)
-		if !bytes.Contains(line, zohoCode) && !bytes.HasPrefix(trim(line), zohoStatus) {
+		if !isZohoLine(line) {
 			continue
 		}
+		for len(text) > 0 { // what was said may go on in further lines
+			next, rest := cutLine(text)
+			if len(trim(next)) == 0 || isZohoLine(next) {
+				break
+			}
+			text = rest
+		}
 		if f.recipient, _ = findAddress(line); f.recipient != nil {
-			said := paragraph(start)
-			r.addSaid(f, said)
-			text = start[min(len(start), len(said)+1):]
+			r.addSaid(f, trim(start[:len(start)-len(text)]))
 		}
 	}
+}
+
+func isZohoLine(line []byte) bool {
+	return bytes.Contains(line, zohoCode) || bytes.HasPrefix(trim(line), zohoStatus)
 }
