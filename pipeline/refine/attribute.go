@@ -58,7 +58,8 @@ func (p *Partition) attributeByRef(f *fact, as standing) error {
 		s.identify(&f.Ref, "")
 	}
 	p.step.created = append(p.step.created, s.key)
-	if err := p.handle(f, s); err != nil {
+	waited := p.parked.perID[prefixOf(s.key)] > 0 // before f itself may begin to wait: that is not on disk yet
+	if err := p.handle(f, s); err != nil || !waited {
 		return err
 	}
 	return p.release(s)
@@ -131,8 +132,17 @@ func (p *Partition) handle(f *fact, s *state) error {
 		return p.wait(f, s)
 	case f.hit():
 		return p.recordHit(f, s)
+	case awaitsRecipient(f, s):
+		return p.park(f, s.key)
 	}
 	return p.recordFact(f, s)
+}
+
+// awaitsRecipient reports whether f is a reply that can't be judged before its message is registered: nobody has named
+// an address that it could come from. The sent event may still be on its way from another node.
+func awaitsRecipient(f *fact, s *state) bool {
+	return f.Kind == event.Reply && s.standing == provisional && f.Actor.Verdict == event.NoVerdict &&
+		replyFlaw(f, s) == reasonReplyRecipientLost
 }
 
 // sent registers a message. The first sent event of a message counts; a second one is a retry.
@@ -147,9 +157,13 @@ func (p *Partition) sent(f *fact, s *state) error {
 	case s.ref.Message != "" && s.differs(&f.Ref):
 		p.metrics.conflicts.Inc()
 	}
+	known := s.ref.Message != ""
 	s.register(f)
 	p.cache.touch(s)
-	return p.recordFact(f, s)
+	if err := p.recordFact(f, s); err != nil || !known {
+		return err // who made the state releases
+	}
+	return p.release(s)
 }
 
 // wait sets a click aside until it can be judged together with the other hits of its message.

@@ -76,6 +76,10 @@ func (f *fact) flaw() string {
 		return "no message id"
 	case f.KnownBy == event.ByMessageID && event.IsEnrollmentID(f.Message):
 		return "an enrollment can't be known by a message id"
+	case f.Actor.Verdict > event.Unknown:
+		return "unknown verdict"
+	case f.hit() && f.Actor.Verdict == event.NoVerdict:
+		return "a hit without a verdict"
 	}
 	for _, text := range [...]string{f.Account, f.Sender, f.Sequence, f.Contact, f.Message, f.Recipient} {
 		if len(text) > maxText {

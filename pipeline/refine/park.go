@@ -86,7 +86,7 @@ func (pk *parked) committed() {
 	clear(pk.touched)
 }
 
-// park keeps f until its message becomes known, under the whole key or the partial one.
+// park keeps f until its message becomes known, or registered, under the whole key or the partial one.
 func (p *Partition) park(f *fact, key event.Key) error {
 	pre := prefixOf(key)
 	switch {
@@ -141,7 +141,7 @@ func (p *Partition) release(s *state) error {
 	}
 	slices.SortFunc(waiting, func(a, b parkedFact) int { return cmp.Compare(a.offset, b.offset) })
 	for _, w := range waiting {
-		if w.KnownBy == event.ByMessageID && event.CleanMessageID(w.Message) != s.ref.Message {
+		if w.KnownBy == event.ByMessageID && event.CleanMessageID(w.Message) != s.ref.Message || awaitsRecipient(w.fact, s) {
 			continue
 		}
 		if err := p.unpark(w.key, w.offset); err != nil {
@@ -191,7 +191,8 @@ func (p *Partition) unpark(key event.Key, offset int64) error {
 	return nil
 }
 
-// expire rejects a fact whose message did not become known in time.
+// expire rejects a fact whose message did not become known in time. A reply to one that became known and was never
+// registered is taken for what it is.
 func (p *Partition) expire(t timer) error {
 	key, err := t.parkedKey()
 	if err != nil {
@@ -210,6 +211,14 @@ func (p *Partition) expire(t timer) error {
 	}
 	if err := p.unpark(key, t.offset); err != nil {
 		return err
+	}
+	if w.Kind == event.Reply {
+		if s, err := p.cache.get(key); err != nil {
+			return err
+		} else if s != nil {
+			w.Key = s.key
+			return p.recordFact(w.fact, s)
+		}
 	}
 	return p.reject(w.fact, rejectUnattributed, "")
 }
