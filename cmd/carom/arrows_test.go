@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"pipeline/rollup":  {"kv", "pipeline/event", "pipeline/log", "pipeline/score"},
 	"edge/ref":         {"pipeline/event"},
 	"edge/report":      {},
+	"edge/mailbox":     {},
 	"edge/track":       {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/inbound":     {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/api":         {"edge/ref", "edge/report", "pipeline/event", "pipeline/log", "pipeline/refine", "pipeline/rollup", "pipeline/score"},

@@ -1,0 +1,21 @@
+// Package mailbox reads mails from where people keep them: a file that holds one, mboxes, Maildirs, folders of folders.
+//
+//	folder ─▶ Walk ─▶ file ─┐
+//	                        ├─▶ Reader ─▶ mail, mail, ...
+//	standard input ─────────┘   gzip?      appended to the caller's buffer
+//	                            mbox?
+//
+// A Reader holds one mail at most, and of what it passes over nothing: an mbox may be larger than the memory. Walk lists
+// files in the order of their names, folder by folder.
+//
+// Not obvious:
+//
+//   - An mbox is what begins with a "From " line. Its next mail begins at a line "From " that has a time and a year, with a
+//     header behind it, and a blank line before it; where that is missing, the line must also name a weekday and a month.
+//     People write sentences that begin with "From ", and not every writer quotes them.
+//   - One ">" is removed from lines that begin with ">From ", ">>From ", ... (mboxrd). In an mboxo that changes what was
+//     quoted by a human, which no reader of it can know.
+//   - The "From " line stays the first line of its mail.
+//   - A Maildir's tmp holds mails that are still being written: it is passed over. So are the files that servers keep
+//     beside cur and new, hidden files, and whatever is neither file nor folder: a link could lead outside or in a circle.
+package mailbox
