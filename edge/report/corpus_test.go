@@ -2,9 +2,11 @@ package report
 
 import (
 	"bufio"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -105,9 +107,27 @@ func (t tally) count(name string, right bool) {
 	t[name] = c
 }
 
-// compare counts how far the facts of one mail agree with its labels. Each fact serves one label; what is left over
-// on either side counts against kind and category.
-func (t tally) compare(labels []corpusLabel, facts []Fact) {
+func (t tally) share(name string) float64 {
+	return float64(t[name].right) / float64(max(1, t[name].all))
+}
+
+// compared are the names in a tally, in the order in which they are shown. "bounce" is kind with bounce and delay as one,
+// because the labels make a delay of every expiry (CONTESTED.md).
+var compared = []string{"kind", "bounce", "recipient", "status", "category", "hard"}
+
+func (t tally) String() string {
+	var b strings.Builder
+	for _, name := range compared {
+		if c := t[name]; c.all > 0 {
+			fmt.Fprintf(&b, " %s %d/%d %.3f", name, c.right, c.all, t.share(name))
+		}
+	}
+	return b.String()
+}
+
+// compare counts how far the facts of one mail agree with its labels, as agree.py does. Each fact serves one label; what is
+// left over on either side counts against kind and category. It returns what differs, in words.
+func (t tally) compare(labels []corpusLabel, facts []Fact) (differs []string) {
 	facts = slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool { return f.Kind == Other || f.Kind == Reply })
 	for i := range labels {
 		l := &labels[i]
@@ -122,37 +142,120 @@ func (t tally) compare(labels []corpusLabel, facts []Fact) {
 			f = facts[best]
 			facts = slices.Delete(facts, best, best+1)
 		}
-		kind := slices.Contains(l.kinds(), f.Kind)
-		t.count("kind", kind)
-		t.count("category", kind && f.Category == l.wantCategory())
+		differ := func(name string, right bool, want, got any) {
+			if t.count(name, right); !right {
+				differs = append(differs, fmt.Sprintf("%d: %s %v, labelled %v", i+1, name, got, want))
+			}
+		}
+		kinds := l.kinds()
+		kind := slices.Contains(kinds, f.Kind)
+		differ("kind", kind, kinds, f.Kind)
+		t.count("bounce", kind || slices.ContainsFunc(kinds, Kind.fails) && f.Kind.fails())
+		right := kind && f.Category == l.wantCategory()
+		t.count("category", right)
+		if f.Category != l.wantCategory() {
+			differs = append(differs, fmt.Sprintf("%d: category %s by %s, labelled %s: %.120s", i+1, f.Category, f.Rule, l.wantCategory(), f.Diagnostic))
+		}
 		if l.wantCategory() != "" && l.category != "delivered" && l.category != "inactive" {
-			t.count("hard", best >= 0 && f.Hard == (l.hard == "true"))
+			differ("hard", best >= 0 && f.Hard == (l.hard == "true"), l.hard, f.Hard)
 		}
 		if l.recipient != "" {
-			t.count("recipient", strings.EqualFold(f.Recipient, l.recipient))
+			differ("recipient", strings.EqualFold(f.Recipient, l.recipient), l.recipient, f.Recipient)
 		}
 		if l.status != "" {
-			t.count("status", f.Status == l.status)
+			differ("status", f.Status == l.status, l.status, f.Status)
 		}
 	}
-	for range facts {
-		t.count("kind", false)
-		t.count("category", false)
+	for _, f := range facts {
+		for _, name := range []string{"kind", "bounce", "category"} {
+			t.count(name, false)
+		}
+		if f.Hard {
+			t.count("hard", false)
+		}
+		differs = append(differs, fmt.Sprintf("-: %s/%s %s, which no label has", f.Kind, f.Category, f.Recipient))
 	}
+	return differs
 }
 
-// corpusFloors are the shares of agreement that must not be lost again. What is missing to 1 is mostly labels that the
-// mails contradict: failures after days of trying that are labelled as delays (against Action: failed), "user unknown" that
-// is labelled as filtered.
-var corpusFloors = map[string]float64{"kind": 0.93, "recipient": 0.97, "status": 0.97, "category": 0.84, "hard": 0.92}
+// fails reports whether a kind of fact is about a mail that did not arrive, or not yet.
+func (k Kind) fails() bool { return k == Bounce || k == Delay }
 
+// structureOf names the structure of a mail, in the letters of the corpus.
+func structureOf(mail []byte, facts []Fact) string {
+	r := getReader()
+	defer r.put()
+	r.raw = withLF(mail)
+	r.body, r.fields = r.head.parseMessage(r.raw)
+	r.walk(r.head[fContentType], r.head[fEncoding], r.body, 0)
+	status, group := r.part(partStatus), statusGroup{}
+	if status != nil {
+		s, base := fieldScanner{status.encoding.decode(status.body, maxStatusPart, &r.scratch)}, finding{}
+		for {
+			name, value, ok := s.next()
+			if !ok {
+				break
+			}
+			if name != nil {
+				group.set(r, name, value, &base, 0)
+			}
+		}
+	}
+	switch {
+	case r.part(partFeedback) != nil:
+		return "D  feedback report"
+	case facts[0].Kind == Complaint || facts[0].Kind == Unsubscribe:
+		return "D3 non-standard complaint"
+	case facts[0].Kind == AutoReply:
+		return "E  auto-reply"
+	case status != nil && group.final == nil && group.original == nil && len(r.found) == 0:
+		return "C  delivery status without a recipient group"
+	case status != nil && (group.action == nil || group.status == nil || group.final == nil):
+		return "B  delivery status with fields missing"
+	case status != nil:
+		return "A  delivery status"
+	case hasFold(r.head.get(fContentType), "multipart/report"):
+		return "F  report without delivery status"
+	case hasFold(r.head.get(fContentType), "multipart/"):
+		return "G  other multipart"
+	}
+	return "H  text alone"
+}
+
+// corpusFloors are the shares of agreement with all labels that must not be lost again; uncontestedFloors, which are higher
+// than the bars that the project has set itself, those with the labels that CONTESTED.md does not name.
+var (
+	corpusFloors      = map[string]float64{"kind": 0.938, "bounce": 0.99, "recipient": 0.985, "status": 0.985, "category": 0.895, "hard": 0.976}
+	uncontestedFloors = map[string]float64{"kind": 0.99, "recipient": 0.98, "status": 0.98, "category": 0.97, "hard": 0.98}
+)
+
+// contested reads the names of the mails that CONTESTED.md lists.
+func contested(tb testing.TB) map[string]bool {
+	tb.Helper()
+	text, err := os.ReadFile("CONTESTED.md")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z0-9-]+\.eml) \|`).FindAllSubmatch(text, -1) {
+		names[string(m[1])] = true
+	}
+	if len(names) == 0 {
+		tb.Fatal("CONTESTED.md names no mail")
+	}
+	return names
+}
+
+// TestCorpus reads each mail of the corpus and shows (-v, or make corpus) how far that agrees with its labels.
 func TestCorpus(t *testing.T) {
 	dir := os.Getenv("CAROM_CORPUS")
 	if dir == "" {
 		t.Skip("CAROM_CORPUS names no corpus")
 	}
 	labels := readLabels(t, filepath.Join(dir, "bounces", "expected.tsv"))
-	total := tally{}
+	total, rest := tally{}, tally{}
+	byStructure, byDecoder := map[string]tally{}, map[string]tally{}
+	lists := contested(t)
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		mail, err := os.ReadFile(filepath.Join(dir, "bounces", "mail", name))
 		if err != nil {
@@ -160,14 +263,47 @@ func TestCorpus(t *testing.T) {
 		}
 		r := Read(mail)
 		check(t, r)
-		total.compare(labels[name], r.Facts)
+		differs := total.compare(labels[name], r.Facts)
+		group(byStructure, structureOf(mail, r.Facts)).compare(labels[name], r.Facts)
+		group(byDecoder, r.Facts[0].Decoder).compare(labels[name], r.Facts)
+		note := ""
+		if lists[name] {
+			note = " (contested)"
+			if len(differs) == 0 {
+				t.Errorf("%s: CONTESTED.md lists it, and nothing differs", name)
+			}
+		} else {
+			rest.compare(labels[name], r.Facts)
+		}
+		for _, d := range differs {
+			t.Logf("%s%s %s", name, note, d)
+		}
 	}
-	for name, floor := range corpusFloors {
-		c := total[name]
-		share := float64(c.right) / float64(c.all)
-		t.Logf("%s: %d of %d, %.3f", name, c.right, c.all, share)
-		if share < floor {
-			t.Errorf("%s: %.3f, want at least %.3f", name, share, floor)
+	for _, groups := range []map[string]tally{byStructure, byDecoder} {
+		for _, name := range slices.Sorted(maps.Keys(groups)) {
+			t.Logf("%s:%s", name, groups[name])
+		}
+	}
+	t.Logf("all labels:%s", total)
+	t.Logf("labels that are not contested:%s", rest)
+	keep(t, "all labels", total, corpusFloors)
+	keep(t, "labels that are not contested", rest, uncontestedFloors)
+}
+
+// group returns the tally of a name, made if there is none.
+func group(groups map[string]tally, name string) tally {
+	if groups[name] == nil {
+		groups[name] = tally{}
+	}
+	return groups[name]
+}
+
+// keep holds the floors.
+func keep(t *testing.T, what string, got tally, floors map[string]float64) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(floors)) {
+		if share := got.share(name); share < floors[name] {
+			t.Errorf("%s: %s %.3f, want at least %.3f", what, name, share, floors[name])
 		}
 	}
 }
