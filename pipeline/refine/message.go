@@ -1,6 +1,7 @@
 package refine
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -85,8 +86,8 @@ func readTimeline(r pebble.Reader, prefix []byte) (events []event.Refined, err e
 		return nil, err
 	}
 	slices.SortFunc(events, func(a, b event.Refined) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Origin.Offset, b.Origin.Offset),
-			cmp.Compare(a.Origin.N, b.Origin.N))
+		// Not by origin: nodes that hear things at the same time may be relayed in any order.
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.ID[:], b.ID[:]))
 	})
 	return events, nil
 }
