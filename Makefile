@@ -103,7 +103,7 @@ docs-check: build ## fail if a generated reference page is out of date
 	@$(BIN) config reference | diff -u deploy/CONFIG.md - || { echo "deploy/CONFIG.md is out of date: run 'make docs'"; exit 1; }
 
 corpus: ## agreement of carom report with the labelled mails of CAROM_CORPUS, by structure and decoder, and every disagreement
-	@CAROM_CORPUS=$${CAROM_CORPUS:-$(CURDIR)/../shared/corpus} $(GO) test -count=1 -run 'TestCorpus$$' -v ./edge/report | sed -E 's/^ *corpus_test.go:[0-9]+: //'
+	@CAROM_CORPUS=$${CAROM_CORPUS:-$(CURDIR)/../shared/corpus} $(GO) test -count=1 -run 'TestCorpus$$' -v ./edge/report
 
 clean: ## remove what was built (data stays)
 	rm -rf bin
