@@ -164,15 +164,14 @@ func (r *reader) step(f *finding) smtpCommand {
 		return commandUnknown
 	case commandUnknown:
 		f.command = commandUnasked
-		if c := r.namedCommand(&r.hits); c != commandUnknown {
-			f.command = c
+		if i := r.hits.first(len(r.tables.rules), len(r.tables.commands)); i >= 0 {
+			f.command = r.tables.commands[i]
 		} else if len(f.context) > 0 {
-			var h hits
 			start := len(r.scratch)
 			r.scratch = normalize(r.scratch, f.context[:min(len(f.context), maxMatch)], nil)
-			r.tables.match.scan(r.scratch[start:], &h)
-			if c := r.namedCommand(&h); c != commandUnknown {
-				f.command = c
+			r.tables.callers.scan(r.scratch[start:], &r.others)
+			if i := r.others.first(0, len(r.tables.commands)); i >= 0 {
+				f.command = r.tables.commands[i]
 			}
 		}
 		if f.command == commandUnasked {
@@ -182,16 +181,6 @@ func (r *reader) step(f *finding) smtpCommand {
 	return f.command
 }
 
-// namedCommand returns the first command of the table that a text names.
-func (r *reader) namedCommand(h *hits) smtpCommand {
-	for i, c := range r.tables.commands {
-		if h.has(uint16(len(r.tables.rules) + i)) {
-			return c
-		}
-	}
-	return commandUnknown
-}
-
 // provider returns the mailbox provider that a finding is about: by the host that refused, by a mark in its
 // words, by the recipient's domain.
 func (r *reader) provider(f *finding) string {
@@ -199,11 +188,8 @@ func (r *reader) provider(f *finding) string {
 		return p
 	}
 	if f.kind == Bounce || f.kind == Delay {
-		first := len(r.tables.rules) + len(r.tables.commands)
-		for i, p := range r.tables.markers {
-			if r.hits.has(uint16(first + i)) {
-				return p
-			}
+		if i := r.hits.first(len(r.tables.rules)+len(r.tables.commands), len(r.tables.markers)); i >= 0 {
+			return r.tables.markers[i]
 		}
 	}
 	if at := bytes.LastIndexByte(f.recipient, '@'); at >= 0 {

@@ -15,7 +15,7 @@
 // nothing of the mail alive.
 //
 // A decoder is a row of the table in decoders.go and a file of its own. A rule is a row of a file below tables/, with its
-// source. Fact.Decoder and Fact.Rule say which of both decided.
+// source. Fact.Decoder and Fact.Rule say which of both decided; Explain says why, step by step.
 //
 // Not obvious:
 //
@@ -26,6 +26,7 @@
 //     only the system says that keeps the mailbox. Filters say it too, most of them in answer to DATA: category filtered, not hard.
 //   - A delay is never hard. A bad domain or a closed account is hard only where the failure was called permanent.
 //   - A human's mail stays a reply whatever he quotes or attaches; a mail system's notice that passes a report on is that report.
+//   - Who forwards a report ("Fwd:") tells it on; who answers one ("Re:") writes a reply.
 //   - X-Auto-Response-Suppress is no sign of an auto-reply: Outlook puts it into mails of humans too.
 //   - A CR alone ends no line, except in a mail that has no LF at its beginning.
 package report

@@ -2,18 +2,25 @@ package report
 
 import "bytes"
 
-// A human passes a report on with his mail client, which quotes it and loses its parts: the fields of RFC 3464 stand in the
-// text, behind ">" or not. Who answers a report is not one who passes it on.
+// A human passes a report on with his mail client, which attaches it or quotes it and loses its parts: then the fields of
+// RFC 3464 stand in the text, behind ">" or not. Who answers a report is not one who passes it on.
 func detectForwarded(r *reader) bool {
 	subject := r.head.get(fSubject)
-	if !hasFold(subject, "fwd:") && !hasFold(subject, "fw:") {
+	if !hasFold(subject, "fwd:") && !hasFold(subject, "fw:") || r.head.has(fInReplyTo) {
 		return false
+	}
+	if r.part(partStatus) != nil || r.nestedReport() {
+		return true
 	}
 	r.unquoted = r.unquote(r.words())
 	return looseStatus(r.unquoted) != nil
 }
 
 func readForwarded(r *reader) {
+	if r.part(partStatus) != nil {
+		readStatus(r)
+		return
+	}
 	text := r.unquoted
 	status := looseStatus(text)
 	if i := bytes.Index(status, []byte("\nReturn-Path:")); i > 0 {

@@ -5,7 +5,7 @@ package report
 //
 //	You alice@example.org are not a member of this mailing list <list@example.com>.
 func detectListManager(r *reader) bool {
-	return r.head.has(fListManager) && r.says(r.head.get(fSubject), r.words())&noticeRefusal != 0
+	return r.head.has(fListManager) && r.says(noticeRefusal, r.words())
 }
 
 func readListManager(r *reader) {

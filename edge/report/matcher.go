@@ -25,7 +25,21 @@ type matcher struct {
 	slots     []anchorSlot // a hash table without gaps in its chains; its length is a power of two
 	anchored  []anchored   // sorted by anchor
 	short     []uint16     // patterns without four bytes in a row, each looked for by itself
-	fragments [][][]byte   // by pattern
+	fragments [][]fragment // by pattern
+	several   []several    // patterns of several fragments
+}
+
+// several is a pattern of several fragments. Whether they follow each other is asked once all are there.
+type several struct {
+	pattern uint16
+	all     uint8 // a bit for each fragment that has an anchor
+}
+
+// fragment is what stands between two "*" of a pattern.
+type fragment struct {
+	text   []byte
+	offset int    // of the anchor in text; -1 if text is shorter than an anchor
+	anchor uint32 // its least likely four bytes
 }
 
 // anchorSlot is where the fragments of one anchor lie in anchored.
@@ -34,16 +48,23 @@ type anchorSlot struct {
 	from, to uint16 // to is 0 in a free slot
 }
 
-// anchored is a fragment with the patterns that have their anchor in it.
+// anchored is a fragment with the patterns that have it.
 type anchored struct {
-	text     []byte
-	offset   int // of the anchor in text
-	patterns []uint16
+	word, mask uint64 // the anchor and up to four bytes behind it, and which of them count
+	fragment
+	uses []use
+}
+
+// use is what a fragment is to a pattern: all of it, or a bit of those of several.
+type use struct {
+	number uint16 // of the pattern; of several if bit is set
+	bit    uint8
 }
 
 const (
 	maxPatterns  = 2048
 	maxFragments = 4
+	maxSeveral   = 256 // patterns of several fragments
 	maxGap       = 100
 	filterBits   = 16
 	anchorLength = 4
@@ -52,11 +73,30 @@ const (
 // hits holds which patterns a text has; it is reused for the next text.
 type hits struct {
 	found [maxPatterns / 64]uint64
-	// tried holds which patterns of several fragments were looked for.
-	tried [maxPatterns / 64]uint64
+	// seen holds the bits of the fragments that were found, by several; complete those that have all, n of them.
+	seen     [maxSeveral]uint8
+	complete [maxSeveral]uint8
+	n        int
 }
 
 func (h *hits) has(pattern uint16) bool { return h.found[pattern/64]&(1<<(pattern%64)) != 0 }
+
+// first returns which is the first of n patterns, the first of them of number from, that the text has; -1 if it has none.
+func (h *hits) first(from, n int) int {
+	for word := from / 64; word < len(h.found) && word*64 < from+n; word++ {
+		set := h.found[word]
+		if word == from/64 {
+			set &= ^uint64(0) << (from % 64)
+		}
+		if set != 0 {
+			if i := word*64 + bits.TrailingZeros64(set) - from; i < n {
+				return i
+			}
+			return -1
+		}
+	}
+	return -1
+}
 
 // anchorHash spreads four bytes over 32 bits, of which the highest are the best.
 func anchorHash(anchor uint32) uint32 { return anchor * 0x9e3779b1 }
@@ -67,19 +107,22 @@ func newMatcher(patterns []string) (*matcher, error) {
 	if len(patterns) > maxPatterns {
 		return nil, fmt.Errorf("%d patterns, at most %d", len(patterns), maxPatterns)
 	}
-	m := &matcher{fragments: make([][][]byte, len(patterns))}
+	m := &matcher{fragments: make([][]fragment, len(patterns))}
+	likely := newLikelihood(patterns)
 	for i, p := range patterns {
-		for fragment := range strings.SplitSeq(p, "*") {
-			if err := checkFragment(fragment); err != nil {
+		for text := range strings.SplitSeq(p, "*") {
+			if err := checkFragment(text); err != nil {
 				return nil, fmt.Errorf("pattern %q: %w", p, err)
 			}
-			m.fragments[i] = append(m.fragments[i], []byte(fragment))
+			m.fragments[i] = append(m.fragments[i], likely.fragment(text))
 		}
 		if len(m.fragments[i]) > maxFragments {
 			return nil, fmt.Errorf("pattern %q has more than %d fragments", p, maxFragments)
 		}
 	}
-	m.anchor(patterns)
+	if m.anchor(); len(m.several) > maxSeveral {
+		return nil, fmt.Errorf("%d patterns of several fragments, at most %d", len(m.several), maxSeveral)
+	}
 	return m, nil
 }
 
@@ -93,35 +136,46 @@ func checkFragment(fragment string) error {
 	return nil
 }
 
-// anchor chooses an anchor for each pattern and fills the tables.
-func (m *matcher) anchor(patterns []string) {
-	likely := newLikelihood(patterns)
+// anchor fills the tables.
+func (m *matcher) anchor() {
 	byAnchor := map[uint32][]anchored{}
 	var order []uint32
-	for i, fragments := range m.fragments {
-		var best []byte
-		at, least := 0, math.Inf(1)
-		for _, f := range fragments {
-			for j := 0; j+anchorLength <= len(f); j++ {
-				if l := likely.of(f[j : j+anchorLength]); l < least {
-					best, at, least = f, j, l
-				}
-			}
-		}
-		if best == nil {
-			m.short = append(m.short, uint16(i))
-			continue
-		}
-		key := binary.LittleEndian.Uint32(best[at:])
+	add := func(f fragment, u use) {
+		key := f.anchor
 		if byAnchor[key] == nil {
 			order = append(order, key)
 		}
-		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return bytes.Equal(a.text, best) && a.offset == at })
+		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return bytes.Equal(a.text, f.text) })
 		if same < 0 {
 			same = len(byAnchor[key])
-			byAnchor[key] = append(byAnchor[key], anchored{text: best, offset: at})
+			a := anchored{fragment: f}
+			for j, c := range f.text[f.offset:min(len(f.text), f.offset+8)] {
+				a.word |= uint64(c) << (8 * j)
+				a.mask |= 0xff << (8 * j)
+			}
+			byAnchor[key] = append(byAnchor[key], a)
 		}
-		byAnchor[key][same].patterns = append(byAnchor[key][same].patterns, uint16(i))
+		byAnchor[key][same].uses = append(byAnchor[key][same].uses, u)
+	}
+	for i, fragments := range m.fragments {
+		several := several{pattern: uint16(i)}
+		for j, f := range fragments {
+			switch {
+			case f.offset < 0:
+			case len(fragments) == 1:
+				add(f, use{number: uint16(i)})
+				several.all = 1
+			default:
+				several.all |= 1 << j
+				add(f, use{number: uint16(len(m.several)), bit: 1 << j})
+			}
+		}
+		switch {
+		case several.all == 0:
+			m.short = append(m.short, uint16(i))
+		case len(fragments) > 1:
+			m.several = append(m.several, several)
+		}
 	}
 	m.slots = make([]anchorSlot, 1<<bits.Len(uint(2*len(order)+1)))
 	for _, key := range order {
@@ -153,13 +207,28 @@ func newLikelihood(patterns []string) *likelihood {
 	return l
 }
 
-// of is the likelihood of a run of letters of the patterns, up to a factor that is the same for all runs of its length.
-func (l *likelihood) of(run []byte) float64 {
+// fragment chooses the anchor of a text.
+func (l *likelihood) fragment(text string) fragment {
+	f := fragment{text: []byte(text), offset: -1}
+	least := math.Inf(1)
+	for i := 0; i+anchorLength <= len(text); i++ {
+		if p := l.run(text[i : i+anchorLength]); p < least {
+			f.offset, least = i, p
+		}
+	}
+	if f.offset >= 0 {
+		f.anchor = binary.LittleEndian.Uint32(f.text[f.offset:])
+	}
+	return f
+}
+
+// run is the likelihood of a run of letters of the patterns, up to a factor that is the same for all runs of its length.
+func (l *likelihood) run(letters string) float64 {
 	p := 1.0
-	for i := 1; i < len(run); i++ {
-		p *= l.pairs[[2]byte{run[i-1], run[i]}]
+	for i := 1; i < len(letters); i++ {
+		p *= l.pairs[[2]byte{letters[i-1], letters[i]}]
 		if i > 1 {
-			p /= l.single[run[i-1]]
+			p /= l.single[letters[i-1]]
 		}
 	}
 	return p
@@ -177,40 +246,57 @@ func (m *matcher) slot(anchor uint32) *anchorSlot {
 
 // scan sets in h which patterns text has. text is at most maxMatch long.
 func (m *matcher) scan(text []byte, h *hits) {
-	*h = hits{}
-	for i := 0; i+8 <= len(text); i++ {
-		anchor := uint32(binary.LittleEndian.Uint64(text[i:]))
-		f := anchorHash(anchor) >> (32 - filterBits)
+	h.found, h.seen, h.n = [maxPatterns / 64]uint64{}, [maxSeveral]uint8{}, 0
+	i := 0
+	for ; i+8 <= len(text); i++ {
+		word := binary.LittleEndian.Uint64(text[i:])
+		f := anchorHash(uint32(word)) >> (32 - filterBits)
 		if m.filter[f>>6]&(1<<(f&63)) != 0 {
-			m.verify(text, i, h)
+			m.verify(text, i, word, h)
 		}
 	}
-	for i := max(len(text)-7, 0); i+anchorLength <= len(text); i++ {
-		m.verify(text, i, h)
+	var end [8 + 7]byte
+	copy(end[:], text[i:])
+	for j := 0; i+anchorLength <= len(text); i, j = i+1, j+1 {
+		m.verify(text, i, binary.LittleEndian.Uint64(end[j:]), h)
+	}
+	for _, s := range h.complete[:h.n] {
+		m.ask(m.several[s].pattern, text, h)
 	}
 	for _, p := range m.short {
-		if follow(m.fragments[p], text) {
-			h.found[p/64] |= 1 << (p % 64)
-		}
+		m.ask(p, text, h)
 	}
 }
 
-// verify looks for the fragments whose anchor is at text[i].
-func (m *matcher) verify(text []byte, i int, h *hits) {
-	s := m.slot(binary.LittleEndian.Uint32(text[i:]))
+// ask sets pattern in h if its fragments follow each other in text.
+func (m *matcher) ask(pattern uint16, text []byte, h *hits) {
+	if follow(m.fragments[pattern], text) {
+		h.found[pattern/64] |= 1 << (pattern % 64)
+	}
+}
+
+// verify looks for the fragments whose anchor is at text[i], where the eight bytes of word stand.
+func (m *matcher) verify(text []byte, i int, word uint64, h *hits) {
+	s := m.slot(uint32(word))
 	for j := s.from; j < s.to; j++ {
 		a := &m.anchored[j]
+		if (word^a.word)&a.mask != 0 {
+			continue
+		}
 		if start := i - a.offset; start < 0 || !bytes.HasPrefix(text[start:], a.text) {
 			continue
 		}
-		for _, p := range a.patterns {
-			word, bit := p/64, uint64(1)<<(p%64)
-			if h.tried[word]&bit != 0 {
+		for _, u := range a.uses {
+			if u.bit == 0 {
+				h.found[u.number/64] |= 1 << (u.number % 64)
 				continue
 			}
-			h.tried[word] |= bit
-			if fragments := m.fragments[p]; len(fragments) == 1 || follow(fragments, text) {
-				h.found[word] |= bit
+			if seen, all := h.seen[u.number], m.several[u.number].all; seen != all {
+				if seen |= u.bit; seen == all {
+					h.complete[h.n] = uint8(u.number)
+					h.n++
+				}
+				h.seen[u.number] = seen
 			}
 		}
 	}
@@ -218,35 +304,42 @@ func (m *matcher) verify(text []byte, i int, h *hits) {
 
 // follow reports whether text has all fragments, one behind the other. Of a fragment that comes again before the next
 // one does, the last counts, because what follows is nearer to it.
-func follow(fragments [][]byte, text []byte) bool {
-	end := indexEnd(text, fragments[0], 0)
+func follow(fragments []fragment, text []byte) bool {
+	end := fragments[0].end(text, 0)
 	for k := 1; k < len(fragments) && end >= 0; k++ {
-		last, next := fragments[k-1], fragments[k]
-		nextEnd := indexEnd(text, next, end)
+		last, next := &fragments[k-1], &fragments[k]
+		nextEnd := next.end(text, end)
 		for nextEnd >= 0 {
 			// Of two that end together, the longer is seen first.
-			lastEnd := indexEnd(text[:nextEnd], last, end-len(last)+1)
-			if lastEnd >= 0 && (lastEnd < nextEnd || len(last) >= len(next)) {
-				if end = lastEnd; nextEnd-len(next) < end {
-					nextEnd = indexEnd(text, next, end)
+			lastEnd := last.end(text[:nextEnd], end-len(last.text)+1)
+			if lastEnd >= 0 && (lastEnd < nextEnd || len(last.text) >= len(next.text)) {
+				if end = lastEnd; nextEnd-len(next.text) < end {
+					nextEnd = next.end(text, end)
 				}
 				continue
 			}
-			if nextEnd-len(next)-end <= maxGap {
+			if nextEnd-len(next.text)-end <= maxGap {
 				break
 			}
-			nextEnd = indexEnd(text, next, nextEnd-len(next)+1)
+			nextEnd = next.end(text, nextEnd-len(next.text)+1)
 		}
 		end = nextEnd
 	}
 	return end >= 0
 }
 
-// indexEnd returns where the first fragment ends that begins at text[from] or behind it, -1 if there is none.
-func indexEnd(text, fragment []byte, from int) int {
-	i := bytes.Index(text[from:], fragment)
-	if i < 0 {
+// end returns where the first f ends that begins at text[from] or behind it, -1 if there is none.
+func (f *fragment) end(text []byte, from int) int {
+	if f.offset < 0 {
+		if i := bytes.Index(text[from:], f.text); i >= 0 {
+			return from + i + len(f.text)
+		}
 		return -1
 	}
-	return from + i + len(fragment)
+	for i := from + f.offset; i+anchorLength <= len(text); i++ {
+		if binary.LittleEndian.Uint32(text[i:]) == f.anchor && bytes.HasPrefix(text[i-f.offset:], f.text) {
+			return i - f.offset + len(f.text)
+		}
+	}
+	return -1
 }

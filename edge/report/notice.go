@@ -218,26 +218,24 @@ func saidEnd(text []byte, start int, address []byte) int {
 type noticeKind uint8
 
 const (
-	noticeDelay noticeKind = 1 << iota
+	noticeDelay noticeKind = iota
 	noticeFailure
 	noticeRefusal // of a list's manager
+	numNoticeKinds
 )
 
 // maxSelf is how much of a subject or of the beginning of a text is searched for what a notice says of itself.
 const maxSelf = 1 << 10
 
-// says returns what a subject and the beginning of a text say.
-func (r *reader) says(texts ...[]byte) (kinds noticeKind) {
-	for _, text := range texts {
+// says reports whether the subject of the mail or the beginning of a text says it.
+func (r *reader) says(kind noticeKind, text []byte) bool {
+	for _, text := range [...][]byte{r.head.get(fSubject), text} {
 		r.match = normalize(r.match[:0], text[:min(len(text), maxSelf)], nil)
-		r.tables.notices.scan(r.match, &r.hits)
-		for i, kind := range r.tables.noticeKinds {
-			if r.hits.has(uint16(i)) {
-				kinds |= kind
-			}
+		if r.tables.notices[kind].scan(r.match, &r.hits); r.hits.first(0, maxPatterns) >= 0 {
+			return true
 		}
 	}
-	return kinds
+	return false
 }
 
 // The actions (RFC 3464 §2.3.3) that notices imply.
@@ -249,7 +247,7 @@ var (
 
 // outcome returns the kind of fact and the action of a notice: failed, unless it says that it is about a delay.
 func (r *reader) outcome(intro []byte) (Kind, []byte) {
-	if r.says(r.head.get(fSubject), intro)&noticeDelay != 0 {
+	if r.says(noticeDelay, intro) {
 		return Delay, actionDelayed
 	}
 	return Bounce, actionFailed

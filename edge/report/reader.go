@@ -47,6 +47,7 @@ type reader struct {
 	out      []byte // becomes the one string that all facts are cut from
 	match    []byte // the text that the rules see
 	hits     hits
+	others   hits // of another text of the same finding
 	spans    []findingSpans
 	refs     []span
 	unquoted []byte       // scratch of detectForwarded
@@ -184,6 +185,8 @@ func oddity(b []byte) (keep, size int, blank bool) {
 	}
 	char, size := utf8.DecodeRune(b)
 	switch {
+	case char > 0x3000 && char < utf8.RuneError: // no blank, no control
+		return size, size, false
 	case unicode.IsSpace(char):
 		return 0, size, true
 	case char == utf8.RuneError && size == 1, char < 0xa0, isBidi(char):

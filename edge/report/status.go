@@ -60,6 +60,9 @@ func looseStatus(text []byte) []byte {
 			continue
 		}
 		if b := text[start:]; hasFold(b, "final-recipient:") {
+			if i := bytes.LastIndex(text[:start], []byte("\nReporting-MTA:")); i >= 0 {
+				return text[i+1:] // the fields about the whole message, which a blank line parts from the recipients'
+			}
 			return text[blockStart(text, start):]
 		}
 	}

@@ -23,9 +23,10 @@ type tables struct {
 	statuses  map[uint32]verdict
 	codes     map[[3]byte][]codeRule
 	providers map[string]providerNames // by domain suffix
-	// notices finds what notices say of themselves; noticeKinds is by pattern.
-	notices     *matcher
-	noticeKinds []noticeKind
+	// callers finds the patterns of commands alone, in words that are not the refusing side's.
+	callers *matcher
+	// notices finds what notices say of themselves, by kind.
+	notices [numNoticeKinds]*matcher
 	subjects    []string        // how subjects of auto-replies begin, in lower case
 	sentences   *matcher        // what their texts say
 	senders     map[string]bool // local parts that no human writes from
@@ -110,7 +111,8 @@ func compileTables(files fs.FS) (*tables, error) {
 		providers: map[string]providerNames{},
 		senders:   map[string]bool{},
 	}
-	var patterns, markerPatterns, commandPatterns, noticePatterns, sentences []string
+	var patterns, markerPatterns, commandPatterns, sentences []string
+	var noticePatterns [numNoticeKinds][]string
 	for _, table := range []struct {
 		file    string
 		columns int
@@ -128,7 +130,7 @@ func compileTables(files fs.FS) (*tables, error) {
 			return nil
 		}},
 		{"providers.tsv", 4, func(c []string, _ Row) error { return t.addProvider(c, &markerPatterns) }},
-		{"notices.tsv", 3, func(c []string, _ Row) error { return t.addNotice(c, &noticePatterns) }},
+		{"notices.tsv", 3, func(c []string, _ Row) error { return addNotice(c, &noticePatterns) }},
 		{"statuses.tsv", 3, t.addStatus},
 		{"replycodes.tsv", 4, t.addCode},
 		{"autoreplies.tsv", 3, func(c []string, _ Row) error { return t.addAutoReply(c, &sentences) }},
@@ -143,8 +145,13 @@ func compileTables(files fs.FS) (*tables, error) {
 		return nil, fmt.Errorf("compile patterns: %w", err)
 	}
 	t.match = match
-	if t.notices, err = newMatcher(noticePatterns); err != nil {
-		return nil, fmt.Errorf("compile notices: %w", err)
+	if t.callers, err = newMatcher(commandPatterns); err != nil {
+		return nil, fmt.Errorf("compile commands: %w", err)
+	}
+	for kind := range t.notices {
+		if t.notices[kind], err = newMatcher(noticePatterns[kind]); err != nil {
+			return nil, fmt.Errorf("compile notices: %w", err)
+		}
 	}
 	if t.sentences, err = newMatcher(sentences); err != nil {
 		return nil, fmt.Errorf("compile sentences: %w", err)
@@ -246,13 +253,12 @@ func (t *tables) addProvider(c []string, markers *[]string) error {
 }
 
 // addNotice reads a row "kind pattern source".
-func (t *tables) addNotice(c []string, patterns *[]string) error {
+func addNotice(c []string, patterns *[numNoticeKinds][]string) error {
 	kind, ok := map[string]noticeKind{"delay": noticeDelay, "failure": noticeFailure, "refusal": noticeRefusal}[c[0]]
 	if !ok {
 		return fmt.Errorf("no kind %q", c[0])
 	}
-	t.noticeKinds = append(t.noticeKinds, kind)
-	*patterns = append(*patterns, c[1])
+	patterns[kind] = append(patterns[kind], c[1])
 	return nil
 }
 

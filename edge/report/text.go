@@ -162,6 +162,9 @@ func normalize(dst, text, code []byte) []byte {
 			if dst[len(dst)-1] != ' ' {
 				dst = append(dst, ' ')
 			}
+			for i+1 < len(text) && isBlank(text[i+1]) {
+				i++
+			}
 			if n := codeLength(text[i+1:], code); n > 0 {
 				if said {
 					i += n
@@ -190,19 +193,20 @@ func normalize(dst, text, code []byte) []byte {
 }
 
 // plainLetters returns how many of the eight bytes of x normalize takes as they are, but for case: those before the
-// first control character, "@", second blank in a row, blank before what may be a code, or byte that is not ASCII.
+// first control character, "@", second blank in a row, or blank before what may be a code.
 // next is the byte behind them.
 func plainLetters(x uint64, behindBlank bool, next byte, code []byte) int {
 	ascii := x &^ tops
-	blanks := equalTo(ascii, ' ')
-	stop := x | ^((ascii & (0x60 * eachByte)) + 0x7f*eachByte) // not ASCII, below a blank
-	stop |= ascii + eachByte                                   // 0x7f
-	stop |= equalTo(ascii, '@') | blanks&(blanks<<8)
+	blanks := equalTo(ascii, ' ') &^ x
+	stop := ^((ascii & (0x60 * eachByte)) + 0x7f*eachByte) // below a blank
+	stop |= ascii + eachByte                               // 0x7f
+	stop |= equalTo(ascii, '@')
+	stop = stop&^x | blanks&(blanks<<8)
 	if behindBlank {
 		stop |= blanks & 0x80
 	}
 	if len(code) > 0 {
-		stop |= blanks & (equalTo(ascii, code[0]) >> 8)
+		stop |= blanks & (equalTo(ascii, code[0]) >> 8) // of what is not ASCII too: one look too many
 		if next == code[0] {
 			stop |= blanks & (0x80 << 56)
 		}

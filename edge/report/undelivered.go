@@ -14,7 +14,7 @@ func detectUndelivered(r *reader) bool {
 	if !r.fromDaemon() && !fold(r.head.get(fReturnPath), "<>") {
 		return false
 	}
-	return r.says(r.head.get(fSubject), r.words())&noticeFailure != 0
+	return r.says(noticeFailure, r.words())
 }
 
 func readUndelivered(r *reader) {
