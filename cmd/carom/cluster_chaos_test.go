@@ -68,6 +68,10 @@ func TestBrokerChaos(t *testing.T) {
 
 	t.Logf("%d deeds; worker-1 dies and loses its disk", x.done.Load())
 	x.knows(0)
+	broker.freeze() // it keeps its connections and says nothing
+	x.pass(300)
+	x.answersQuiet(-1)
+	broker.thaw()
 	f.workers[1].kill()
 	f.workers[1].wipe()
 	x.answersQuiet(1)

@@ -141,6 +141,11 @@ func TestFleetWithoutBroker(t *testing.T) {
 	w := edgeWorld(t, f)
 	f.launch()
 	w.waits(t, "kafka.brokers: can't be reached", address)
+	if code := f.stop(); code != exitDone {
+		t.Errorf("stopped with exit code %d", code)
+	}
+	f.launch()
+	w.waits(t, "kafka.brokers: can't be reached", address)
 	fakeBroker(t, address)
 	w.waits(t, "kafka.topic_prefix", f.kafka.TopicName(kafka.Raw), "'carom topics apply' makes it")
 	f.makeTopics()
@@ -363,6 +368,66 @@ func TestFleetOfOtherWorkers(t *testing.T) {
 			node.stop()
 		}
 	}
+}
+
+// Two nodes that both take themselves for the only worker write everything twice, which shows nowhere; and an edge that
+// comes back with an empty disk is another one, whose records are no repeats.
+func TestFleetWithTwins(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	fakeBroker(t, address)
+	f := newFleet(t, address, 1, 2)
+	w := edgeWorld(t, f)
+	f.makeTopics()
+	f.assign(1)
+	f.workers[1].more = f.workers[0].more
+	f.start()
+	w.counts(t)
+	f.edges[0].kill()
+	f.edges[0].wipe()
+	f.start(f.edges[0])
+	w.counts(t)
+	f.workers[0].kill()
+	w.hears()
+	f.start(f.workers[0])
+	w.counts(t)
+}
+
+// Some nodes refine, and others roll up.
+func TestFleetWithRollupWorkers(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	fakeBroker(t, address)
+	f := newFleet(t, address, 1, 3)
+	w := edgeWorld(t, f)
+	f.makeTopics()
+	lists := []string{"CAROM_KAFKA_WORKERS=" + f.workers[0].api, "CAROM_KAFKA_ROLLUP_WORKERS=" + f.workers[1].api + "," + f.workers[2].api}
+	for _, edge := range f.edges {
+		edge.more = append(edge.more, lists...)
+	}
+	for i, role := range []string{"CAROM_ROLES=refine", "CAROM_ROLES=rollup", "CAROM_ROLES=rollup"} {
+		f.workers[i].more = append(append(f.workers[i].more, lists...), role, "CAROM_KAFKA_WORKER="+strconv.Itoa(max(0, i-1)))
+	}
+	f.start()
+	w.counts(t)
+	f.workers[1].kill()
+	f.workers[1].wipe()
+	f.start(f.workers[1])
+	w.counts(t)
+}
+
+// One node of all roles does over topics what it does without.
+func TestFleetOfOne(t *testing.T) {
+	t.Parallel()
+	address := freeAddress(t)
+	fakeBroker(t, address)
+	f := newFleet(t, address, 1, 0)
+	f.edges[0].more = append(slices.Clone(f.env), "CAROM_NODE=all")
+	f.makeTopics()
+	w := edgeWorld(t, f)
+	w.serve()
+	testDeeds(t, w)
+	f.broken(t)
 }
 
 // Wrong credentials are named; the edge does not mind.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,12 +52,12 @@ func newOwnBroker(t *testing.T) *ownBroker {
 	b := &ownBroker{t: t, port: freePorts(t, brokerPorts)}
 	b.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port))
 	t.Cleanup(func() {
+		_ = b.signal(syscall.SIGCONT) // if it is frozen, it would not stop
 		b.stop()
-		home := filepath.Join("..", "..", ".kafka", "node-"+strconv.Itoa(b.port))
-		if text, err := os.ReadFile(filepath.Join(home, "log")); t.Failed() && err == nil {
+		if text, err := os.ReadFile(filepath.Join(b.home(), "log")); t.Failed() && err == nil {
 			t.Logf("the broker said last:\n%s", text[max(0, len(text)-8<<10):])
 		}
-		if err := os.RemoveAll(home); err != nil {
+		if err := os.RemoveAll(b.home()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -66,6 +67,34 @@ func newOwnBroker(t *testing.T) *ownBroker {
 
 func (b *ownBroker) start() { b.t.Helper(); b.run("up") }
 func (b *ownBroker) stop()  { b.t.Helper(); b.run("down") }
+
+// freeze stops the process where it is, thaw lets it go on.
+func (b *ownBroker) freeze() { b.t.Helper(); b.want(b.signal(syscall.SIGSTOP)) }
+func (b *ownBroker) thaw()   { b.t.Helper(); b.want(b.signal(syscall.SIGCONT)) }
+
+func (b *ownBroker) want(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *ownBroker) signal(signal syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(b.home(), "pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, signal)
+}
+
+// home is the folder of the node, which node.sh names by its port.
+func (b *ownBroker) home() string {
+	return filepath.Join("..", "..", ".kafka", "node-"+strconv.Itoa(b.port))
+}
 
 func (b *ownBroker) run(verb string) {
 	b.t.Helper()
