@@ -35,7 +35,7 @@ const (
 	// otherWidth is how wide lines are that go to no terminal.
 	otherWidth = 120
 	// tableSample is how many rows are looked at for the widths: a table of a million mails begins at once.
-	tableSample   = 200
+	tableSample = 200
 	// minDiagnostic is the least that is worth a column.
 	minDiagnostic = 20
 	diagnosticTab = "    "
