@@ -37,6 +37,7 @@ type Client struct {
 	options   Options
 	log       *zap.Logger
 	metrics   *clientMetrics
+	outages   *outages
 	dialer    *dialer
 	transport *kafkago.Transport
 	api       *kafkago.Client
@@ -60,7 +61,7 @@ func New(o Options, log *zap.Logger, reg prometheus.Registerer) (*Client, error)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, log: log, metrics: newClientMetrics(reg)}
+	c := &Client{options: o, log: log, metrics: newClientMetrics(reg), outages: newOutages(log)}
 	c.dialer = &dialer{brokers: o.Brokers, tls: config, stall: o.RequestTimeout, metrics: c.metrics}
 	background, stop := context.WithCancel(context.Background())
 	c.stop = stop

@@ -62,7 +62,9 @@ func (c *Client) NewGroup(stage, kind string, reg prometheus.Registerer) *Group 
 // Committed returns the committed offsets, and waits for the cluster until ctx is done; its error then tells what it
 // waited for. A partition without one is absent.
 func (g *Group) Committed(ctx context.Context) (map[int32]int64, error) {
-	for t := (tries{log: g.log, errors: g.metrics.errors, doing: "read the offsets of group " + g.id}); ; {
+	t := g.tries("read the offsets of group " + g.id)
+	defer t.leave()
+	for {
 		offsets, err := g.committed(ctx)
 		if err == nil {
 			t.done()
@@ -72,6 +74,10 @@ func (g *Group) Committed(ctx context.Context) (map[int32]int64, error) {
 			return nil, fmt.Errorf("offsets of group %s: %w", g.id, errors.Join(ctx.Err(), g.client.explain(ctx, err)))
 		}
 	}
+}
+
+func (g *Group) tries(doing string) tries {
+	return tries{log: g.log, outages: g.client.outages, errors: g.metrics.errors, doing: doing}
 }
 
 func (g *Group) committed(ctx context.Context) (map[int32]int64, error) {
@@ -127,7 +133,8 @@ func (g *Group) Passed(partition int32, offset int64) {
 func (g *Group) Run(ctx context.Context) error {
 	again := time.NewTicker(commitAgain)
 	defer again.Stop()
-	t := tries{log: g.log, errors: g.metrics.errors, doing: "commit the offsets of group " + g.id}
+	t := g.tries("commit the offsets of group " + g.id)
+	defer t.leave()
 	for {
 		rung := g.news.Rung()
 		err := g.commit(ctx)

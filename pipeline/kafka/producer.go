@@ -77,7 +77,7 @@ func (c *Client) NewProducer(reg prometheus.Registerer) *Producer {
 		relayTurn: make(chan struct{}, 1),
 		lanes:     make(map[laneKey]*lane),
 	}
-	p.trouble = newTrouble(c.log, p.metrics)
+	p.trouble = newTrouble(c, p.metrics)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p
 }

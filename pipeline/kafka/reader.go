@@ -89,7 +89,9 @@ func (r *Reader) Refresh(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.ctx, cancel)()
-	for t := r.tries("ask for the bounds"); ; {
+	t := r.tries("ask for the bounds")
+	defer t.leave()
+	for {
 		err := r.refresh(ctx)
 		if err == nil {
 			t.done()
@@ -105,7 +107,7 @@ func (r *Reader) Refresh(ctx context.Context) error {
 }
 
 func (r *Reader) tries(doing string) tries {
-	return tries{log: r.log, errors: r.metrics.errors, doing: doing}
+	return tries{log: r.log, outages: r.client.outages, errors: r.metrics.errors, doing: doing, place: r.name()}
 }
 
 func (r *Reader) refresh(ctx context.Context) error {
@@ -184,6 +186,7 @@ func (r *Reader) take(from int64) (*stream, error) {
 		defer stop()
 		f := &feeder{reader: r, stream: s, next: from, inflate: newInflater(maxBatch), tries: r.tries("read")}
 		defer f.inflate.close()
+		defer f.tries.leave()
 		f.run(ctx)
 	})
 	return s, nil

@@ -20,24 +20,27 @@ const (
 // errUnreadable marks what is not as Kafka's brokers keep it.
 var errUnreadable = errors.New("what can't be read")
 
-// tries is one thing that is tried until it succeeds. An outage is logged once, and again when something else is to
-// blame for it. It is one goroutine's.
+// tries is one thing that is tried until it succeeds. It is one goroutine's.
 type tries struct {
-	log    *zap.Logger
-	errors prometheus.Counter
-	doing  string
+	log     *zap.Logger
+	outages *outages
+	errors  prometheus.Counter
+	doing   string
+	place   string // what it reads
 
-	failed int    // in a row
-	cause  string // of the outage that is logged
+	failed int // in a row
 }
 
 // done ends an outage.
 func (t *tries) done() {
-	if t.cause != "" {
-		t.log.Info("Kafka is back", zap.String("doing", t.doing), zap.Int("tries", t.failed))
+	if t.failed > 0 {
+		t.failed = 0
+		t.outages.passed(t)
 	}
-	t.failed, t.cause = 0, ""
 }
+
+// leave gives up.
+func (t *tries) leave() { t.outages.leave(t) }
 
 // again waits after an explained failure. It returns false if ctx is done.
 func (t *tries) again(ctx context.Context, err error) bool {
@@ -45,17 +48,17 @@ func (t *tries) again(ctx context.Context, err error) bool {
 		return false
 	}
 	t.errors.Inc()
-	cause, first, most := "away", retryFirst, retryMost
+	f := failureOf(err)
+	cause, first, most := f.cause, retryFirst, retryMost
 	if setting := (*SettingError)(nil); errors.As(err, &setting) && !errors.Is(err, ErrUnreachable) {
-		cause, first, most = setting.Key, lastingFirst, lastingMost
+		first, most = lastingFirst, lastingMost
 	}
 	if errors.Is(err, errUnreadable) {
-		cause, first, most = "unreadable", lastingFirst, lastingMost
+		cause, first, most = "unreadable "+t.place, lastingFirst, lastingMost
 	}
-	if t.cause != cause {
-		t.cause = cause
-		t.log.Warn("tries until it succeeds", zap.String("doing", t.doing), zap.Error(err))
-	}
+	t.outages.failed(t, cause, func() {
+		t.log.Log(f.level(), "tries until it succeeds", zap.String("doing", t.doing), zap.Error(err))
+	})
 	delay := min(most, first<<min(t.failed, 10))
 	t.failed++
 	return wait(ctx, delay/2+rand.N(delay/2)) == nil

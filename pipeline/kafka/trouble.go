@@ -1,138 +1,66 @@
 package kafka
 
 import (
-	"errors"
-	"math/rand/v2"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 	"go.uber.org/zap"
 )
 
-// failure is why a batch was not acknowledged.
-type failure struct {
-	cause string // a setting, or the broker's error: a word for metrics, of which there are few
-	err   error
-	// lasting: somebody must change a setting or the cluster; else it may well pass by itself.
-	lasting bool
-}
+// troubleAfter is how long a lane must fail before Trouble tells of it: leaders change in less.
+const troubleAfter = time.Minute
 
-const (
-	minBackoff     = 50 * time.Millisecond
-	maxBackoff     = 2 * time.Second
-	lastingBackoff = 10 * time.Second
-)
-
-// backoff is how long to wait after so many tries before.
-func (f failure) backoff(tries int) time.Duration {
-	most := maxBackoff
-	if f.lasting {
-		most = lastingBackoff
-	}
-	d := min(most, minBackoff<<min(tries, 10))
-	return d/2 + rand.N(d/2) // so that the lanes do not come all at once
-}
-
-func isTooLarge(err error) bool {
-	return errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.RecordListTooLarge)
-}
-
-// judge says why b failed, and which setting may be to blame.
-func (p *Producer) judge(l *lane, b *parcel, err error) failure {
-	c := p.client
-	switch {
-	case isTooLarge(err):
-		return settingFailure(wrong("batch_bytes", "%d: topic %s takes no record of %d bytes: raise its max.message.bytes ('carom topics apply' sets what fits): %w",
-			c.options.BatchBytes, l.topic, b.unpacked, err))
-	case errors.Is(err, protocol.ErrNoTopic), errors.Is(err, protocol.ErrNoPartition), errors.Is(err, protocol.ErrNoLeader),
-		errors.Is(err, kafkago.UnknownTopicOrPartition):
-		err = p.lookFor(l, err)
-	}
-	err = c.explain(p.ctx, err)
-	if setting := (*SettingError)(nil); errors.As(err, &setting) {
-		return settingFailure(setting)
-	}
-	if code := kafkago.Error(0); errors.As(err, &code) {
-		return failure{cause: "broker_" + strconv.Itoa(int(code)), err: err, lasting: !code.Temporary()}
-	}
-	return failure{cause: "other", err: err}
-}
-
-func settingFailure(err *SettingError) failure {
-	return failure{cause: strings.TrimPrefix(err.Key, "kafka."), err: err, lasting: !errors.Is(err, ErrUnreachable)}
-}
-
-// lookFor finds out why the leader of a partition is not known: kafka-go says the same of a cluster that it never
-// reached, of a topic that does not exist, and of one whose partition has no leader just now.
-func (p *Producer) lookFor(l *lane, err error) error {
-	info, failed := p.client.describe(p.ctx, []string{l.topic})
-	if failed != nil {
-		return failed
-	}
-	topic, ok := topicsByName(info.Topics)[l.topic]
-	switch {
-	case !ok || errors.Is(topic.Err, kafkago.UnknownTopicOrPartition):
-		return wrong("topic_prefix", "%q: there is no topic %s: 'carom topics apply' makes it", p.client.options.TopicPrefix, l.topic)
-	case topic.Err != nil:
-		return p.client.topicError(p.ctx, topic)
-	case int(l.partition) >= len(topic.Partitions):
-		return wrong("partitions", "topic %s has %d, but there are records for partition %d", l.topic, len(topic.Partitions), l.partition)
-	}
-	return away("brokers", "topic %s, partition %d: no leader known yet: %w", l.topic, l.partition, err)
-}
-
-// repeatAfter is how often a failure that lasts is logged.
-const repeatAfter = time.Minute
-
-// trouble tells of failures: of each cause when it begins, and then once a minute at most, for all lanes together.
+// trouble keeps which lanes fail.
 type trouble struct {
 	log     *zap.Logger
+	outages *outages
 	metrics *producerMetrics
 
 	mu      sync.Mutex
-	failing map[*lane]struct{}
-	told    map[string]time.Time // by cause
-	open    bool                 // something was told, and not yet that it is over
+	failing map[*lane]stuck
 }
 
-func newTrouble(log *zap.Logger, m *producerMetrics) *trouble {
-	return &trouble{log: log.Named("producer"), metrics: m, failing: make(map[*lane]struct{}), told: make(map[string]time.Time)}
+// stuck is since when a lane does, and why.
+type stuck struct {
+	since time.Time
+	last  failure
+}
+
+func newTrouble(c *Client, m *producerMetrics) *trouble {
+	return &trouble{log: c.log.Named("producer"), outages: c.outages, metrics: m, failing: make(map[*lane]stuck)}
 }
 
 func (t *trouble) failed(l *lane, f failure) {
 	t.metrics.errors.WithLabelValues(f.cause).Inc()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.failing[l] = struct{}{}
-	t.metrics.failing.Set(float64(len(t.failing)))
-	if last, ok := t.told[f.cause]; ok && time.Since(last) < repeatAfter {
-		return
+	state, was := t.failing[l]
+	if !was {
+		state.since = time.Now()
 	}
-	t.told[f.cause], t.open = time.Now(), true
-	tell := t.log.Warn
-	if f.lasting {
-		tell = t.log.Error
-	}
-	tell("records wait, will be sent again", zap.String("topic", l.topic), zap.Int32("partition", l.partition),
-		zap.Int("partitions-failing", len(t.failing)), zap.Error(f.err))
+	state.last = f
+	t.failing[l] = state
+	n := len(t.failing)
+	t.metrics.failing.Set(float64(n))
+	t.mu.Unlock()
+	t.outages.failed(l, f.cause, func() {
+		t.log.Log(f.level(), "records wait, will be sent again", zap.String("topic", l.topic), zap.Int32("partition", l.partition),
+			zap.Int("partitions-failing", n), zap.Error(f.err))
+	})
 }
 
 // passed: a batch of l was acknowledged.
 func (t *trouble) passed(l *lane) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, was := t.failing[l]; !was {
-		return
-	}
+	_, was := t.failing[l]
 	delete(t.failing, l)
 	t.metrics.failing.Set(float64(len(t.failing)))
-	if len(t.failing) == 0 && t.open {
-		t.open = false
-		t.log.Info("records get through again")
+	t.mu.Unlock()
+	if was {
+		t.outages.passed(l)
 	}
 }
 
@@ -141,4 +69,56 @@ func (t *trouble) some() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.failing) > 0
+}
+
+// Trouble says what the producer has not got through to for more than a minute, in a line for each topic and cause; none
+// if all is well. Nothing is lost yet: it is tried again for ever, and what stands behind it waits.
+func (p *Producer) Trouble() []string { return p.trouble.lines(time.Now()) }
+
+func (t *trouble) lines(now time.Time) (lines []string) {
+	type group struct {
+		partitions []int32
+		oldest     stuck
+	}
+	type key struct{ topic, cause string }
+	groups := make(map[key]*group)
+	t.mu.Lock()
+	for l, f := range t.failing {
+		if now.Sub(f.since) <= troubleAfter {
+			continue
+		}
+		k := key{l.topic, f.last.cause}
+		g := groups[k]
+		if g == nil {
+			g = &group{oldest: f}
+			groups[k] = g
+		}
+		g.partitions = append(g.partitions, l.partition)
+		if f.since.Before(g.oldest.since) {
+			g.oldest = f
+		}
+	}
+	t.mu.Unlock()
+	for k, g := range groups {
+		slices.Sort(g.partitions)
+		lines = append(lines, fmt.Sprintf("topic %s, %s: records have waited since %s: %v",
+			k.topic, namePartitions(g.partitions), g.oldest.since.UTC().Format(time.RFC3339), g.oldest.last.err))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// maxNamed bounds the partitions that are named one by one.
+const maxNamed = 4
+
+func namePartitions(list []int32) string {
+	names := make([]string, 0, maxNamed)
+	for _, n := range list[:min(len(list), maxNamed)] {
+		names = append(names, strconv.Itoa(int(n)))
+	}
+	text := "partition " + strings.Join(names, ", ")
+	if more := len(list) - maxNamed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
