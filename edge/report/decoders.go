@@ -29,6 +29,7 @@ var decoders = [...]decoder{
 	{"exchange", "\"did not reach\", \"could not be reached\", \"Diagnostic information for administrators\"", "observed: Internet Mail Service 5.5, Exchange 2003 and later", detectExchange, readExchange},
 	{"notes", "\"------- Failure Reasons\"", "observed: Lotus SMTP MTA 1 to 4", notesNotice.detect, readNotes},
 	{"domino", "\"was not delivered to:\", from a mail system", "observed: Domino", dominoNotice.detect, dominoNotice.read},
+	{"messaging-server", "\"  Recipient address: \"", "observed: Oracle Messaging Server", messagingServerNotice.detect, readMessagingServer},
 	{"courier", "\"the Courier mail server\"", "Courier: courier/template.dsn", courierNotice.detect, courierNotice.read},
 	{"imail", "X-Mailer: <SMTP32", "observed: IMail 8", detectIMail, readIMail},
 	{"mfilter", "\"-------server message\"", "observed: m-FILTER", mfilterNotice.detect, mfilterNotice.read},
