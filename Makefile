@@ -16,7 +16,7 @@ INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 # kafka-go's interfaces forbid.
 STATICCHECK_CHECKS := all,-ST1003
 
-.PHONY: help build run demo test test-mta test-pages test-clickhouse race lint fuzz bench docs docs-check corpus clean
+.PHONY: help build run demo test test-mta test-pages test-clickhouse race lint fuzz bench bench-report docs docs-check corpus clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -101,6 +101,9 @@ docs: build ## write the generated reference pages anew
 
 docs-check: build ## fail if a generated reference page is out of date
 	@$(BIN) config reference | diff -u deploy/CONFIG.md - || { echo "deploy/CONFIG.md is out of date: run 'make docs'"; exit 1; }
+
+bench-report: ## mails per CPU second and allocations of a mail over CAROM_CORPUS, beside net/mail; throughput by size
+	@CAROM_CORPUS=$${CAROM_CORPUS:-$(CURDIR)/../shared/corpus} $(GO) test -run '^$$' -bench 'Read(Corpus|Sizes|Reply)$$' -cpu 1 ./edge/report
 
 corpus: ## agreement of carom report with the labelled mails of CAROM_CORPUS, by structure and decoder, and every disagreement
 	@CAROM_CORPUS=$${CAROM_CORPUS:-$(CURDIR)/../shared/corpus} $(GO) test -count=1 -run 'TestCorpus$$' -v ./edge/report

@@ -166,7 +166,10 @@ func (r *reader) step(f *finding) smtpCommand {
 		f.command = commandUnasked
 		if i := r.hits.first(len(r.tables.rules), len(r.tables.commands)); i >= 0 {
 			f.command = r.tables.commands[i]
-		} else if len(f.context) > 0 {
+		} else if f.inWords {
+			f.context = r.words()
+		}
+		if f.command == commandUnasked && len(f.context) > 0 {
 			start := len(r.scratch)
 			r.scratch = normalize(r.scratch, f.context[:min(len(f.context), maxMatch)], nil)
 			r.tables.callers.scan(r.scratch[start:], &r.others)

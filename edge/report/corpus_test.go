@@ -307,10 +307,3 @@ func keep(t *testing.T, what string, got tally, floors map[string]float64) {
 		}
 	}
 }
-
-// TestCorpusDamaged reads each mail of the corpus with a hundred damages.
-func TestCorpusDamaged(t *testing.T) {
-	for _, mail := range corpusMails(t) {
-		readDamaged(t, mail, 17)
-	}
-}

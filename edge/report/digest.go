@@ -13,6 +13,7 @@ var traceFields = []string{
 func (r *reader) digest() (d [16]byte) {
 	h := sha256.New()
 	head := r.raw[:len(r.raw)-len(r.body)]
+	head = head[:min(len(head), maxDigest)]
 	skip := false
 	for len(head) > 0 {
 		var line []byte

@@ -34,6 +34,6 @@ const (
 	maxSubject = 256
 	// maxReply is how much of a bare SMTP reply is read.
 	maxReply = 16 << 10
-	// maxDigest is how much of a body the digest covers.
-	maxDigest = 1 << 20
+	// maxDigest is how much of a header and of a body the digest covers.
+	maxDigest = 64 << 10
 )

@@ -64,6 +64,7 @@ type finding struct {
 	said         []byte // the diagnostic text: what the rules see and what Diagnostic shows
 	charset      []byte // of said
 	context      []byte // where else the step of the dialogue may be named
+	inWords      bool   // the context is all of the text, which is decoded if it is asked for
 	comment      []byte // of the status, where a report says no more
 	local        bool   // a program of the reporting host failed, no dialogue
 	bare         bool   // an SMTP reply, told by who got it

@@ -292,7 +292,7 @@ func (r *reader) completeFinding(i int) {
 	f.kind = kindOf(f.action, f.status, f.code)
 	switch {
 	case len(r.found) == 1:
-		f.context = r.words()
+		f.inWords = true
 	case i < maxSearches:
 		f.context = about(r.words(), f.recipient)
 	}

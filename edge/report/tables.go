@@ -26,10 +26,10 @@ type tables struct {
 	// callers finds the patterns of commands alone, in words that are not the refusing side's.
 	callers *matcher
 	// notices finds what notices say of themselves, by kind.
-	notices [numNoticeKinds]*matcher
-	subjects    []string        // how subjects of auto-replies begin, in lower case
-	sentences   *matcher        // what their texts say
-	senders     map[string]bool // local parts that no human writes from
+	notices   [numNoticeKinds]*matcher
+	subjects  []string        // how subjects of auto-replies begin, in lower case
+	sentences *matcher        // what their texts say
+	senders   map[string]bool // local parts that no human writes from
 }
 
 // providerRules is the table of rules that hold for one provider.
