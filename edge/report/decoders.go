@@ -18,6 +18,7 @@ var decoders = [...]decoder{
 	{"delivery-status", "a part message/delivery-status, or its fields in the text of a mail system", "RFC 3464, RFC 6522, RFC 6533", detectStatus, readStatus},
 	{"ses", "a text that is the JSON of a notification", "docs.aws.amazon.com/ses: Amazon SNS notification contents", detectSES, readSES},
 	{"hotmail", "an attached mail with X-HmXmrOriginalRecipient", "Outlook.com Junk Mail Reporting Program", detectHotmail, readHotmail},
+	{"complaint", "report-type feedback-report, or \"This is an email abuse report\", and the mail attached", "before RFC 5965: draft-shafranovich-feedback-report", detectComplaint, readComplaint},
 	{"exim", "X-Failed-Recipients", "exim.org: specification, customizing bounce and warning messages", detectExim, readExim},
 	{"exim-submission", "\"A message that you sent\" and what was wrong with it", "Exim: moan.c", eximSubmission.detect, readEximSubmission},
 	{"qmail", "\"Hi. This is the\"", "cr.yp.to/proto/qsbmf.txt", detectQmail, readQmail},

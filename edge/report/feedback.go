@@ -5,12 +5,50 @@ import "bytes"
 // detectFeedback finds a feedback report (RFC 5965 §2).
 func detectFeedback(r *reader) bool { return r.part(partFeedback) != nil && !r.quotes() }
 
+// How complaints begin that providers sent before RFC 5965 and some still send: in words, with the mail attached.
+var abuseReports = [...][]byte{
+	[]byte("This is an email abuse report"),
+	[]byte("This is an abuse report"),
+	[]byte("This is an e-mail abuse report"),
+}
+
+// detectComplaint finds a complaint that lost its feedback part, or never had one.
+func detectComplaint(r *reader) bool {
+	if !r.hasReturned || r.quotes() {
+		return false
+	}
+	words := r.words()
+	words = words[:min(len(words), maxSelf)]
+	for _, begin := range abuseReports {
+		if bytes.Contains(words, begin) {
+			return true
+		}
+	}
+	contentType := r.head.get(fContentType)
+	return hasFold(contentType, "multipart/report") && fold(parameter(contentType, "report-type"), "feedback-report") &&
+		!bytes.Contains(words, []byte("failure report")) // of authentication, RFC 6591
+}
+
+// readComplaint reads the fields of RFC 5965 §3 from the text if they stand there; else the complaint is of abuse.
+func readComplaint(r *reader) {
+	words := r.words()
+	if i := bytes.Index(words, []byte("Feedback-Type:")); i >= 0 && (i == 0 || words[i-1] == '\n') {
+		r.readFeedbackFields(words[i:])
+		return
+	}
+	r.readFeedbackFields([]byte("Feedback-Type: abuse\n"))
+}
+
 // readFeedback tells who complained. abuse and fraud are complaints, opt-out is an unsubscribe, not-spam takes
 // a complaint back (RFC 5965 §3.5 with RFC 6430); authentication failures and the rest are about messages,
 // not about what a recipient wants.
 func readFeedback(r *reader) {
 	p := r.part(partFeedback)
-	s := fieldScanner{p.encoding.decode(p.body, maxStatusPart, &r.scratch)}
+	r.readFeedbackFields(p.encoding.decode(p.body, maxStatusPart, &r.scratch))
+}
+
+func (r *reader) readFeedbackFields(b []byte) {
+	s := fieldScanner{b}
 	var f finding
 	var recipients [][]byte
 	for {
