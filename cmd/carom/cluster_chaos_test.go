@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +28,7 @@ const outageVariable = "CAROM_TEST_KAFKA_OUTAGE"
 // same traffic and has a quiet day. At the end nobody can tell the two apart, and an independent reader of the events'
 // topic finds every acknowledged deed, once.
 func TestBrokerChaos(t *testing.T) {
+	t.Parallel()
 	outage := seconds(t, outageVariable, time.Minute)
 	broker := newOwnBroker(t)
 	f := newFleet(t, broker.address, 3, 2)
@@ -34,6 +37,7 @@ func TestBrokerChaos(t *testing.T) {
 	f.start()
 	x.alone.start()
 	x.history()
+	x.listen()
 	stop := x.traffic()
 	x.pass(300)
 
@@ -83,6 +87,7 @@ func TestBrokerChaos(t *testing.T) {
 
 	x.drain()
 	x.compareEvents()
+	x.compareTail()
 	x.compareScores()
 	x.compareTimelines()
 	x.readTopic()
@@ -100,6 +105,7 @@ type chaos struct {
 	given map[string]bool // ids of events whose time was told, not heard
 	quiet []baseline
 
+	listener *listener
 	lives    [3]atomic.Int64 // how often the edge was started, negative while it is dead
 	done     atomic.Int64    // deeds that the fleet acknowledged
 	failures atomic.Int64
@@ -482,6 +488,89 @@ func (x *chaos) traffic() (stop func()) {
 	return stop
 }
 
+// listener follows the live tail, and connects again with the last id that it saw when the tail ends: while a worker is
+// dead there is none.
+type listener struct {
+	edge *server
+	mu   sync.Mutex
+	told []toldEvent
+}
+
+// listen begins behind the first event and goes on to the end of the test.
+func (x *chaos) listen() {
+	x.t.Helper()
+	first := x.world(x.edges[1], x.fleet).page(url.Values{"limit": {"1"}})
+	x.listener = &listener{edge: x.edges[1], told: first}
+	ctx, cancel := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() { x.listener.listen(ctx, first[0].Cursor) })
+	x.t.Cleanup(func() { cancel(); ended.Wait() })
+}
+
+func (l *listener) listen(ctx context.Context, last string) {
+	for ctx.Err() == nil {
+		l.follow(ctx, &last)
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// follow reads one answer to its end, or to what says that the tail ends.
+func (l *listener) follow(ctx context.Context, last *string) {
+	target := "http://" + l.edge.api + "/v1/events"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	request.Header.Set("Last-Event-ID", *last)
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, 1<<20)
+	for answer.StatusCode == http.StatusOK && lines.Scan() {
+		field, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch field {
+		case "id":
+			*last = value
+		case "data":
+			var e toldEvent
+			if json.Unmarshal([]byte(value), &e) != nil || e.ID == "" {
+				return // a problem
+			}
+			e.line = value
+			l.mu.Lock()
+			l.told = append(l.told, e)
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *listener) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.told)
+}
+
+// compareTail compares what the live tail told with the pages.
+func (x *chaos) compareTail() {
+	x.t.Helper()
+	w := x.world(x.edges[1], x.fleet)
+	all := w.told(nil, 10_000)
+	x.edges[1].until(fmt.Sprintf("the live tail has told all %d events", len(all)), func() bool { return x.listener.count() >= len(all) })
+	x.listener.mu.Lock()
+	defer x.listener.mu.Unlock()
+	if !w.same(x.listener.told, all) {
+		x.t.Errorf("the live tail has told %d events, and there are %d, or others", len(x.listener.told), len(all))
+	}
+}
+
 // baseline is an answer that may not change: of a sender or a message to which nothing happens any more.
 type baseline struct {
 	path  string
@@ -710,7 +799,7 @@ func (x *chaos) compareTimelines() {
 }
 
 // timeline is the answer about a message in a form that can be compared: first all but the events, then the events whose
-// times were told, oldest first as they must come, then the others. Those of one time come in any order.
+// times were told, in their order, then the others.
 func (x *chaos) timeline(body string) (lines []string, err error) {
 	var m map[string]any
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
@@ -734,13 +823,12 @@ func (x *chaos) timeline(body string) (lines []string, err error) {
 		}
 		last = at
 		if x.given[id] || kind == "sent" {
-			told = append(told, at+mustJSON(e))
+			told = append(told, mustJSON(e))
 			continue
 		}
 		delete(e, "time")
 		heard = append(heard, mustJSON(e))
 	}
-	slices.Sort(told)
 	slices.Sort(heard)
 	return slices.Concat([]string{mustJSON(m)}, told, heard), nil
 }

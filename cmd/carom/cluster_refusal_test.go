@@ -207,6 +207,7 @@ func TestFleetWithOtherTopics(t *testing.T) {
 // The topics are deleted and made again under running nodes, which look at them once a minute. With their state removed
 // they begin anew.
 func TestBrokerTopicsMadeAgain(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, sharedBroker(t), 1, 1)
 	w := edgeWorld(t, f)
 	f.makeTopics()
