@@ -374,6 +374,9 @@ func (k *cluster) notReady() []api.Problem {
 	for _, part := range slices.Sorted(maps.Keys(k.problems)) {
 		list = append(list, api.Problem{Part: part, Reason: k.problems[part]})
 	}
+	for _, text := range k.producer.Trouble() {
+		list = append(list, api.Problem{Part: "kafka", Reason: text})
+	}
 	return list
 }
 
