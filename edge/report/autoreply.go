@@ -108,7 +108,7 @@ func (r *reader) isAutoText() bool {
 func readAutoReply(r *reader) {
 	f := finding{kind: AutoReply, recipient: r.author()}
 	if p := r.part(partDisposition); p != nil {
-		s := fieldScanner{p.encoding.decode(p.body, maxStatusPart, &r.scratch)}
+		s := fieldScanner{rest: p.encoding.decode(p.body, maxStatusPart, &r.scratch)}
 		for {
 			name, value, ok := s.next()
 			if !ok {

@@ -190,7 +190,7 @@ func structureOf(mail []byte, facts []Fact) string {
 	r.walk(r.head[fContentType], r.head[fEncoding], r.body, 0)
 	status, group := r.part(partStatus), statusGroup{}
 	if status != nil {
-		s, base := fieldScanner{status.encoding.decode(status.body, maxStatusPart, &r.scratch)}, finding{}
+		s, base := fieldScanner{rest: status.encoding.decode(status.body, maxStatusPart, &r.scratch)}, finding{}
 		for {
 			name, value, ok := s.next()
 			if !ok {

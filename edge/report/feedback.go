@@ -48,7 +48,7 @@ func readFeedback(r *reader) {
 }
 
 func (r *reader) readFeedbackFields(b []byte) {
-	s := fieldScanner{b}
+	s := fieldScanner{rest: b}
 	var f finding
 	var recipients [][]byte
 	for {

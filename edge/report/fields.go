@@ -3,37 +3,47 @@ package report
 // fieldScanner reads the groups of fields that the machine-readable report types consist of (RFC 3464 §2.1,
 // RFC 5965 §3). Lines that are neither a field nor folded belong to the field before them: several MTAs
 // break a Diagnostic-Code without indenting it.
-type fieldScanner struct{ rest []byte }
+type fieldScanner struct {
+	rest []byte
+	// colon and name are of the field that rest begins with, if the end of the one before it has shown that; else 0.
+	colon int
+	name  []byte
+}
 
 // next returns the next field, folds included. At a blank line, which ends a group, name is nil. ok is
 // false at the end.
 func (s *fieldScanner) next() (name, value []byte, ok bool) {
 	for len(s.rest) > 0 {
-		all := s.rest
-		line, rest := cutLine(all)
-		s.rest = rest
-		if len(trim(line)) == 0 {
-			return nil, nil, true
-		}
-		colon, name := fieldName(line)
-		if colon < 0 || isBlank(line[0]) {
-			continue // noise before the first field
-		}
-		end := len(all) - len(rest)
-		for len(s.rest) > 0 {
-			line, rest := cutLine(s.rest)
-			if len(line) == 0 || !isBlank(line[0]) && startsField(line) {
-				break
+		all, colon, name := s.rest, s.colon, s.name
+		s.colon = 0
+		end := nextLine(all, colon)
+		if colon == 0 {
+			line := all[:end]
+			if len(trim(line)) == 0 {
+				s.rest = all[end:]
+				return nil, nil, true
 			}
-			s.rest = rest
-			end = len(all) - len(rest)
+			if colon, name = fieldName(line); colon < 0 || isBlank(line[0]) {
+				s.rest = all[end:]
+				continue // noise before the first field
+			}
 		}
+		for end < len(all) && !beginsEmpty(all[end:]) {
+			if !isBlank(all[end]) {
+				if s.colon, s.name = fieldName(all[end:]); s.colon > 0 {
+					break
+				}
+				s.colon = 0
+			}
+			end = nextLine(all, end)
+		}
+		s.rest = all[end:]
 		return name, trim(all[colon+1 : end]), true
 	}
 	return nil, nil, false
 }
 
-func startsField(line []byte) bool {
-	colon, _ := fieldName(line)
-	return colon > 0
+// beginsEmpty reports whether b, which is not empty, begins with an empty line.
+func beginsEmpty(b []byte) bool {
+	return b[0] == '\n' || b[0] == '\r' && (len(b) == 1 || b[1] == '\n')
 }

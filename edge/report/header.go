@@ -201,7 +201,7 @@ func (h *header) parse(b []byte) (body []byte, n int) {
 			*value = b[start:min(pos, start+maxHeader)]
 			value = nil
 		}
-		if c == '\n' || c == '\r' && (pos+1 == len(b) || b[pos+1] == '\n') {
+		if beginsEmpty(b[pos:]) {
 			return b[nextLine(b, pos):], n
 		}
 		colon, name := fieldName(b[pos:])

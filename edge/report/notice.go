@@ -33,7 +33,8 @@ const maxIntro = 4 << 10
 // detect reports whether the text has the phrase by which the notice is known.
 func (n *notice) detect(r *reader) bool {
 	words := r.words()
-	if !bytes.Contains(words[:min(len(words), maxIntro)], n.intro) || r.quotes() {
+	words = words[:min(len(words), maxIntro)]
+	if !r.grams.mayHave(words, n.intro) || !bytes.Contains(words, n.intro) || r.quotes() {
 		return false
 	}
 	return !n.daemon || r.isReport() || fold(r.head.get(fReturnPath), "<>")

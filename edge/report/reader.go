@@ -1,6 +1,8 @@
 package report
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"sync"
 	"time"
 	"unicode"
@@ -46,6 +48,7 @@ type reader struct {
 	scratch  []byte // decoded parts and addresses that findings point into
 	out      []byte // becomes the one string that all facts are cut from
 	match    []byte // the text that the rules see
+	grams    grams  // of the text
 	hits     hits
 	others   hits // of another text of the same finding
 	spans    []findingSpans
@@ -172,6 +175,20 @@ func (r *reader) line(b []byte, limit int) span {
 // visible returns the length of the run of visible ASCII, single spaces included, at the beginning of b.
 func visible(b []byte) int {
 	i := 0
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		ascii := x &^ tops
+		blanks := equalTo(ascii, ' ')
+		stop := x | ^((ascii & (0x60 * eachByte)) + 0x7f*eachByte) | (ascii + eachByte) | blanks&(blanks<<8)
+		if i == 0 {
+			stop |= blanks & 0x80
+		}
+		if stop&tops != 0 {
+			i += max(bits.TrailingZeros64(stop&tops)>>3-1, 0)
+			break
+		}
+		i += 8 - int(blanks>>63) // one at the end is looked at again
+	}
 	for i < len(b) && (b[i] > ' ' && b[i] < 0x7f || b[i] == ' ' && i > 0 && i+1 < len(b) && b[i+1] > ' ') {
 		i++
 	}
@@ -203,6 +220,12 @@ func (r *reader) token(b []byte, limit int) span {
 	if len(b) > 4*limit {
 		return span{int32(from), int32(from)}
 	}
+	if isPrintable(b) {
+		if len(b) <= limit {
+			r.out = append(r.out, b...)
+		}
+		return span{int32(from), int32(len(r.out))}
+	}
 	for _, c := range b {
 		if c > ' ' && c != 0x7f {
 			r.out = append(r.out, c)
@@ -212,6 +235,22 @@ func (r *reader) token(b []byte, limit int) span {
 		r.out = r.out[:from]
 	}
 	return span{int32(from), int32(len(r.out))}
+}
+
+// isPrintable reports whether b is ASCII without blanks and controls.
+func isPrintable(b []byte) bool {
+	stop := uint64(0)
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		ascii := x &^ tops
+		stop |= x | (ascii + eachByte) | ^(ascii + (0x80-'!')*eachByte)
+	}
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return stop&tops == 0
 }
 
 // isClean reports whether b is UTF-8 without blanks and controls beyond ASCII; those of ASCII are gone already.

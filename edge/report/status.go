@@ -110,7 +110,7 @@ func readStatus(r *reader) {
 
 // readGroups adds a finding for each recipient group of b.
 func (r *reader) readGroups(b, charset []byte) {
-	s := fieldScanner{b}
+	s := fieldScanner{rest: b}
 	base := finding{charset: charset}
 	var g statusGroup
 	first := len(r.found)

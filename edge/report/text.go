@@ -14,7 +14,7 @@ func (r *reader) words() []byte {
 	if r.textRead {
 		return r.text
 	}
-	r.textRead = true
+	r.textRead, r.grams.read = true, false
 	p := r.part(partText)
 	if p == nil {
 		p = r.part(partHTML)
