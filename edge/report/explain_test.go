@@ -61,3 +61,14 @@ func TestExplainReply(t *testing.T) {
 		}
 	}
 }
+
+// TestDecodersAreDescribed holds that each decoder says what it is known by and where its form is described.
+func TestDecodersAreDescribed(t *testing.T) {
+	names := map[string]bool{}
+	for i, d := range decoders {
+		if names[d.name] || d.trigger == "" || d.source == "" && i < len(decoders)-1 {
+			t.Errorf("decoder %q: trigger %q, source %q", d.name, d.trigger, d.source)
+		}
+		names[d.name] = true
+	}
+}
