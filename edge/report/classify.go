@@ -40,15 +40,15 @@ func (r *reader) classify(f *finding) {
 		v, ok = r.byCode(f)
 	}
 	if !ok {
-		by, v = stepNone, verdict{"other", "none", nil}
+		by, v = stepNone, verdict{category: "other", rule: "none"}
 		if f.kind == Delay {
-			by, v = stepDelay, verdict{"timeout", "kind:delay", nil}
+			by, v = stepDelay, verdict{category: "timeout", rule: "kind:delay"}
 		}
 	}
 	if f.local && (!ok || v.category == "remote_system") {
-		by, v = stepLocal, verdict{"local_system", "type:x-unix", nil}
+		by, v = stepLocal, verdict{category: "local_system", rule: "type:x-unix"}
 	}
-	f.category, f.rule, f.row = v.category, v.rule, v.row
+	f.category, f.rule, f.row, f.weakened = v.category, v.rule, v.row, v.weakened
 	f.hard = isHard(f)
 	r.decided(f, by)
 }
@@ -94,7 +94,7 @@ func (r *reader) byText(f *finding) (verdict, bool) {
 			if r.holds(&rules[i], f) {
 				v := rules[i].verdict
 				if rules[i].vague && r.isWeak(f) {
-					v.category = "filtered"
+					v.category, v.weakened = "filtered", true
 				}
 				return v, true
 			}

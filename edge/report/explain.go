@@ -118,7 +118,7 @@ func (r *reader) asked(d *decoder, detected bool) {
 	s := Step{Name: d.name, Source: d.source}
 	switch {
 	case !detected:
-		s.Why = "the mail does not have " + d.trigger
+		s.Why = "not found: " + d.trigger
 	case len(r.found) == 0:
 		s.Why = "the mail has this form, but names nobody and says nothing"
 	case len(r.found) == 1:
@@ -184,6 +184,8 @@ func (r *reader) stepWhy(f *finding, s, by step) string {
 	switch {
 	case by == stepLocal:
 		return "passed over: a program of the reporting host failed"
+	case s == by && f.weakened:
+		return "only words that filters also use, no status 5.1.x and no refusal of RCPT beside them: " + f.row.String()
 	case s == by && s <= stepText:
 		return "the first rule whose words the text has and whose conditions hold: " + f.row.String()
 	case s == by:

@@ -33,6 +33,14 @@ func TestExplainIsRead(t *testing.T) {
 	}
 }
 
+// TestExplainVague holds that the explanation tells why words that name an unknown user do not make him one.
+func TestExplainVague(t *testing.T) {
+	_, why := ExplainReply("550 5.7.1 Recipient address rejected: User unknown (in reply to end of DATA command)")
+	if s := why.String(); !strings.Contains(s, "no refusal of RCPT beside them: texts.tsv:") {
+		t.Error(s)
+	}
+}
+
 func TestExplainReply(t *testing.T) {
 	for _, c := range []struct{ text, taken, row, match, says string }{
 		{"550 5.1.1 <bob@example.com>: User unknown", "diagnostic text", "texts.tsv", "user unknown", "hard"},

@@ -84,6 +84,7 @@ type finding struct {
 	category string
 	rule     string
 	row      *Row
+	weakened bool
 	provider string
 	hard     bool
 }

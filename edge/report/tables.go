@@ -40,6 +40,7 @@ type verdict struct {
 	category string
 	rule     string
 	row      *Row
+	weakened bool // a vague rule gave it, and nothing else says so too
 }
 
 // rule is one row of the text rules.
