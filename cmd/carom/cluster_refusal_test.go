@@ -296,6 +296,11 @@ func TestFleetWithForeignRecords(t *testing.T) {
 		record("nonsense", kafkago.Header{Key: "ce_origin", Value: []byte("0/0/0")}),
 		record(`{"specversion":"1.0"}`, kafkago.Header{Key: "ce_id", Value: []byte("1")}, kafkago.Header{Key: "ce_type", Value: []byte("com.example.other")}, kafkago.Header{Key: "ce_origin", Value: []byte("x")}),
 	}
+	// These have the headers of ours, and values that are no events; their origins are of a partition that there is not.
+	for i, value := range []string{"nonsense", `{}`, `{"id":"aaaaaaaaaaaaaaaaaaaaaaaaaa","kind":"open"}`, ""} {
+		events = append(events, record(value, kafkago.Header{Key: "ce_id", Value: []byte(strings.Repeat("a", 26))}, kafkago.Header{Key: "ce_type", Value: []byte("carom.open")},
+			kafkago.Header{Key: "ce_time", Value: []byte("2026-11-21T12:00:00.000Z")}, kafkago.Header{Key: "ce_origin", Value: fmt.Append(nil, "77/", i, "/0")}))
+	}
 	for p := range fleetPartitions {
 		for _, value := range raw {
 			f.produce(t, kafka.Raw, p, record(value))

@@ -71,7 +71,21 @@ func fillRaw(rec *log.Record, _ []header) {
 	}
 }
 
-func fillEvent(rec *log.Record, headers []header) { rec.Head = parseHead(headers) }
+// fillEvent reads the headers. A record whose value is no event, or another than they say, is none of ours: it gets no
+// head, because one that nobody can read would end the answer of everybody who comes to it.
+func fillEvent(rec *log.Record, headers []header) {
+	h := parseHead(headers)
+	if h == (event.Head{}) {
+		return
+	}
+	var e event.Refined
+	if e.DecodeJSON(rec.Value) != nil {
+		return
+	}
+	if e.Origin.Node = ""; e.Head() == h { // which the headers tell in another form
+		rec.Head = h
+	}
+}
 
 // Partition returns the number of the partition.
 func (r *Reader) Partition() int32 { return r.partition }

@@ -181,8 +181,11 @@ func testReadRaw(t *testing.T, c *Client, real bool) {
 func testReadEvents(t *testing.T, c *Client) {
 	topic := c.options.TopicName(Events)
 	head := event.Head{ID: event.ID{5}, Kind: event.Bounce, Time: 1e12, Origin: event.Origin{Partition: 3, Offset: 8, N: 1}}
-	record := func(origin string, at int64) *kgo.Record {
-		return &kgo.Record{Topic: topic, Partition: 3, Key: []byte("acme/alice"), Value: []byte("{}"), Timestamp: time.UnixMilli(at), Headers: []kgo.RecordHeader{
+	told := event.Refined{ID: head.ID, Kind: head.Kind, Time: head.Time, Origin: head.Origin}
+	told.Origin.Node = "edge"
+	value := string(told.AppendJSON(nil))
+	record := func(value, origin string, at int64) *kgo.Record {
+		return &kgo.Record{Topic: topic, Partition: 3, Key: []byte("acme/alice"), Value: []byte(value), Timestamp: time.UnixMilli(at), Headers: []kgo.RecordHeader{
 			{Key: "ce_specversion", Value: []byte("1.0")},
 			{Key: "ce_id", Value: []byte(head.ID.String())},
 			{Key: "ce_type", Value: []byte("carom.bounce")},
@@ -191,12 +194,13 @@ func testReadEvents(t *testing.T, c *Client) {
 			{Key: "ce_origin", Value: []byte(origin)},
 		}}
 	}
-	err := franz(t, c.options).ProduceSync(testContext(t), record("3/8/1", 1e12+9), record("nowhere", 1e12), record("3/8/1", 1e12+10)).FirstErr()
+	err := franz(t, c.options).ProduceSync(testContext(t), record(value, "3/8/1", 1e12+9), record(value, "nowhere", 1e12), record(value, "3/8/1", 1e12+10),
+		record(value, "3/9/1", 1e12+10), record("{}", "3/8/1", 1e12+10), record("nonsense", "3/8/1", 1e12+10)).FirstErr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	recs := readRecords(t, newReader(t, c, Events, 3), 0, 3, 10)
-	if recs[0].Head != head || string(recs[0].Key) != "acme/alice" || string(recs[0].Value) != "{}" || recs[0].Time != 1e12+9 {
+	recs := readRecords(t, newReader(t, c, Events, 3), 0, 6, 10)
+	if recs[0].Head != head || string(recs[0].Key) != "acme/alice" || string(recs[0].Value) != value || recs[0].Time != 1e12+9 {
 		t.Errorf("record %+v", recs[0])
 	}
 	if recs[1].Head != (event.Head{}) || recs[1].Time != 1e12+9 {
@@ -204,6 +208,11 @@ func testReadEvents(t *testing.T, c *Client) {
 	}
 	if recs[2].Head != head || recs[2].Time != 1e12+10 {
 		t.Errorf("record %+v", recs[2])
+	}
+	for _, r := range recs[3:] {
+		if r.Head != (event.Head{}) {
+			t.Errorf("its headers and its value differ: %+v", r)
+		}
 	}
 }
 
