@@ -62,8 +62,8 @@ func (r *reader) addTranscript(f finding, said, sent, host []byte) {
 		return
 	}
 	f.said, f.context, f.remoteMTA = said, sent, host
-	if host == nil && sent == nil {
-		f.command = commandRcpt // no dialogue: it knows its own users
+	if host == nil && sent == nil && bytes.Contains(said, []byte("... ")) {
+		f.command = commandRcpt // no dialogue, and Sendmail's own form: it knows its own users
 	}
 	f.code, f.status = scanReply(said)
 	r.add(f)
