@@ -78,37 +78,44 @@ func OpenEnvelope(value []byte) ([]byte, error) {
 	return ev, err
 }
 
-// decodeRaw reads what appendRaw wrote. ev points into value. Of fields that come twice the last counts, as always
-// in this encoding.
+// decodeRaw reads what appendRaw wrote. ev points into value.
 func decodeRaw(value []byte) (src event.Source, ev []byte, err error) {
+	src, node, ev, err := cutRaw(value)
+	src.Node = string(node)
+	return src, ev, err
+}
+
+// cutRaw is decodeRaw without a copy: the source's node is apart, and points into value too. Of fields that come twice
+// the last counts, as always in this encoding.
+func cutRaw(value []byte) (src event.Source, node, ev []byte, err error) {
 	if len(value) == 0 {
-		return event.Source{}, nil, fmt.Errorf("%w: empty", errRaw)
+		return event.Source{}, nil, nil, fmt.Errorf("%w: empty", errRaw)
 	}
 	if value[0] != rawVersion {
-		return event.Source{}, nil, fmt.Errorf("%w: version %#x, this Carom reads %#x", errRaw, value[0], rawVersion)
+		return event.Source{}, nil, nil, fmt.Errorf("%w: version %#x, this Carom reads %#x", errRaw, value[0], rawVersion)
 	}
 	for rest := value[1:]; len(rest) > 0; {
 		num, typ, n := protowire.ConsumeTag(rest)
 		if n < 0 {
-			return event.Source{}, nil, fmt.Errorf("%w: tag: %w", errRaw, protowire.ParseError(n))
+			return event.Source{}, nil, nil, fmt.Errorf("%w: tag: %w", errRaw, protowire.ParseError(n))
 		}
 		field := rest[n:]
 		if n = protowire.ConsumeFieldValue(num, typ, field); n < 0 {
-			return event.Source{}, nil, fmt.Errorf("%w: field %d: %w", errRaw, num, protowire.ParseError(n))
+			return event.Source{}, nil, nil, fmt.Errorf("%w: field %d: %w", errRaw, num, protowire.ParseError(n))
 		}
-		if err := setRaw(num, typ, field[:n], &src, &ev); err != nil {
-			return event.Source{}, nil, err
+		if err := setRaw(num, typ, field[:n], &src, &node, &ev); err != nil {
+			return event.Source{}, nil, nil, err
 		}
 		rest = field[n:]
 	}
 	if ev == nil {
-		return event.Source{}, nil, fmt.Errorf("%w: no event", errRaw)
+		return event.Source{}, nil, nil, fmt.Errorf("%w: no event", errRaw)
 	}
-	return src, ev, nil
+	return src, node, ev, nil
 }
 
 // setRaw stores one field, whose encoding is known to be whole.
-func setRaw(num protowire.Number, typ protowire.Type, field []byte, src *event.Source, ev *[]byte) error {
+func setRaw(num protowire.Number, typ protowire.Type, field []byte, src *event.Source, node, ev *[]byte) error {
 	want := protowire.BytesType
 	switch num {
 	case rawSequence:
@@ -133,7 +140,7 @@ func setRaw(num protowire.Number, typ protowire.Type, field []byte, src *event.S
 	case num == rawIncarnation:
 		copy(src.Incarnation[:], text)
 	case num == rawNode:
-		src.Node = string(text)
+		*node = text
 	default:
 		*ev = text[:len(text):len(text)]
 	}

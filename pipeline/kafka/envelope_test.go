@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"carom/pipeline/event"
+	"carom/pipeline/log"
 )
 
 var testSource = event.Source{Node: "edge-1", Sequence: 300, Incarnation: [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}}
@@ -113,5 +114,22 @@ func TestRawPartition(t *testing.T) {
 		if got, want := RawPartition(key, n), int32(0xfffefdfc%int64(n)); got != want || got != int32(key.Partition(int(n))) {
 			t.Errorf("of %d: got %d, want %d", n, got, want)
 		}
+	}
+}
+
+// Records of a node share its name, and those of several keep theirs apart.
+func TestFillRaw(t *testing.T) {
+	fill := filler(Raw)
+	other := testSource
+	other.Node = "edge-2"
+	for _, src := range []event.Source{testSource, testSource, other, {}, testSource} {
+		rec := log.Record{Value: appendRaw(nil, src, []byte("event"))}
+		if fill(&rec, nil); rec.Source != src || string(rec.Value) != "event" {
+			t.Errorf("got %+v, want %+v", rec, src)
+		}
+	}
+	value := appendRaw(nil, testSource, []byte("event"))
+	if n := testing.AllocsPerRun(100, func() { fill(&log.Record{Value: value}, nil) }); n != 0 {
+		t.Errorf("%v allocations a record", n)
 	}
 }

@@ -27,6 +27,7 @@ type feeder struct {
 	stream  *stream
 	next    int64 // the offset to go on at
 	clock   event.Millis
+	fill    func(*log.Record, []header)
 	inflate *inflater
 
 	rest     []byte // batches that were fetched and not decoded yet, in buffer
@@ -93,7 +94,7 @@ func (f *feeder) decode(recs []log.Record) ([]log.Record, error) {
 		return recs, nil
 	}
 	if err == nil {
-		recs, err = b.decode(recs, f.next, f.inflate, f.reader.fill)
+		recs, err = b.decode(recs, f.next, f.inflate, f.fill)
 	}
 	if err != nil {
 		f.rest = nil

@@ -26,7 +26,6 @@ type Reader struct {
 	kind      string
 	topic     string
 	partition int32
-	fill      func(*log.Record, []header)
 	log       *zap.Logger
 	metrics   *readMetrics
 
@@ -50,23 +49,38 @@ var _ log.Reader = (*Reader)(nil)
 func (c *Client) NewReader(kind string, partition int32, reg prometheus.Registerer) *Reader {
 	topic := c.options.TopicName(kind)
 	r := &Reader{
-		client: c, kind: kind, topic: topic, partition: partition, fill: func(*log.Record, []header) {},
+		client: c, kind: kind, topic: topic, partition: partition,
 		log:     c.log.Named("reader").With(zap.String("topic", topic), zap.Int32("partition", partition)),
 		metrics: newReadMetrics(reg, kind, partition),
-	}
-	switch kind {
-	case Raw:
-		r.fill = fillRaw
-	case Events:
-		r.fill = fillEvent
 	}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
-// fillRaw opens the envelope. What can't be opened stays as it is, for refine to reject.
-func fillRaw(rec *log.Record, _ []header) {
-	if src, ev, err := decodeRaw(rec.Value); err == nil {
+// filler returns what a feeder does with each record of a topic: what the headers and the value tell.
+func filler(kind string) func(*log.Record, []header) {
+	switch kind {
+	case Raw:
+		return fillRaw()
+	case Events:
+		return fillEvent
+	}
+	return func(*log.Record, []header) {}
+}
+
+// fillRaw opens envelopes. What can't be opened stays as it is, for refine to reject. A batch is of one node, so its
+// records share the name.
+func fillRaw() func(*log.Record, []header) {
+	last := ""
+	return func(rec *log.Record, _ []header) {
+		src, node, ev, err := cutRaw(rec.Value)
+		if err != nil {
+			return
+		}
+		if string(node) != last {
+			last = string(node)
+		}
+		src.Node = last
 		rec.Source, rec.Value = src, ev
 	}
 }
@@ -198,7 +212,7 @@ func (r *Reader) take(from int64) (*stream, error) {
 	s = &stream{reader: r, chunks: make(chan chunk, 1), spare: make(chan []log.Record, 2), stop: stop, at: from}
 	r.runs.Go(func() {
 		defer stop()
-		f := &feeder{reader: r, stream: s, next: from, inflate: newInflater(maxBatch), tries: r.tries("read")}
+		f := &feeder{reader: r, stream: s, next: from, fill: filler(r.kind), inflate: newInflater(maxBatch), tries: r.tries("read")}
 		defer f.inflate.close()
 		defer f.tries.leave()
 		f.run(ctx)
