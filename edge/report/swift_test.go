@@ -1,0 +1,137 @@
+package report
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// What looks at eight bytes at a time is held against what looks at one.
+
+// samples calls f with random texts, in which the bytes that matter are frequent.
+func samples(t *testing.T, f func(b []byte)) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	const common = "  \t\r\n:@@AZaz[`{!~\x00\x1f\x7f\x80\xa0\xc0\xff<>5-"
+	b := make([]byte, 0, 64)
+	for range 20_000 {
+		b = b[:0]
+		for range random.IntN(40) {
+			if random.IntN(3) == 0 {
+				b = append(b, common[random.IntN(len(common))])
+			} else {
+				b = append(b, byte(random.IntN(256)))
+			}
+			if random.IntN(2) == 0 {
+				b = append(b, "user unknown"[:random.IntN(13)]...)
+			}
+		}
+		if f(b); t.Failed() {
+			t.Fatalf("seed %d: %q", seed, b)
+		}
+	}
+}
+
+func TestEightBytesAtATime(t *testing.T) {
+	samples(t, func(b []byte) {
+		name, printable := 0, true
+		for name < len(b) && b[name] > ' ' && b[name] < 0x7f && b[name] != ':' {
+			name++
+		}
+		for _, c := range b {
+			printable = printable && c > ' ' && c < 0x7f
+		}
+		run := 0
+		for run < len(b) && (b[run] > ' ' && b[run] < 0x7f || b[run] == ' ' && run > 0 && run+1 < len(b) && b[run+1] > ' ') {
+			run++
+		}
+		if got := nameEnd(b); got != name {
+			t.Errorf("nameEnd: %d, want %d", got, name)
+		}
+		if got := isPrintable(b); got != printable {
+			t.Errorf("isPrintable: %v", got)
+		}
+		if got := visible(b); got != run {
+			t.Errorf("visible: %d, want %d", got, run)
+		}
+		if len(b) >= 8 {
+			var want [8]byte
+			for i := range want {
+				want[i] = lower(b[i])
+			}
+			if got := lowerLetters(binary.LittleEndian.Uint64(b)); got != binary.LittleEndian.Uint64(want[:]) {
+				t.Errorf("lowerLetters: %x, want %x", got, want)
+			}
+		}
+		for _, code := range []string{"", "550"} {
+			if got, want := normalize(nil, b, []byte(code)), normalizeSlowly(b, []byte(code)); !bytes.Equal(got, want) {
+				t.Errorf("normalize: %q, want %q", got, want)
+			}
+		}
+		g := new(grams)
+		for i := range b {
+			phrase := b[i:min(len(b), i+12)]
+			if !g.mayHave(b, phrase) {
+				t.Errorf("mayHave denies %q", phrase)
+			}
+		}
+	})
+}
+
+// normalizeSlowly is normalize, byte by byte.
+func normalizeSlowly(text, code []byte) []byte {
+	dst, token := []byte{' '}, 1
+	said := len(code) > 0 && bytes.HasPrefix(text, code)
+	for i := 0; i < len(text); i++ {
+		switch c := normalized[text[i]]; c {
+		default:
+			dst = append(dst, c)
+		case ' ':
+			if dst[len(dst)-1] != ' ' {
+				dst = append(dst, ' ')
+			}
+			token = len(dst)
+			if n := codeLength(text[i+1:], code); n > 0 {
+				if said {
+					i += n
+				}
+				said = true
+			}
+		case normalDrop:
+		case normalEnd:
+			dst = append(dst, text[i])
+			token = len(dst)
+		case '@':
+			if len(dst) == token {
+				dst = append(dst, c)
+				continue
+			}
+			dst = append(dst[:token], '@')
+			for i+1 < len(text) && !addressEnd(text[i+1]) {
+				i++
+			}
+		}
+	}
+	return append(dst, ' ')
+}
+
+// TestMatcherFindsAll looks for every pattern of one fragment in texts made of two of them.
+func TestMatcherFindsAll(t *testing.T) {
+	var patterns []string
+	for _, row := range compiled().rules {
+		patterns = append(patterns, row.row.Pattern)
+	}
+	m := compiled().match
+	var h hits
+	for i, p := range patterns {
+		text := []byte(" x" + p + patterns[(i*7+3)%len(patterns)] + " ")
+		m.scan(text, &h)
+		for j, q := range patterns {
+			if !strings.Contains(q, "*") && h.has(uint16(j)) != bytes.Contains(text, []byte(q)) {
+				t.Errorf("%q in %q: %v", q, text, h.has(uint16(j)))
+			}
+		}
+	}
+}
