@@ -217,6 +217,8 @@ func TestBrokerTopicsMadeAgain(t *testing.T) {
 	f.makeTopics()
 	w.waits(t, "kafka.topic_prefix: topic "+f.kafka.TopicPrefix, "was deleted and made again")
 	f.kill()
+	f.deleteTopics() // some of what was heard meanwhile may be in the new ones
+	f.makeTopics()
 	for _, node := range f.nodes() {
 		node.wipe()
 	}
