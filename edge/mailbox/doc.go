@@ -10,9 +10,9 @@
 //
 // Not obvious:
 //
-//   - An mbox is what begins with a "From " line. Its next mail begins at a line "From " that has a time and a year, with a
-//     header behind it, and a blank line before it; where that is missing, the line must also name a weekday and a month.
-//     People write sentences that begin with "From ", and not every writer quotes them.
+//   - An mbox is what begins with a "From " line. Its next mail begins at a line "From " that has a time and a year, and two
+//     of three signs: a blank line before it, a weekday and a month in it, a header behind it. People write sentences that
+//     begin with "From ", not every writer quotes them or puts a blank line, and not every mail has a header.
 //   - One ">" is removed from lines that begin with ">From ", ">>From ", ... (mboxrd). In an mboxo that changes what was
 //     quoted by a human, which no reader of it can know.
 //   - The "From " line stays the first line of its mail.

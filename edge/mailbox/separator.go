@@ -38,8 +38,9 @@ func (r *Reader) separator(from int) (cut int, found bool) {
 	}
 }
 
-// separates reports whether a mail begins at text, which begins with "From " and follows before and a line end. It is not
-// known as long as too little of text is there, unless all of it is.
+// separates reports whether a mail begins at text, which begins with "From " and follows before and a line end: its line
+// has a time and a year, and two of three signs: a blank line before it, a weekday and a month, a header behind it. It is
+// not known as long as too little of text is there, unless all of it is.
 func separates(before, text []byte, all bool) (is, known bool) {
 	end := bytes.IndexByte(text[:min(len(text), maxFromLine)], '\n')
 	if end < 0 {
@@ -49,11 +50,20 @@ func separates(before, text []byte, all bool) (is, known bool) {
 	if len(next) < maxFieldName && bytes.IndexByte(next, '\n') < 0 && !all {
 		return false, false
 	}
-	if !hasTimeAndYear(line) || !beginsHeader(next) {
+	if !hasTimeAndYear(line) {
 		return false, true
 	}
-	blank := bytes.HasSuffix(before, []byte("\n")) || bytes.HasSuffix(before, []byte("\n\r"))
-	return blank || hasWord(line, weekdays) && hasWord(line, months), true
+	signs := 0
+	for _, sign := range [...]bool{
+		bytes.HasSuffix(before, []byte("\n")) || bytes.HasSuffix(before, []byte("\n\r")),
+		hasWord(line, weekdays) && hasWord(line, months),
+		beginsHeader(next),
+	} {
+		if sign {
+			signs++
+		}
+	}
+	return signs >= 2, true
 }
 
 // beginsHeader reports whether text may be what is behind a "From " line: a field, a further envelope line, or nothing.
