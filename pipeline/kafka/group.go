@@ -41,6 +41,7 @@ type Group struct {
 
 	mu     sync.Mutex // guards what follows
 	passed map[int32]int64
+	before map[int32]int64    // what was committed when Committed was asked
 	fresh  map[int32]struct{} // partitions that moved since the last commit
 }
 
@@ -48,7 +49,7 @@ type Group struct {
 func (c *Client) NewGroup(stage, kind string, reg prometheus.Registerer) *Group {
 	g := &Group{
 		client: c, id: c.options.TopicPrefix + "." + stage, topic: c.options.TopicName(kind), metrics: newGroupMetrics(reg, stage),
-		passed: make(map[int32]int64), fresh: make(map[int32]struct{}),
+		passed: make(map[int32]int64), before: make(map[int32]int64), fresh: make(map[int32]struct{}),
 	}
 	g.log = c.log.Named("group").With(zap.String("group", g.id))
 	for _, spec := range c.options.Specs() {
@@ -60,7 +61,7 @@ func (c *Client) NewGroup(stage, kind string, reg prometheus.Registerer) *Group 
 }
 
 // Committed returns the committed offsets, and waits for the cluster until ctx is done; its error then tells what it
-// waited for. A partition without one is absent.
+// waited for. A partition without one is absent. From then on none goes back, see Passed.
 func (g *Group) Committed(ctx context.Context) (map[int32]int64, error) {
 	t := g.tries("read the offsets of group " + g.id)
 	defer t.leave()
@@ -68,6 +69,11 @@ func (g *Group) Committed(ctx context.Context) (map[int32]int64, error) {
 		offsets, err := g.committed(ctx)
 		if err == nil {
 			t.done()
+			g.mu.Lock()
+			for partition, offset := range offsets {
+				g.before[partition] = max(g.before[partition], offset)
+			}
+			g.mu.Unlock()
 			return offsets, nil
 		}
 		if !t.again(ctx, g.client.explain(ctx, err)) {
@@ -114,8 +120,12 @@ func (g *Group) committed(ctx context.Context) (map[int32]int64, error) {
 }
 
 // Passed says that all records of a partition before offset are done with. It returns at once; Run commits the newest.
+//
+// A worker that rebuilds begins far before what Committed told; the group stays at that until the worker is there again.
+// Should it end on the way, the next start must not take for new what was shipped long ago.
 func (g *Group) Passed(partition int32, offset int64) {
 	g.mu.Lock()
+	offset = max(offset, g.before[partition])
 	last, ok := g.passed[partition]
 	moved := !ok || offset != last
 	if moved {

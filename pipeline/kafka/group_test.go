@@ -101,12 +101,17 @@ func testGroup(t *testing.T, o Options) {
 	want[0] = 7
 	wantOffsets(t, "seen by others", seen(t, o), want)
 
-	// Another process of the group adds to it. An offset may go back: a worker rebuilds.
+	// Another process of the group adds to it. While it rebuilds, the group stays where it is.
 	again := newGroup(c)
+	if _, err := again.Committed(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
 	stop = runGroup(t, again)
 	again.Passed(1, 5)
+	again.Passed(2, 5)
+	again.Passed(3, 1999)
 	stop()
-	want[1] = 5
+	want[2], want[3] = 5, 1999
 	if offsets, err = g.Committed(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
