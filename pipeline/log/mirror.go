@@ -90,11 +90,11 @@ func (m *Mirror) Bounds() (oldest, next int64) {
 // Refresh does nothing: the copy is at hand.
 func (m *Mirror) Refresh(context.Context) error { return nil }
 
-// OnPassed has fn called, by Run's goroutine, with Passed: at the start, and after each commit. Call it before Run.
+// OnPassed has fn called, by Run's goroutine, with Passed: at the start, and whenever it has moved. Call it before Run.
 func (m *Mirror) OnPassed(fn func(offset int64)) { m.onPassed = fn }
 
-// Passed returns the source's offset that is copied next: all records before it are here, durably. It is safe while
-// Run runs.
+// Passed returns the source's offset that is copied next: all records before it are here, durably, but for those that
+// the source has lost. It is safe while Run runs.
 func (m *Mirror) Passed() int64 { return m.passed.Load() }
 
 // Read appends copied records from offset from on to dst, at most max, and waits until there is one.
@@ -259,6 +259,9 @@ func (m *Mirror) skipTrimmed(in Reader) bool {
 		m.logger.Error("source was trimmed before it was copied", zap.Int64("offset", m.place.next), zap.Int64("lost", lost))
 	}
 	m.place.next = oldest
+	// A log that is empty by now and stays silent would else be waited for, for ever.
+	m.passed.Store(oldest)
+	m.tellPassed()
 	return true
 }
 

@@ -204,6 +204,15 @@ func TestMirror(t *testing.T) {
 	wantMetric(t, reg, "carom_log_mirror_skipped_total", "trimmed", 4)
 }
 
+// A source that has lost all it had, and has nothing new, is copied.
+func TestMirrorOfNothing(t *testing.T) {
+	in := &source{}
+	in.trim(20)
+	m := openMirror(t, openStore(t, vfs.NewMem()), nil)
+	run(t, m, in, 20)
+	wantValues(t, copied(t, m, 1))
+}
+
 func TestMirrorTrim(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openStore(t, fs)
