@@ -133,7 +133,8 @@ func (p *Partition) count() error {
 	return nil
 }
 
-// OnPassed has fn called, by Run's goroutine, after each commit with the new Passed. Call it before Run.
+// OnPassed has fn called, by Run's goroutine, with Passed: when Run has found its place, and after each commit. Call it
+// before Run.
 func (p *Partition) OnPassed(fn func(offset int64)) { p.onPassed = fn }
 
 // Shipped says that the logs hold what input records before offset released, though the state may not know it: it was

@@ -75,6 +75,9 @@ func (p *Partition) begin(ctx context.Context) error {
 		return fmt.Errorf("the state is at input offset %d: %w; the oldest is %d", p.meta.offset, log.ErrTrimmed, oldest)
 	}
 	p.log.Info("refine started", zap.Int64("offset", p.meta.offset))
+	if p.onPassed != nil {
+		p.onPassed(p.meta.offset) // a partition may be silent for long, and Kafka forgets what it is not told again
+	}
 	to := p.shipped
 	if next-p.meta.offset > farBehind {
 		to = next

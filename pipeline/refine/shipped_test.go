@@ -298,6 +298,27 @@ func TestRunWaitsForTheInput(t *testing.T) {
 	})
 }
 
+// Who keeps a partition's place elsewhere is told at each start, though the input may be silent for long.
+func TestPassedIsToldAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := openWorld(t, testOptions(), vfs.NewMem(), newFeed(b1(sentEvent("m1"))))
+		w.drain(all)
+		w.reopen(testOptions())
+		var told []int64
+		w.p.OnPassed(func(offset int64) { told = append(told, offset) })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.p.Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		w.check(<-ended)
+		if len(told) != 1 || told[0] != 1 {
+			t.Errorf("told %d, want 1", told)
+		}
+		w.close()
+	})
+}
+
 // away is an input that is not to be had before back is closed.
 type away struct {
 	*feed
