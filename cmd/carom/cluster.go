@@ -85,6 +85,13 @@ func (r *rolling) counted() bool {
 	return true
 }
 
+// current reports whether the counts are about how things stand, and not about a part of what had been counted, or about
+// the time before an absence.
+func (r *rolling) current() bool {
+	_, end := r.in.Bounds()
+	return r.goal.offset.Load() != unknown && r.counted() && end-r.mirror.Passed() <= scoresBehind
+}
+
 // goal is how far a partition had come before, on this disk or another. A worker that begins anew with an empty disk
 // answers nothing before it is there again: it would deny what was answered yesterday.
 type goal struct{ offset atomic.Int64 }
@@ -102,6 +109,8 @@ func (g *goal) reached(passed int64) bool {
 }
 
 const (
+	// scoresBehind is how many events the copy of a partition may be behind while its scores are published.
+	scoresBehind = 1000
 	// lookEvery is how often the topics are looked at again: one may be deleted and made anew under a running node.
 	lookEvery = time.Minute
 	// joinEvery is the longest pause between two tries to join the cluster, sayEvery that between two lines that say why
@@ -194,6 +203,7 @@ func (k *cluster) openRollup(reg prometheus.Registerer) error {
 		if r.rollup, err = rollup.Open(k.config.Rollup.Share(len(owned)), k.config.Score, k.state, r.mirror, k.producer.Scores(), k.log, reg); err != nil {
 			return err
 		}
+		r.rollup.PublishWhen(r.current)
 		k.rollsUp[p] = r
 	}
 	return nil

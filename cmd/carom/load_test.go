@@ -99,6 +99,9 @@ func TestValidateNamesTheKey(t *testing.T) {
 		{"settle", func(c *Config) { c.Refine.Settle = -time.Second }, "refine.settle"},
 		{"role", func(c *Config) { c.Roles = []string{"track", "cook"} }, `roles: "cook": want some of track, `},
 		{"relay without Kafka", func(c *Config) { c.Roles = []string{"relay"} }, "roles: relay: there is nowhere to relay to while kafka.brokers is empty"},
+		{"edge without relay", func(c *Config) {
+			c.Kafka.Brokers, c.Roles = []string{"127.0.0.1:9092"}, []string{"api"}
+		}, "roles: api without relay: what this node hears would stay in its journal: add relay"},
 		{"worker without a place", func(c *Config) {
 			c.Kafka.Brokers, c.Kafka.Workers = []string{"127.0.0.1:9092"}, []string{"a:1", "b:1"}
 		}, "kafka.worker: -1: want this node's place in kafka.workers, 0 to 1; or leave refine out of roles"},

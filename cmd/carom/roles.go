@@ -36,6 +36,11 @@ func (c *Config) validateRoles() error {
 		}
 		return nil
 	}
+	for _, role := range []string{roleTrack, roleInbound, roleAPI} {
+		if c.has(role) && !c.has(roleRelay) {
+			return fmt.Errorf("roles: %s without %s: what this node hears would stay in its journal: add %[2]s", role, roleRelay)
+		}
+	}
 	for _, worker := range []struct {
 		role string
 		owns func() ([]int32, error)

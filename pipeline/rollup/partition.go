@@ -88,6 +88,10 @@ func (p *Partition) Run(ctx context.Context) error {
 	return nil
 }
 
+// PublishWhen has scores published only while fn says so: where the log of events is a copy that is being made, its end
+// is not that of the log. Call it before Run.
+func (p *Partition) PublishWhen(fn func() bool) { p.publisher.when = fn }
+
 // countAll counts what the log holds and what comes.
 func (p *Partition) countAll(ctx context.Context) error {
 	if err := p.begin(ctx); err != nil {

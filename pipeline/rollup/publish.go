@@ -47,6 +47,7 @@ type publisher struct {
 	p    *Partition
 	out  log.Writer
 	hour time.Time // up to which all senders were looked at
+	when func() bool
 
 	mu       sync.Mutex // guards what follows
 	senders  map[scope]struct{}
@@ -54,7 +55,7 @@ type publisher struct {
 }
 
 func newPublisher(p *Partition, out log.Writer) *publisher {
-	return &publisher{p: p, out: out, senders: make(map[scope]struct{})}
+	return &publisher{p: p, out: out, when: func() bool { return true }, senders: make(map[scope]struct{})}
 }
 
 // changed notes that the senders of some sequences may have new numbers.
@@ -104,7 +105,7 @@ func (pb *publisher) run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if pb.p.lag() > int64(pb.p.o.StepRecords) {
+		if pb.p.lag() > int64(pb.p.o.StepRecords) || !pb.when() {
 			continue // numbers of a backlog, or of a rebuild, are old ones
 		}
 		if err := pb.publish(ctx, time.Now()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ import (
 type scores struct {
 	t   testing.TB
 	err error
+	old atomic.Bool // somebody says that the numbers are
 
 	mu   sync.Mutex // guards recs
 	recs []log.Record
@@ -78,6 +80,7 @@ func publishing(t *testing.T, o Options, test func(t *testing.T, f *fixture, out
 			if f.p, err = Open(o, score.Default(), f.store, f.in, out, zap.NewNop(), prometheus.NewRegistry()); err != nil {
 				t.Fatal(err)
 			}
+			f.p.PublishWhen(func() bool { return !out.old.Load() })
 			ctx, cancel := context.WithCancel(context.Background())
 			ended := make(chan error)
 			go func() { ended <- f.p.Run(ctx) }()
@@ -225,6 +228,21 @@ func TestPublishNoBacklog(t *testing.T) {
 		synctest.Wait()
 		out.wantKeys()
 		f.p.passed.Store(0)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		out.wantKeys("a/s")
+	})
+}
+
+// Nor while somebody says that they are old.
+func TestPublishWhen(t *testing.T) {
+	publishing(t, Default(), func(t *testing.T, f *fixture, out *scores, _ func()) {
+		out.old.Store(true)
+		f.heard(ev(event.Sent, event.Now()))
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		out.wantKeys()
+		out.old.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		out.wantKeys("a/s")
