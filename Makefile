@@ -4,6 +4,7 @@ BIN     := bin/carom
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -X main.buildVersion=$(VERSION)
 FUZZTIME ?= 60s
+KAFKA_ROUNDS ?= 5
 TOOLS   := $(CURDIR)/bin/tools
 
 # The linters, built into bin/tools; each is a module of its own and stays out of go.mod.
@@ -83,9 +84,12 @@ $(TOOLS)/.stamp: Makefile
 	for tool in $(STATICCHECK) $(GOFUMPT) $(ERRORLINT) $(INEFFASSIGN); do GOBIN=$(TOOLS) $(GO) install $$tool || exit 1; done
 	touch $@
 
-bench-kafka: ## what the relay costs, against franz-go's client, both into a kfake in a process of its own
-	$(GO) test -timeout 20m -run '^$$' -bench 'Relay$$' -benchtime 5x ./pipeline/kafka
-	$(GO) test -run '^$$' -bench 'Compression$$' ./pipeline/kafka
+bench-kafka: ## throughput, CPU, allocations and sizes of the relay and of each stage, with a kfake in a process of its own
+	@mkdir -p bin; echo "some minutes; what go test says goes to bin/bench-kafka.txt, for benchstat"
+	@$(GO) test -timeout 40m -run '^$$' -bench '^Benchmark(Relay|Kafka.*)$$' -benchtime $(KAFKA_ROUNDS)x ./pipeline/kafka >bin/bench-kafka.txt \
+	  && $(GO) test -run '^$$' -bench '^BenchmarkCompression$$' ./pipeline/kafka >>bin/bench-kafka.txt; status=$$?; \
+	  awk '!/^Benchmark/ { if (!said[$$0]++) print; next } \
+	    { print $$1 ": " $$2 " rounds"; for (i = 3; i < NF; i += 2) printf "  %14s %s\n", $$i, $$(i + 1) }' bin/bench-kafka.txt; exit $$status
 
 fuzz: ## run every fuzz test for FUZZTIME (60s)
 	@set -e; for pkg in $$($(GO) list ./...); do \

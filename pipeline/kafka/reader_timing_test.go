@@ -84,6 +84,7 @@ func (u *usage) report(b *testing.B) {
 	b.ReportMetric(float64(u.records)/u.wall.Seconds(), "records/s")
 	b.ReportMetric(float64(u.bytes)/u.wall.Seconds(), "B/s")
 	b.ReportMetric(float64(u.mallocs)/float64(u.records), "allocs/record")
+	b.ReportMetric(float64(u.bytes)/float64(u.records), "B/record")
 	b.ReportMetric(float64(u.sent)/float64(u.records), "wire-B/record")
 }
 
