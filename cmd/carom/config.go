@@ -131,6 +131,16 @@ func (c *Config) fill(dev bool) {
 	c.Track.BaseURL = "http://" + net.JoinHostPort(host, port)
 }
 
+// needs reports whether the node's roles have a use for a section. The API mints links and addresses, which lead to the
+// edges; a worker need not know where those are.
+func (c *Config) needs(section string) bool {
+	switch section {
+	case roleTrack, roleInbound:
+		return c.has(section) || c.has(roleAPI)
+	}
+	return true
+}
+
 // validate checks what can be checked without touching anything, section by section.
 func (c *Config) validate() error {
 	if err := checkNode(c.Node); err != nil {
@@ -159,6 +169,9 @@ func (c *Config) validate() error {
 		{"score", c.Score},
 		{"kafka", c.Kafka},
 	} {
+		if !c.needs(section.name) {
+			continue
+		}
 		if err := section.check.Validate(); err != nil {
 			return fmt.Errorf("%s.%w", section.name, err)
 		}

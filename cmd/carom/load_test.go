@@ -122,6 +122,28 @@ func TestValidateNamesTheKey(t *testing.T) {
 	}
 }
 
+// A node needs no settings of edges that it has no role for, unless it mints what leads to them.
+func TestValidateByRoles(t *testing.T) {
+	for _, test := range []struct{ roles, want string }{
+		{"refine,rollup", ""},
+		{"refine", ""},
+		{"track,relay", "track.base_url"},
+		{"inbound,relay", "inbound.bounce_domain"},
+		{"api,relay", "track.base_url"},
+		{"", "track.base_url"},
+	} {
+		c := defaultConfig()
+		c.Kafka.Brokers = []string{"127.0.0.1:9092"}
+		if test.roles != "" {
+			c.Roles = strings.Split(test.roles, ",")
+		}
+		err := c.validate()
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("roles %q: got %v, want an error that names %q", test.roles, err, test.want)
+		}
+	}
+}
+
 // Every key has a meaning, a variable of its own, and takes the text of its own default.
 func TestEverySettingIsDescribed(t *testing.T) {
 	c := defaultConfig()

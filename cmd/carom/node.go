@@ -163,13 +163,14 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 			return err
 		}
 	}
-	minter, err := newMinter(*c, keys, n.trackURL())
-	if err != nil {
-		return err
-	}
 	d := api.Dependencies{
-		Sink: accept, Minter: minter, Journal: n.journal, PeersOnly: !c.has(roleAPI),
+		Sink: accept, Journal: n.journal, PeersOnly: !c.has(roleAPI),
 		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
+	}
+	if c.has(roleAPI) {
+		if d.Minter, err = newMinter(*c, keys, n.trackURL()); err != nil {
+			return err
+		}
 	}
 	n.stages.answer(&d)
 	if n.api, err = api.New(c.API, d); err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"carom/kv"
+	"carom/pipeline/kafka"
 	"carom/pipeline/log"
 	"carom/pipeline/refine"
 
@@ -121,7 +122,14 @@ func (q *rejectsList) fromFolder(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return storeError(err)
 	}
-	rejects, err := log.NewLocal(store, kv.LogRejects, embeddedPartition)
+	bound, err := kafka.Bound(store)
+	if bound {
+		err = fmt.Errorf("%s is a folder of a node with Kafka, which keeps rejects in a topic: name a running server with --api", dir)
+	}
+	var rejects *log.Local
+	if err == nil {
+		rejects, err = log.NewLocal(store, kv.LogRejects, embeddedPartition)
+	}
 	if err == nil {
 		events := eventsQuery{limit: q.limit}
 		err = events.copyLog(ctx, rejects, func(r log.Record) error { return q.write(out, &r) })

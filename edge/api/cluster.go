@@ -74,12 +74,20 @@ func (s *Server) fromPeer(r *http.Request) (bool, *problem) {
 	self, size := s.d.Cluster.self(), s.d.Cluster.size()
 	switch {
 	case fields[1] != strconv.Itoa(self) || fields[2] != strconv.Itoa(size):
-		return true, workersDiffer(fmt.Sprintf("node %s takes this one for worker %s of %s, but it is worker %d of %d",
-			quote(fields[0]), quote(fields[1]), quote(fields[2]), self, size))
+		return true, workersDiffer(fmt.Sprintf("%s takes this one for worker %s of %s, but it is worker %d of %d",
+			asker(fields[0]), quoteName(fields[1]), quoteName(fields[2]), self, size))
 	case fields[3] != s.peers.tag:
-		return true, workersDiffer(fmt.Sprintf("node %s gives the partitions of events to other workers", quote(fields[0])))
+		return true, workersDiffer(asker(fields[0]) + " gives the partitions of events to other workers")
 	}
 	return true, nil
+}
+
+// asker names a node that asks by its place among the workers.
+func asker(place string) string {
+	if place == "-1" {
+		return "a node that is no worker"
+	}
+	return "worker " + quoteName(place)
 }
 
 // workersDiffer is for nodes that disagree on who has what.

@@ -151,7 +151,9 @@ func (p *peer) refusal(answer *http.Response, body []byte) error {
 		detail += ": " + told.Title + ": " + told.Detail
 		if told.Type == problemType+"workers-differ" {
 			p.count("refused")
-			return &problemError{workersDiffer(p.name() + " says: " + told.Detail)}
+			problem := workersDiffer("")
+			problem.Detail = p.name() + " says: " + told.Detail // which ends as ours would
+			return &problemError{problem}
 		}
 	}
 	return p.away("refused", detail)

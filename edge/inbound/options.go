@@ -13,8 +13,8 @@ type Options struct {
 	Listen   string `yaml:"listen" doc:"Address on which mail is taken, host:port; MTAs deliver to port 25, so forward that or listen on it."`
 	Hostname string `yaml:"hostname" doc:"Name by which the mail server greets; default: the host's name."`
 
-	BounceDomain      string   `yaml:"bounce_domain" doc:"Domain of return paths (b-...) and mailto unsubscribes (u-...); its MX record points here. Required."`
-	ReplyDomain       string   `yaml:"reply_domain" doc:"Domain of reply addresses (r-...); its MX record points here; may be the bounce domain. Required."`
+	BounceDomain      string   `yaml:"bounce_domain" doc:"Domain of return paths (b-...) and mailto unsubscribes (u-...); its MX record points here. Nodes with the roles inbound or api need it."`
+	ReplyDomain       string   `yaml:"reply_domain" doc:"Domain of reply addresses (r-...); its MX record points here; may be the bounce domain. Nodes with the roles inbound or api need it."`
 	FeedbackAddresses []string `yaml:"feedback_addresses" doc:"Addresses registered with feedback loops, such as fbl@bounce.example.com; whose complaint it is tell the returned headers."`
 	ReplyAddresses    []string `yaml:"reply_addresses" doc:"Addresses to which copies of replies are sent, such as replies@reply.example.com."`
 

@@ -16,7 +16,7 @@ import (
 // Options are the settings of the HTTP edge: the section `track` of the configuration.
 type Options struct {
 	Listen                   string        `yaml:"listen" doc:"Address to listen on, host:port; without a host, on all addresses."`
-	BaseURL                  string        `yaml:"base_url" doc:"URL under which the public reaches this listener, for example https://track.example.com: tracked links begin with it. Required."`
+	BaseURL                  string        `yaml:"base_url" doc:"URL under which the public reaches this listener, for example https://track.example.com: tracked links begin with it. Nodes with the roles track or api need it."`
 	TrustedProxies           []string      `yaml:"trusted_proxies" doc:"Addresses and CIDRs of the proxies whose X-Forwarded-For (or PROXY header) names the client."`
 	ProxyProtocol            bool          `yaml:"proxy_protocol" doc:"Whether the trusted proxies begin every connection with a PROXY protocol header, version 1 or 2; then connections of theirs without one are closed."`
 	MaxConnections           int           `yaml:"max_connections" doc:"How many connections may be open at once, 1 to 1000000; further ones get 503."`
