@@ -24,8 +24,8 @@ func newProducerMetrics(reg prometheus.Registerer) *producerMetrics {
 	m := &producerMetrics{
 		records: counter("carom_kafka_produced_records_total", "Records that brokers have acknowledged.", "topic"),
 		batches: counter("carom_kafka_produced_batches_total", "Batches that brokers have acknowledged.", "topic"),
-		bytes:   counter("carom_kafka_produced_bytes_total", "Bytes of those records, before compression.", "topic"),
-		sent:    counter("carom_kafka_sent_bytes_total", "Bytes of those batches, as they were sent.", "topic"),
+		bytes:   counter("carom_kafka_produced_bytes_total", "Bytes of records that brokers have acknowledged, before compression.", "topic"),
+		sent:    counter("carom_kafka_sent_bytes_total", "Bytes of batches that brokers have acknowledged, as they were sent.", "topic"),
 		errors:  counter("carom_kafka_produce_errors_total", "Batches that were not acknowledged and are sent again, by cause: the setting to blame (brokers: can't be reached), or broker_ and the number of its error.", "cause"),
 		splits: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carom_kafka_split_batches_total", Help: "Batches that were too large for a topic and were divided.",

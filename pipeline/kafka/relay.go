@@ -359,7 +359,7 @@ func newRelayMetrics(reg prometheus.Registerer, r *Relay) *relayMetrics {
 		return float64(max(0, end-r.passed.Load()))
 	})
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carom_kafka_relay_lag_seconds", Help: "Age of the oldest of them, by their log time.",
+		Name: "carom_kafka_relay_lag_seconds", Help: "Age of the oldest record of the journal that no broker has acknowledged, by its log time.",
 	}, func() float64 {
 		if at := m.oldest.Load(); at > 0 {
 			return max(0, time.Since(event.Millis(at).Time()).Seconds())
