@@ -230,6 +230,9 @@ func copyRaw(t testing.TB, from Options, to *kgo.Client) (byB int) {
 	}
 	for _, r := range consume(t, from, Raw, all) {
 		if src, _, err := decodeRaw(r.Value); err == nil && src.Incarnation == sourceB.Incarnation {
+			if !bytes.Contains(r.Value, []byte(addedToEvent)) || !bytes.HasSuffix(r.Value, []byte(addedToEnvelope)) {
+				t.Fatalf("%x has nothing of the next release", r.Value)
+			}
 			r.Value = thisRelease(t, r.Value)
 			byB++
 		}
