@@ -32,6 +32,8 @@
 //     reads from is used again.
 //   - The relay's cursor may lag behind what is acknowledged, never the other way round: first the position of reading is
 //     looked at, then the lanes (Relay.move).
+//   - What a broker refuses for good is tried for ever, too: nothing is dropped. Producer.Trouble tells of it.
+//   - An outage is told once for a client, by whoever meets it first (outages); the metrics count every failure.
 //   - A fetch that was given up may still be read by kafka-go: its buffer is not used again. So a Read whose deadline
 //     passes costs neither a connection nor a record; the feeder goes on.
 //   - LogAppendTime is in the head of a batch alone, as its greatest timestamp; the records keep what their producer wrote.
