@@ -96,16 +96,22 @@ func (r *rolling) current() bool {
 // answers nothing before it is there again: it would deny what was answered yesterday.
 type goal struct{ offset atomic.Int64 }
 
-// unknown is the goal until the group's offset is known.
+// unknown is the goal until the group's offset is known, from the brokers or from when they were asked last.
 const unknown = -1
 
-// reached reports whether passed is as far as the partition had come. While nobody can say, what is on disk has to do.
+// reached reports whether passed is as far as the partition had come.
 func (g *goal) reached(passed int64) bool {
 	offset := g.offset.Load()
-	if offset == unknown {
-		return passed > 0
+	return offset != unknown && passed >= offset
+}
+
+// set takes the goal from offsets, if it is there.
+func (g *goal) set(offsets map[int32]int64, p int32) {
+	offset, ok := offsets[p]
+	if !ok {
+		offset = unknown
 	}
-	return passed >= offset
+	g.offset.Store(offset)
 }
 
 const (
@@ -171,6 +177,10 @@ func (k *cluster) openRefine(reg prometheus.Registerer) error {
 		return err
 	}
 	k.refined = k.client.NewGroup(roleRefine, kafka.Raw, reg)
+	kept, err := k.refined.Kept(k.state)
+	if err != nil {
+		return err
+	}
 	for _, p := range owned {
 		// Writers of its own: one stage owns a writer.
 		out := refine.Outputs{Events: k.producer.Events(), Addresses: k.producer.Addresses(), Rejects: k.producer.Rejects(p)}
@@ -181,7 +191,7 @@ func (k *cluster) openRefine(reg prometheus.Registerer) error {
 		stage.RebuildTrimmed()
 		stage.OnPassed(func(offset int64) { k.refined.Passed(p, offset) })
 		k.refines[p] = &refining{stage: stage}
-		k.refines[p].goal.offset.Store(unknown)
+		k.refines[p].goal.set(kept, p)
 	}
 	return nil
 }
@@ -192,9 +202,13 @@ func (k *cluster) openRollup(reg prometheus.Registerer) error {
 		return err
 	}
 	k.mirrored = k.client.NewGroup(roleRollup, kafka.Events, reg)
+	kept, err := k.mirrored.Kept(k.state)
+	if err != nil {
+		return err
+	}
 	for _, p := range owned {
 		r := &rolling{in: k.read(kafka.Events, p, reg)}
-		r.goal.offset.Store(unknown)
+		r.goal.set(kept, p)
 		r.copied.Store(unknown)
 		if r.mirror, err = log.OpenMirror(k.state, kv.LogEvents, p, k.log, reg); err != nil {
 			return err
@@ -312,30 +326,39 @@ func (k *cluster) look(ctx context.Context) error {
 func (k *cluster) resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.config.Kafka.RequestTimeout)
 	defer cancel()
-	shipped, err := committed(ctx, k.refined)
+	shipped, err := committed(ctx, k.refined, k.state, slices.Collect(maps.Keys(k.refines)))
 	if err != nil {
 		return err
 	}
-	mirrored, err := committed(ctx, k.mirrored)
+	mirrored, err := committed(ctx, k.mirrored, k.state, slices.Collect(maps.Keys(k.rollsUp)))
 	if err != nil {
 		return err
 	}
 	for p, r := range k.refines {
 		r.stage.Shipped(shipped[p])
-		r.goal.offset.Store(shipped[p])
+		r.goal.set(shipped, p)
 	}
 	for p, r := range k.rollsUp {
-		r.goal.offset.Store(mirrored[p])
+		r.goal.set(mirrored, p)
 	}
 	return nil
 }
 
-// committed returns the group's offsets by partition; none without the group.
-func committed(ctx context.Context, g *kafka.Group) (map[int32]int64, error) {
+// committed returns the group's offsets of the partitions that this node owns, 0 where there is none, and keeps them for
+// a start while the brokers are away. Without the group there are none.
+func committed(ctx context.Context, g *kafka.Group, state *kv.Store, owned []int32) (map[int32]int64, error) {
 	if g == nil {
 		return nil, nil
 	}
-	return g.Committed(ctx)
+	all, err := g.Committed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make(map[int32]int64, len(owned))
+	for _, p := range owned {
+		offsets[p] = all[p]
+	}
+	return offsets, g.Keep(state, offsets)
 }
 
 // watch looks at the topics now and then.

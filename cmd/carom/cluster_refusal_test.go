@@ -24,8 +24,8 @@ import (
 
 // The tests of this file run against a broker in this process, unless they are named TestBroker….
 
-// fakeBroker starts one at an address.
-func fakeBroker(t *testing.T, address string) {
+// fakeBrokerAt starts one at an address.
+func fakeBrokerAt(t *testing.T, address string) {
 	t.Helper()
 	_, text, err := net.SplitHostPort(address)
 	if err != nil {
@@ -35,12 +35,18 @@ func fakeBroker(t *testing.T, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The relay's batches are up to 1 MiB, and kfake refuses larger ones by itself.
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port))
+	startFake(t, kfake.Ports(port))
+}
+
+// startFake starts one and returns its address.
+func startFake(t *testing.T, more ...kfake.Opt) (address string) {
+	t.Helper()
+	broker, err := kfake.NewCluster(append(more, kfake.NumBrokers(1))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
+	return broker.ListenAddrs()[0]
 }
 
 // edgeWorld is a fleet whose first edge hears everything.
@@ -120,6 +126,7 @@ func (w *world) heals(t *testing.T) {
 func (w *world) counts(t *testing.T) {
 	t.Helper()
 	w.hears()
+	w.answers()
 	w.checkEvents(t)
 	w.checkScores(t, time.Now(), w.asOf(73*time.Hour))
 	w.fleet.broken(t)
@@ -146,7 +153,7 @@ func TestFleetWithoutBroker(t *testing.T) {
 	}
 	f.launch()
 	w.waits(t, "kafka.brokers: can't be reached", address)
-	fakeBroker(t, address)
+	fakeBrokerAt(t, address)
 	w.waits(t, "kafka.topic_prefix", f.kafka.TopicName(kafka.Raw), "'carom topics apply' makes it")
 	f.makeTopics()
 	w.heals(t)
@@ -155,8 +162,7 @@ func TestFleetWithoutBroker(t *testing.T) {
 // The topics have fewer partitions than the settings say, until they are given more.
 func TestFleetWithFewPartitions(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 1)
 	w := edgeWorld(t, f)
 	f.makeTopics("CAROM_KAFKA_PARTITIONS=2")
@@ -181,8 +187,7 @@ func TestFleetWithFewPartitions(t *testing.T) {
 // The nodes' disks are of topics that are no more, and then of topics with another number of partitions.
 func TestFleetWithOtherTopics(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 1)
 	w := edgeWorld(t, f)
 	f.makeTopics()
@@ -229,8 +234,7 @@ func TestBrokerTopicsMadeAgain(t *testing.T) {
 // What was counted without Kafka can't be continued with it, nor the other way round.
 func TestFleetWithOtherFolder(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 1)
 	f.makeTopics()
 	embedded := newServer(t)
@@ -285,8 +289,7 @@ func record(value string, headers ...kafkago.Header) kafkago.Record {
 // are passed over.
 func TestFleetWithForeignRecords(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 1)
 	w := edgeWorld(t, f)
 	f.makeTopics()
@@ -356,8 +359,7 @@ func (w *world) lines(t *testing.T, path string) (lines []json.RawMessage) {
 // One worker, then two, then one again: the numbers stay those of what was done.
 func TestFleetOfOtherWorkers(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 2)
 	w := edgeWorld(t, f)
 	f.makeTopics()
@@ -382,8 +384,7 @@ func TestFleetOfOtherWorkers(t *testing.T) {
 // comes back with an empty disk is another one, whose records are no repeats.
 func TestFleetWithTwins(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 2)
 	w := edgeWorld(t, f)
 	f.makeTopics()
@@ -404,8 +405,7 @@ func TestFleetWithTwins(t *testing.T) {
 // Some nodes refine, and others roll up.
 func TestFleetWithRollupWorkers(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 3)
 	w := edgeWorld(t, f)
 	f.makeTopics()
@@ -427,8 +427,7 @@ func TestFleetWithRollupWorkers(t *testing.T) {
 // One node of all roles does over topics what it does without.
 func TestFleetOfOne(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
-	fakeBroker(t, address)
+	address := startFake(t)
 	f := newFleet(t, address, 1, 0)
 	f.edges[0].more = append(slices.Clone(f.env), "CAROM_NODE=all")
 	f.makeTopics()
@@ -436,6 +435,37 @@ func TestFleetOfOne(t *testing.T) {
 	w.serve()
 	testDeeds(t, w)
 	f.broken(t)
+}
+
+// A node that is started while the brokers are away answers from its disk at once, also where that has nothing.
+func TestFleetAnswersWithoutBroker(t *testing.T) {
+	t.Parallel()
+	address := startFake(t)
+	f := newFleet(t, address, 1, 0)
+	node := f.edges[0]
+	node.more = append(slices.Clone(f.env), "CAROM_NODE=all")
+	f.makeTopics()
+	w := edgeWorld(t, f)
+	w.serve()
+	w.counts(t)
+	want := w.lines(t, "/v1/events")
+	node.stop()
+	node.more = append(node.more, "CAROM_KAFKA_BROKERS="+freeAddress(t))
+	f.start()
+	if got := w.lines(t, "/v1/events"); len(want) == 0 || len(got) != len(want) {
+		t.Errorf("%d events, want %d", len(got), len(want))
+	}
+	for _, path := range []string{"/v1/senders", "/v1/senders/nobody/sequences"} {
+		if answer, body, err := call(http.MethodGet, "http://"+node.api+path, nil, "", nil); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("%s: %v, %s", path, err, body)
+		}
+	}
+	node.stop()
+	node.wipe()
+	f.start()
+	if answer, body, err := call(http.MethodGet, "http://"+node.api+"/v1/events", nil, "", nil); err != nil || answer.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("with an empty disk: %v, %s", err, body)
+	}
 }
 
 // Wrong credentials are named; the edge does not mind.

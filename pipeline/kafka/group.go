@@ -32,6 +32,7 @@ const (
 // members: partitions are owned by the settings. It is for lag monitors, and for a worker with an empty disk.
 type Group struct {
 	client  *Client
+	stage   string
 	id      string
 	topic   string
 	parts   int
@@ -48,7 +49,7 @@ type Group struct {
 // NewGroup returns the group <prefix>.<stage> on the topic kind. reg may be nil.
 func (c *Client) NewGroup(stage, kind string, reg prometheus.Registerer) *Group {
 	g := &Group{
-		client: c, id: c.options.TopicPrefix + "." + stage, topic: c.options.TopicName(kind), metrics: newGroupMetrics(reg, stage),
+		client: c, stage: stage, id: c.options.TopicPrefix + "." + stage, topic: c.options.TopicName(kind), metrics: newGroupMetrics(reg, stage),
 		passed: make(map[int32]int64), before: make(map[int32]int64), fresh: make(map[int32]struct{}),
 	}
 	g.log = c.log.Named("group").With(zap.String("group", g.id))

@@ -128,6 +128,37 @@ func testGroup(t *testing.T, o Options) {
 	}
 }
 
+// A node remembers how far its partitions had come, and of no others.
+func TestGroupKept(t *testing.T) {
+	c := newClient(t, options("127.0.0.1:1"))
+	g, other := newGroup(c), c.NewGroup("rollup", Events, nil)
+	store := openState(t)
+	for _, want := range []map[int32]int64{nil, {0: 0, 3: 1 << 40}, {3: 7}, {}} {
+		if want != nil {
+			if err := g.Keep(store, want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := g.Kept(store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOffsets(t, "kept", got, want)
+	}
+	if got, err := other.Kept(store); err != nil || len(got) > 0 {
+		t.Errorf("of another group: %v, %v", got, err)
+	}
+	for _, value := range []string{"", "\x02", "\x01short"} {
+		b := store.NewBatch()
+		if err := errors.Join(b.Set(g.keptKey(), []byte(value), nil), store.Commit(b)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := g.Kept(store); err == nil || !strings.Contains(err.Error(), "use a newer Carom") {
+			t.Errorf("%q: %v, %v", value, got, err)
+		}
+	}
+}
+
 func TestGroupOutage(t *testing.T) {
 	cluster, gate := gated(t)
 	o := options(cluster.ListenAddrs()...)

@@ -12,9 +12,11 @@ import (
 //
 //	0x50 | 0 | incarnation(16)   how far that journal was relayed
 //	     | 1 | topic kind        the topic's id and number of partitions
+//	     | 2 | stage             how far its group's partitions had come, see kept.go
 const (
 	tableRelay byte = iota
 	tableTopics
+	tableGroups
 )
 
 func appendTable(dst []byte, table byte) []byte { return append(dst, kv.PrefixKafka, table) }
