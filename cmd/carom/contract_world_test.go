@@ -46,9 +46,24 @@ func (w *world) serve() {
 	w.t.Helper()
 	if w.fleet != nil {
 		w.fleet.start()
+		w.answers()
 		return
 	}
 	w.start("CAROM_INBOUND_FEEDBACK_ADDRESSES="+feedbackAddress, "CAROM_INBOUND_REPLY_ADDRESSES="+repliesAddress)
+}
+
+// answers waits until all workers of the fleet answer: one that is ready may still be reading what it missed.
+func (w *world) answers() {
+	w.t.Helper()
+	w.until("all workers answer", func() bool {
+		for _, path := range []string{"/v1/events?limit=1", "/v1/senders?account=acme&window=30d"} {
+			answer, _, err := call(http.MethodGet, "http://"+w.api+path, nil, "", nil)
+			if err != nil || answer.StatusCode != http.StatusOK {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // kill is kill -9 of everything.
