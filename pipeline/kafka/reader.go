@@ -383,7 +383,7 @@ func (r *Reader) outOfRange(ctx context.Context, at int64) error {
 	case at < oldest:
 		return &endError{fmt.Errorf("read %s from %d: %w; the oldest is %d", r.name(), at, log.ErrTrimmed, oldest)}
 	case at > next:
-		return &endError{wrong("topic_prefix", "%s ends at offset %d, and was read up to %d before: it lost records, or is another cluster's; restore it, or remove the node's state to begin anew", r.name(), next, at)}
+		return &endError{wrong("topic_prefix", "%s ends at offset %d, and was read up to %d before: it lost records, or is another cluster's; restore it, or choose another prefix, make its topics, and remove the node's state to begin anew", r.name(), next, at)}
 	}
 	return away("brokers", "%s: no broker has offset %d just now, of %d to %d", r.name(), at, oldest, next)
 }

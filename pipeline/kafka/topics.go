@@ -185,7 +185,7 @@ func checkPartitions(spec TopicSpec, t Topic) error {
 func SameTopic(t Topic, id TopicID, partitions int) error {
 	switch {
 	case t.ID != id:
-		return wrong("topic_prefix", "topic %s was deleted and made again since this node last read it (its id is %v, was %v): what this node knows is of the former; remove the node's state to begin anew", t.Name, t.ID, id)
+		return wrong("topic_prefix", "topic %s was deleted and made again since this node last read it (its id is %v, was %v): what this node knows is of the former, and its offsets begin again, which whoever reads events takes for repeats: choose another prefix, make its topics, and remove the node's state to begin anew", t.Name, t.ID, id)
 	case len(t.Partitions) != partitions:
 		return wrong("partitions", "topic %s has %d partitions, and the state on this node's disk is of %d: restore the topic, or remove the node's state to begin anew", t.Name, len(t.Partitions), partitions)
 	}

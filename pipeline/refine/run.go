@@ -70,7 +70,7 @@ func (p *Partition) begin(ctx context.Context) error {
 	case p.meta.offset > next:
 		return fmt.Errorf("the state is at input offset %d, but the input ends at %d: they don't belong together", p.meta.offset, next)
 	case p.shipped > next:
-		return fmt.Errorf("output is shipped up to input offset %d, but the input ends at %d: they don't belong together", p.shipped, next)
+		return fmt.Errorf("output is shipped up to input offset %d, but the input ends at %d: it lost records, and what comes in their place would be taken for repeats: restore it, or begin anew with other logs", p.shipped, next)
 	case p.meta.offset < oldest:
 		return fmt.Errorf("the state is at input offset %d: %w; the oldest is %d", p.meta.offset, log.ErrTrimmed, oldest)
 	}
