@@ -143,7 +143,13 @@ func openCluster(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Log
 		}),
 		problems: map[string]string{"kafka": "the brokers have not answered yet"},
 	}
-	reg.MustRegister(k.joined)
+	reg.MustRegister(k.joined, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carom_kafka_problems_count", Help: "What is wrong until somebody mends it: partitions that stopped, and a cluster that does not fit; the log says what.",
+	}, func() float64 {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return float64(len(k.problems))
+	}))
 	if err := k.open(j, reg); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
@@ -380,6 +386,18 @@ func (k *cluster) watch(ctx context.Context) error {
 		default:
 			k.log.Error("the cluster no longer fits", zap.Error(err))
 			k.set("kafka", err.Error())
+		}
+		k.remind()
+	}
+}
+
+// remind says again which partitions have stopped.
+func (k *cluster) remind() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for part, reason := range k.problems {
+		if part != "kafka" {
+			k.log.Error("a partition has stopped; start the node anew when it is mended", zap.String("part", part), zap.String("reason", reason))
 		}
 	}
 }
