@@ -20,7 +20,7 @@ type mail struct {
 	returned    header
 	hasReturned bool
 
-	delimiters [maxDepth][]byte // scratch of walk, by depth
+	delimiters [maxDepth]delimiter // of walk, by depth
 	inner      header           // of a part, for children
 }
 
