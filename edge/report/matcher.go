@@ -23,6 +23,7 @@ import (
 type matcher struct {
 	filter    [1 << (filterBits - 6)]uint64
 	slots     []anchorSlot // a hash table without gaps in its chains; its length is a power of two
+	keys      []anchorKey  // of anchored: near each other, because most looks end there
 	anchored  []anchored   // sorted by anchor
 	short     []uint16     // patterns without four bytes in a row, each looked for by itself
 	fragments [][]fragment // by pattern
@@ -50,9 +51,20 @@ type anchorSlot struct {
 
 // anchored is a fragment with the patterns that have it.
 type anchored struct {
-	word, mask uint64 // the anchor and up to four bytes behind it, and which of them count
 	fragment
 	uses []use
+}
+
+// anchorKey is an anchor and up to four bytes behind it, and which of them count.
+type anchorKey struct{ word, mask uint64 }
+
+// key returns the key of a fragment.
+func (f *fragment) key() (k anchorKey) {
+	for j, c := range f.text[f.offset:min(len(f.text), f.offset+8)] {
+		k.word |= uint64(c) << (8 * j)
+		k.mask |= 0xff << (8 * j)
+	}
+	return k
 }
 
 // use is what a fragment is to a pattern: all of it, or a bit of those of several.
@@ -148,12 +160,7 @@ func (m *matcher) anchor() {
 		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return bytes.Equal(a.text, f.text) })
 		if same < 0 {
 			same = len(byAnchor[key])
-			a := anchored{fragment: f}
-			for j, c := range f.text[f.offset:min(len(f.text), f.offset+8)] {
-				a.word |= uint64(c) << (8 * j)
-				a.mask |= 0xff << (8 * j)
-			}
-			byAnchor[key] = append(byAnchor[key], a)
+			byAnchor[key] = append(byAnchor[key], anchored{fragment: f})
 		}
 		byAnchor[key][same].uses = append(byAnchor[key][same].uses, u)
 	}
@@ -183,6 +190,9 @@ func (m *matcher) anchor() {
 		m.filter[h>>6] |= 1 << (h & 63)
 		from := len(m.anchored)
 		m.anchored = append(m.anchored, byAnchor[key]...)
+		for _, a := range byAnchor[key] {
+			m.keys = append(m.keys, a.key())
+		}
 		*m.slot(key) = anchorSlot{anchor: key, from: uint16(from), to: uint16(len(m.anchored))}
 	}
 }
@@ -279,10 +289,10 @@ func (m *matcher) ask(pattern uint16, text []byte, h *hits) {
 func (m *matcher) verify(text []byte, i int, word uint64, h *hits) {
 	s := m.slot(uint32(word))
 	for j := s.from; j < s.to; j++ {
-		a := &m.anchored[j]
-		if (word^a.word)&a.mask != 0 {
+		if k := &m.keys[j]; (word^k.word)&k.mask != 0 {
 			continue
 		}
+		a := &m.anchored[j]
 		if start := i - a.offset; start < 0 || !bytes.HasPrefix(text[start:], a.text) {
 			continue
 		}

@@ -294,7 +294,7 @@ func (r *reader) completeFinding(i int) {
 	case len(r.found) == 1:
 		f.inWords = true
 	case i < maxSearches:
-		f.context = about(r.words(), f.recipient)
+		f.aroundName = true
 	}
 }
 

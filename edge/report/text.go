@@ -253,8 +253,11 @@ func codeLength(b, code []byte) int {
 // appendStripped appends the text of an HTML page: tags vanish, those that end a line become one.
 func appendStripped(dst, b []byte) []byte {
 	for len(b) > 0 {
-		i := bytes.IndexAny(b, "<&")
-		if i < 0 {
+		i := 0
+		for i < len(b) && b[i] != '<' && b[i] != '&' {
+			i++
+		}
+		if i == len(b) {
 			return append(dst, b...)
 		}
 		dst = append(dst, b[:i]...)
