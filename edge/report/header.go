@@ -218,7 +218,9 @@ func (h *header) parse(b []byte) (body []byte, n int) {
 			continue
 		}
 		n++
-		if f, known := lookup(name); known && h[f] == nil {
+		if fieldSlots[fieldSlot(name)] == 0 {
+			// Most names end here.
+		} else if f, known := lookup(name); known && h[f] == nil {
 			value, start = &h[f], pos+colon+1
 		}
 		pos = nextLine(b, pos+colon)

@@ -23,6 +23,7 @@ import (
 type matcher struct {
 	filter    [1 << (filterBits - 6)]uint64
 	slots     []anchorSlot // a hash table without gaps in its chains; its length is a power of two
+	slotShift int          // leaves those bits of a hash that choose a slot, the highest
 	keys      []anchorKey  // of anchored: near each other, because most looks end there
 	anchored  []anchored   // sorted by anchor
 	short     []uint16     // patterns without four bytes in a row, each looked for by itself
@@ -184,7 +185,8 @@ func (m *matcher) anchor() {
 			m.several = append(m.several, several)
 		}
 	}
-	m.slots = make([]anchorSlot, 1<<bits.Len(uint(2*len(order)+1)))
+	slotBits := bits.Len(uint(2*len(order) + 1))
+	m.slots, m.slotShift = make([]anchorSlot, 1<<slotBits), 32-slotBits
 	for _, key := range order {
 		h := anchorHash(key) >> (32 - filterBits)
 		m.filter[h>>6] |= 1 << (h & 63)
@@ -247,7 +249,7 @@ func (l *likelihood) run(letters string) float64 {
 // slot returns the slot of an anchor, a free one if it has none.
 func (m *matcher) slot(anchor uint32) *anchorSlot {
 	mask := uint32(len(m.slots) - 1)
-	for i := anchorHash(anchor) & mask; ; i = (i + 1) & mask {
+	for i := anchorHash(anchor) >> m.slotShift; ; i = (i + 1) & mask {
 		if s := &m.slots[i]; s.to == 0 || s.anchor == anchor {
 			return s
 		}
@@ -268,7 +270,11 @@ func (m *matcher) scan(text []byte, h *hits) {
 	var end [8 + 7]byte
 	copy(end[:], text[i:])
 	for j := 0; i+anchorLength <= len(text); i, j = i+1, j+1 {
-		m.verify(text, i, binary.LittleEndian.Uint64(end[j:]), h)
+		word := binary.LittleEndian.Uint64(end[j:])
+		f := anchorHash(uint32(word)) >> (32 - filterBits)
+		if m.filter[f>>6]&(1<<(f&63)) != 0 {
+			m.verify(text, i, word, h)
+		}
 	}
 	for _, s := range h.complete[:h.n] {
 		m.ask(m.several[s].pattern, text, h)

@@ -125,8 +125,11 @@ func (r *reader) put() {
 	}
 	clear(r.parts[:cap(r.parts)])
 	clear(r.found[:r.most])
-	r.raw, r.body, r.fields, r.hasReturned, r.parts = nil, nil, 0, false, r.parts[:0]
-	r.head, r.returned, r.inner = header{}, header{}, header{}
+	r.raw, r.body, r.fields, r.parts = nil, nil, 0, r.parts[:0]
+	r.head, r.inner = header{}, header{}
+	if r.hasReturned {
+		r.returned, r.hasReturned = header{}, false
+	}
 	r.wrote, r.daemon, r.authorRead = nil, false, false
 	r.text, r.textRead, r.most, r.unquoted, r.why = nil, false, 0, nil, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]

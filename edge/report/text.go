@@ -31,6 +31,18 @@ func (r *reader) words() []byte {
 	return r.text
 }
 
+// intro returns the beginning of words, where a notice says what it is.
+func (r *reader) intro() []byte {
+	words := r.words()
+	return words[:min(len(words), maxIntro)]
+}
+
+// introHas reports whether the beginning of words has a phrase.
+func (r *reader) introHas(phrase []byte) bool {
+	intro := r.intro()
+	return r.grams.mayHave(intro, phrase) && bytes.Contains(intro, phrase)
+}
+
 // textCharset returns the charset of words.
 func (r *reader) textCharset() []byte {
 	p := r.part(partText)
