@@ -129,15 +129,30 @@ func readAutoReply(r *reader) {
 
 // author returns the address of who wrote the mail: From, or Sender where From names none.
 func (r *reader) author() []byte {
-	if a := addrSpec(r.head.get(fFrom)); a != nil {
-		return a
-	}
-	return addrSpec(r.head.get(fSender))
+	r.readAuthor()
+	return r.wrote
 }
 
 // fromDaemon reports whether a mail system wrote the mail, not a human.
 func (r *reader) fromDaemon() bool {
-	from := r.author()
+	r.readAuthor()
+	return r.daemon
+}
+
+// readAuthor finds out who wrote the mail when it is asked first.
+func (r *reader) readAuthor() {
+	if r.authorRead {
+		return
+	}
+	r.authorRead = true
+	if r.wrote = addrSpec(r.head.get(fFrom)); r.wrote == nil {
+		r.wrote = addrSpec(r.head.get(fSender))
+	}
+	r.daemon = r.isDaemon()
+}
+
+func (r *reader) isDaemon() bool {
+	from := r.wrote
 	if from == nil {
 		from = trim(r.head[fFrom][:min(len(r.head[fFrom]), maxAddress)])
 	}

@@ -168,6 +168,8 @@ func (r *reader) step(f *finding) smtpCommand {
 			f.command = r.tables.commands[i]
 		} else if f.inWords {
 			f.context = r.words()
+		} else if f.aroundName {
+			f.context = about(r.words(), f.recipient)
 		}
 		if f.command == commandUnasked && len(f.context) > 0 {
 			start := len(r.scratch)

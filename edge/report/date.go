@@ -2,7 +2,10 @@ package report
 
 import "time"
 
-var months = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+var months = [12][3]byte{
+	{'j', 'a', 'n'}, {'f', 'e', 'b'}, {'m', 'a', 'r'}, {'a', 'p', 'r'}, {'m', 'a', 'y'}, {'j', 'u', 'n'},
+	{'j', 'u', 'l'}, {'a', 'u', 'g'}, {'s', 'e', 'p'}, {'o', 'c', 't'}, {'n', 'o', 'v'}, {'d', 'e', 'c'},
+}
 
 // parseDate reads the date-time of RFC 5322 §3.3 with its obsolete forms; the zero time if it is none.
 // net/mail's parser knows more forms and costs ten times as much.
@@ -35,7 +38,20 @@ func parseDate(b []byte) time.Time {
 	if day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}
 	}
-	return time.Date(year, month, day, hour, minute, second, 0, time.UTC).Add(-s.zone())
+	days := daysBefore(year, month) + int64(day-1)
+	seconds := days*86400 + int64(hour*3600+minute*60+second)
+	return time.Unix(seconds, 0).UTC().Add(-s.zone())
+}
+
+// daysBefore returns how many days lie between 1970 and the first of a month; the year is 0 at least. It counts in years
+// that begin in March, so that a leap day is the last of its year.
+func daysBefore(year int, month time.Month) int64 {
+	y, m := int64(year), int64(month)-3
+	if m < 0 {
+		y, m = y-1, m+12
+	}
+	y += 400 // so that nothing below is negative
+	return 365*y + y/4 - y/100 + y/400 + (153*m+2)/5 - (719468 + 400*365 + 97)
 }
 
 type dateScanner struct{ b []byte }
@@ -78,8 +94,12 @@ func (s *dateScanner) number(digits int) (n int, ok bool) {
 
 func (s *dateScanner) month() (time.Month, bool) {
 	s.blanks()
-	for i, name := range months {
-		if hasFold(s.b, name) {
+	if len(s.b) < 3 {
+		return 0, false
+	}
+	name := [3]byte{lower(s.b[0]), lower(s.b[1]), lower(s.b[2])}
+	for i := range months {
+		if name == months[i] {
 			s.skipWord()
 			return time.Month(i + 1), true
 		}

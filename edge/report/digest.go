@@ -11,7 +11,8 @@ var traceFields = []string{
 // digest identifies a mail without a Message-ID: the first half of SHA-256 over the lines of its header, without
 // trace fields and line ends, and the beginning of its body.
 func (r *reader) digest() (d [16]byte) {
-	h := sha256.New()
+	b := r.scratch
+	start := len(b)
 	head := r.raw[:len(r.raw)-len(r.body)]
 	head = head[:min(len(head), maxDigest)]
 	skip := false
@@ -22,13 +23,13 @@ func (r *reader) digest() (d [16]byte) {
 			skip = isTrace(line)
 		}
 		if !skip && len(line) > 0 {
-			h.Write(line)
-			h.Write([]byte{'\n'})
+			b = append(append(b, line...), '\n')
 		}
 	}
-	h.Write([]byte{'\n'})
-	h.Write(trim(r.body[:min(len(r.body), maxDigest)]))
-	copy(d[:], h.Sum(nil))
+	b = append(append(b, '\n'), trim(r.body[:min(len(r.body), maxDigest)])...)
+	r.scratch = b
+	sum := sha256.Sum256(b[start:])
+	copy(d[:], sum[:])
 	return d
 }
 

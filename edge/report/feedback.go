@@ -20,7 +20,7 @@ func detectComplaint(r *reader) bool {
 	words := r.words()
 	words = words[:min(len(words), maxSelf)]
 	for _, begin := range abuseReports {
-		if bytes.Contains(words, begin) {
+		if r.grams.mayHave(r.intro(), begin) && bytes.Contains(words, begin) {
 			return true
 		}
 	}

@@ -204,7 +204,11 @@ func (h *header) parse(b []byte) (body []byte, n int) {
 		if beginsEmpty(b[pos:]) {
 			return b[nextLine(b, pos):], n
 		}
-		colon, name := fieldName(b[pos:])
+		colon := nameEnd(b[pos:])
+		name := b[pos : pos+colon]
+		if colon == 0 || colon > maxFieldName || pos+colon == len(b) || b[pos+colon] != ':' || c == '-' {
+			colon, name = fieldName(b[pos:])
+		}
 		if colon < 0 {
 			line, rest := cutLine(b[pos:])
 			if bodyBegins(line, rest, n) {
@@ -214,7 +218,9 @@ func (h *header) parse(b []byte) (body []byte, n int) {
 			continue
 		}
 		n++
-		if f, known := lookup(name); known && h[f] == nil {
+		if fieldSlots[fieldSlot(name)] == 0 {
+			// Most names end here.
+		} else if f, known := lookup(name); known && h[f] == nil {
 			value, start = &h[f], pos+colon+1
 		}
 		pos = nextLine(b, pos+colon)

@@ -17,8 +17,7 @@ func detectInterscan(r *reader) bool {
 	if interscanNotice.detect(r) {
 		return true
 	}
-	words := r.words()
-	return !r.quotes() && bytes.Contains(words[:min(len(words), maxIntro)], interscanSite)
+	return r.introHas(interscanSite) && !r.quotes()
 }
 
 func readInterscan(r *reader) {

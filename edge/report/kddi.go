@@ -16,9 +16,7 @@ func detectKDDI(r *reader) bool {
 	if r.quotes() {
 		return false
 	}
-	words := r.words()
-	words = words[:min(len(words), maxIntro)]
-	return bytes.Contains(words, kddiSentence) || bytes.Contains(words, kddiRecipient) && r.fromDaemon()
+	return r.introHas(kddiSentence) || r.introHas(kddiRecipient) && r.fromDaemon()
 }
 
 func readKDDI(r *reader) {

@@ -1,6 +1,9 @@
 package report
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // cutLine returns b up to its first line end, without it, and what follows. LF and CRLF end a line; a CR
 // elsewhere is a blank inside it, because taking it for an end would let a hop that does not see headers
@@ -71,12 +74,28 @@ func hasFold(b []byte, s string) bool {
 	if len(b) < len(s) {
 		return false
 	}
+	if len(s) >= 8 {
+		last := len(s) - 8
+		for i := 0; i < last; i += 8 {
+			if lowerLetters(binary.LittleEndian.Uint64(b[i:])) != word(s[i:]) {
+				return false
+			}
+		}
+		return lowerLetters(binary.LittleEndian.Uint64(b[last:])) == word(s[last:])
+	}
 	for i := 0; i < len(s); i++ {
 		if lower(b[i]) != s[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// word is the first eight bytes of s.
+func word(s string) uint64 {
+	s = s[:8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // hasPrefix reports whether b begins with s.

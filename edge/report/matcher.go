@@ -23,6 +23,8 @@ import (
 type matcher struct {
 	filter    [1 << (filterBits - 6)]uint64
 	slots     []anchorSlot // a hash table without gaps in its chains; its length is a power of two
+	slotShift int          // leaves those bits of a hash that choose a slot, the highest
+	keys      []anchorKey  // of anchored: near each other, because most looks end there
 	anchored  []anchored   // sorted by anchor
 	short     []uint16     // patterns without four bytes in a row, each looked for by itself
 	fragments [][]fragment // by pattern
@@ -50,9 +52,20 @@ type anchorSlot struct {
 
 // anchored is a fragment with the patterns that have it.
 type anchored struct {
-	word, mask uint64 // the anchor and up to four bytes behind it, and which of them count
 	fragment
 	uses []use
+}
+
+// anchorKey is an anchor and up to four bytes behind it, and which of them count.
+type anchorKey struct{ word, mask uint64 }
+
+// key returns the key of a fragment.
+func (f *fragment) key() (k anchorKey) {
+	for j, c := range f.text[f.offset:min(len(f.text), f.offset+8)] {
+		k.word |= uint64(c) << (8 * j)
+		k.mask |= 0xff << (8 * j)
+	}
+	return k
 }
 
 // use is what a fragment is to a pattern: all of it, or a bit of those of several.
@@ -148,12 +161,7 @@ func (m *matcher) anchor() {
 		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return bytes.Equal(a.text, f.text) })
 		if same < 0 {
 			same = len(byAnchor[key])
-			a := anchored{fragment: f}
-			for j, c := range f.text[f.offset:min(len(f.text), f.offset+8)] {
-				a.word |= uint64(c) << (8 * j)
-				a.mask |= 0xff << (8 * j)
-			}
-			byAnchor[key] = append(byAnchor[key], a)
+			byAnchor[key] = append(byAnchor[key], anchored{fragment: f})
 		}
 		byAnchor[key][same].uses = append(byAnchor[key][same].uses, u)
 	}
@@ -177,12 +185,16 @@ func (m *matcher) anchor() {
 			m.several = append(m.several, several)
 		}
 	}
-	m.slots = make([]anchorSlot, 1<<bits.Len(uint(2*len(order)+1)))
+	slotBits := bits.Len(uint(2*len(order) + 1))
+	m.slots, m.slotShift = make([]anchorSlot, 1<<slotBits), 32-slotBits
 	for _, key := range order {
 		h := anchorHash(key) >> (32 - filterBits)
 		m.filter[h>>6] |= 1 << (h & 63)
 		from := len(m.anchored)
 		m.anchored = append(m.anchored, byAnchor[key]...)
+		for _, a := range byAnchor[key] {
+			m.keys = append(m.keys, a.key())
+		}
 		*m.slot(key) = anchorSlot{anchor: key, from: uint16(from), to: uint16(len(m.anchored))}
 	}
 }
@@ -237,7 +249,7 @@ func (l *likelihood) run(letters string) float64 {
 // slot returns the slot of an anchor, a free one if it has none.
 func (m *matcher) slot(anchor uint32) *anchorSlot {
 	mask := uint32(len(m.slots) - 1)
-	for i := anchorHash(anchor) & mask; ; i = (i + 1) & mask {
+	for i := anchorHash(anchor) >> m.slotShift; ; i = (i + 1) & mask {
 		if s := &m.slots[i]; s.to == 0 || s.anchor == anchor {
 			return s
 		}
@@ -258,7 +270,11 @@ func (m *matcher) scan(text []byte, h *hits) {
 	var end [8 + 7]byte
 	copy(end[:], text[i:])
 	for j := 0; i+anchorLength <= len(text); i, j = i+1, j+1 {
-		m.verify(text, i, binary.LittleEndian.Uint64(end[j:]), h)
+		word := binary.LittleEndian.Uint64(end[j:])
+		f := anchorHash(uint32(word)) >> (32 - filterBits)
+		if m.filter[f>>6]&(1<<(f&63)) != 0 {
+			m.verify(text, i, word, h)
+		}
 	}
 	for _, s := range h.complete[:h.n] {
 		m.ask(m.several[s].pattern, text, h)
@@ -279,10 +295,10 @@ func (m *matcher) ask(pattern uint16, text []byte, h *hits) {
 func (m *matcher) verify(text []byte, i int, word uint64, h *hits) {
 	s := m.slot(uint32(word))
 	for j := s.from; j < s.to; j++ {
-		a := &m.anchored[j]
-		if (word^a.word)&a.mask != 0 {
+		if k := &m.keys[j]; (word^k.word)&k.mask != 0 {
 			continue
 		}
+		a := &m.anchored[j]
 		if start := i - a.offset; start < 0 || !bytes.HasPrefix(text[start:], a.text) {
 			continue
 		}

@@ -1,6 +1,9 @@
 package report
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // partType is what a leaf of the mail's structure holds.
 type partType uint8
@@ -73,9 +76,9 @@ func (m *mail) children(boundary, body []byte, depth int) bool {
 	if len(boundary) == 0 {
 		return false
 	}
-	delimiter := append(append(m.delimiters[depth][:0], '-', '-'), boundary...)
-	m.delimiters[depth] = delimiter
-	_, rest, closed := nextDelimiter(body, delimiter)
+	delimiter := &m.delimiters[depth]
+	delimiter.set(boundary)
+	_, rest, closed := delimiter.next(body)
 	if rest == nil || closed {
 		return false
 	}
@@ -90,7 +93,7 @@ func (m *mail) children(boundary, body []byte, depth int) bool {
 			return true
 		}
 		// No delimiter lies inside the header, because it is no field.
-		child, after, closed := nextDelimiter(content, delimiter)
+		child, after, closed := delimiter.next(content)
 		m.walk(contentType, encoding, child, depth+1)
 		if closed {
 			break
@@ -117,19 +120,14 @@ func (m *mail) isLast(contentType []byte) bool {
 
 // nextDelimiter finds the next line of b that is the delimiter; b begins with a line. before is what precedes its line
 // end, after what follows its line. Without a delimiter, before is all of b and after is nil.
-func nextDelimiter(b, delimiter []byte) (before, after []byte, closed bool) {
-	for i := 0; i < len(b); {
-		if b[i] != '-' || !bytes.HasPrefix(b[i:], delimiter) {
-			i = nextLine(b, i)
-			continue
-		}
-		line, rest := cutLine(b[i+len(delimiter):])
+func (d *delimiter) next(b []byte) (before, after []byte, closed bool) {
+	for i := d.index(b, 0); i >= 0; i = d.index(b, i+1) {
+		line, rest := cutLine(b[i+len(d.text):])
 		if closed = hasPrefix(line, "--"); closed {
 			line = line[2:]
 		}
 		if len(trim(line)) > 0 {
-			i = nextLine(b, i) // a longer boundary of which ours is a prefix
-			continue
+			continue // a longer boundary of which ours is a prefix
 		}
 		if rest == nil {
 			rest = b[len(b):]
@@ -137,6 +135,85 @@ func nextDelimiter(b, delimiter []byte) (before, after []byte, closed bool) {
 		return trimLineEnd(b[:i]), rest, closed
 	}
 	return b, nil, false
+}
+
+// delimiter is the line between parts. It is found without looking at each byte, nor at each line: wherever it stands, four
+// of its bytes stand at one of the places that are a stride apart, and few other texts have four bytes of it in a row.
+type delimiter struct {
+	text   []byte
+	from   int // the first four bytes of text that are looked for
+	stride int // how many of them follow; 0 if text is so short that each line is looked at
+	grams  [1 << (delimiterBits - 6)]uint64
+}
+
+const (
+	delimiterBits = 11
+	minStride     = 6
+	maxStride     = 64
+)
+
+// set makes d the delimiter of a boundary.
+func (d *delimiter) set(boundary []byte) {
+	d.text = append(append(d.text[:0], '-', '-'), boundary...)
+	// Rulers in texts are dashes too: of those that it begins with, only the last two are looked for.
+	dashes := 0
+	for dashes < len(d.text) && d.text[dashes] == '-' {
+		dashes++
+	}
+	d.from = max(dashes-2, 0)
+	to := min(len(d.text)-3, d.from+maxStride)
+	if d.stride = to - d.from; d.stride < minStride {
+		d.stride = 0
+		return
+	}
+	clear(d.grams[:])
+	for i := d.from; i < to; i++ {
+		bit := delimiterGram(d.text[i:])
+		d.grams[bit>>6] |= 1 << (bit & 63)
+	}
+}
+
+// delimiterGram is the number of the bit of the first four bytes of b.
+func delimiterGram(b []byte) uint32 {
+	return anchorHash(binary.LittleEndian.Uint32(b)) >> (32 - delimiterBits)
+}
+
+// index returns where the first line begins that begins with d at b[from] or behind it, -1 if there is none.
+func (d *delimiter) index(b []byte, from int) int {
+	if from == 0 && bytes.HasPrefix(b, d.text) {
+		return 0
+	}
+	from = max(from, 1)
+	if d.stride == 0 {
+		return d.lineIn(b, from, len(b))
+	}
+	for p := from + d.from; p+4 <= len(b); p += d.stride {
+		bit := delimiterGram(b[p:])
+		if d.grams[bit>>6]&(1<<(bit&63)) == 0 {
+			continue
+		}
+		last := p - d.from
+		if i := d.lineIn(b, max(from, last-d.stride+1), last+1); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// lineIn returns the first line that begins with d at b[from:to], -1 if there is none. from is not 0.
+func (d *delimiter) lineIn(b []byte, from, to int) int {
+	for from < to {
+		n := bytes.IndexByte(b[from-1:to-1], '\n')
+		if n < 0 {
+			return -1
+		}
+		from += n
+		if bytes.HasPrefix(b[from:], d.text) {
+			return from
+		}
+		from++
+	}
+	return -1
 }
 
 // trimLineEnd removes one line end, which belongs to the delimiter that follows (RFC 2046 §5.1.1).

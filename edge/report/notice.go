@@ -32,9 +32,7 @@ const maxIntro = 4 << 10
 
 // detect reports whether the text has the phrase by which the notice is known.
 func (n *notice) detect(r *reader) bool {
-	words := r.words()
-	words = words[:min(len(words), maxIntro)]
-	if !r.grams.mayHave(words, n.intro) || !bytes.Contains(words, n.intro) || r.quotes() {
+	if !r.introHas(n.intro) || r.quotes() {
 		return false
 	}
 	return !n.daemon || r.isReport() || fold(r.head.get(fReturnPath), "<>")

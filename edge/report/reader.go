@@ -20,8 +20,8 @@ type mail struct {
 	returned    header
 	hasReturned bool
 
-	delimiters [maxDepth][]byte // scratch of walk, by depth
-	inner      header           // of a part, for children
+	delimiters [maxDepth]delimiter // of walk, by depth
+	inner      header              // of a part, for children
 }
 
 // part returns the first leaf of a type, nil if there is none.
@@ -43,18 +43,22 @@ type reader struct {
 	tables   *tables
 	text     []byte // the first readable text, decoded; see words
 	textRead bool
-	found    []finding
-	most     int    // how many findings there were at most, to be cleared
-	scratch  []byte // decoded parts and addresses that findings point into
-	out      []byte // becomes the one string that all facts are cut from
-	match    []byte // the text that the rules see
-	grams    grams  // of the text
-	hits     hits
-	others   hits // of another text of the same finding
-	spans    []findingSpans
-	refs     []span
-	unquoted []byte       // scratch of detectForwarded
-	why      *Explanation // what Explain asked for; else nil
+	wrote    []byte // the author, and whether that is a mail system; see readAuthor
+	daemon   bool
+	// authorRead says that both are known.
+	authorRead bool
+	found      []finding
+	most       int    // how many findings there were at most, to be cleared
+	scratch    []byte // decoded parts and addresses that findings point into
+	out        []byte // becomes the one string that all facts are cut from
+	match      []byte // the text that the rules see
+	grams      grams  // of the text
+	hits       hits
+	others     hits // of another text of the same finding
+	spans      []findingSpans
+	refs       []span
+	unquoted   []byte       // scratch of detectForwarded
+	why        *Explanation // what Explain asked for; else nil
 }
 
 // finding is what a decoder found about one recipient, as slices of the mail or of scratch.
@@ -68,6 +72,7 @@ type finding struct {
 	charset      []byte // of said
 	context      []byte // where else the step of the dialogue may be named
 	inWords      bool   // the context is all of the text, which is decoded if it is asked for
+	aroundName   bool   // the context is what the text says around the recipient
 	comment      []byte // of the status, where a report says no more
 	local        bool   // a program of the reporting host failed, no dialogue
 	bare         bool   // an SMTP reply, told by who got it
@@ -120,8 +125,12 @@ func (r *reader) put() {
 	}
 	clear(r.parts[:cap(r.parts)])
 	clear(r.found[:r.most])
-	r.raw, r.body, r.fields, r.hasReturned, r.parts = nil, nil, 0, false, r.parts[:0]
-	r.head, r.returned, r.inner = header{}, header{}, header{}
+	r.raw, r.body, r.fields, r.parts = nil, nil, 0, r.parts[:0]
+	r.head, r.inner = header{}, header{}
+	if r.hasReturned {
+		r.returned, r.hasReturned = header{}, false
+	}
+	r.wrote, r.daemon, r.authorRead = nil, false, false
 	r.text, r.textRead, r.most, r.unquoted, r.why = nil, false, 0, nil, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
 	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]

@@ -118,12 +118,10 @@ func (r *reader) findReturned() {
 	}
 }
 
-// returnedHeader takes b for the returned message and reports whether it begins with a header.
+// returnedHeader takes b for the returned message, of which there was none yet, and reports whether it begins with a header.
 func (r *reader) returnedHeader(b []byte) bool {
-	var h header
-	if _, n := h.parseMessage(b); n == 0 {
-		return false
-	}
-	r.returned, r.hasReturned = h, true
-	return true
+	// Where there is no field, parseMessage leaves the header as empty as it is.
+	_, n := r.returned.parseMessage(b)
+	r.hasReturned = n > 0
+	return r.hasReturned
 }

@@ -49,23 +49,15 @@ func (r *reader) isReport() bool {
 
 // looseStatus returns a text from the first line that looks like a recipient field of a delivery status.
 func looseStatus(text []byte) []byte {
-	for from := 0; ; {
-		i := bytes.Index(text[from:], []byte("inal-"))
-		if i < 0 {
-			return nil
-		}
-		start := from + i - 1
-		from += i + 5
-		if start < 0 || start > 0 && text[start-1] != '\n' {
-			continue
-		}
-		if b := text[start:]; hasFold(b, "final-recipient:") {
+	for start := 0; start < len(text); start = nextLine(text, start) {
+		if b := text[start:]; lower(b[0]) == 'f' && hasFold(b, "final-recipient:") && hasPrefix(b[1:], "inal-") {
 			if i := bytes.LastIndex(text[:start], []byte("\nReporting-MTA:")); i >= 0 {
 				return text[i+1:] // the fields about the whole message, which a blank line parts from the recipients'
 			}
 			return text[blockStart(text, start):]
 		}
 	}
+	return nil
 }
 
 // blockStart returns where the block of lines begins that holds offset i.
@@ -102,7 +94,11 @@ func readStatus(r *reader) {
 		r.completeFinding(i)
 		// A group that was torn off behind its recipient tells nothing.
 		if f := &r.found[i]; len(f.action) > 0 || len(f.status) > 0 || len(f.code) > 0 || hasLetters(f.said) {
-			kept = append(kept, *f)
+			if i == len(kept) {
+				kept = kept[:i+1] // it stands there already
+			} else {
+				kept = append(kept, *f)
+			}
 		}
 	}
 	r.found = kept
@@ -294,7 +290,7 @@ func (r *reader) completeFinding(i int) {
 	case len(r.found) == 1:
 		f.inWords = true
 	case i < maxSearches:
-		f.context = about(r.words(), f.recipient)
+		f.aroundName = true
 	}
 }
 

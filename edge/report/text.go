@@ -31,6 +31,18 @@ func (r *reader) words() []byte {
 	return r.text
 }
 
+// intro returns the beginning of words, where a notice says what it is.
+func (r *reader) intro() []byte {
+	words := r.words()
+	return words[:min(len(words), maxIntro)]
+}
+
+// introHas reports whether the beginning of words has a phrase.
+func (r *reader) introHas(phrase []byte) bool {
+	intro := r.intro()
+	return r.grams.mayHave(intro, phrase) && bytes.Contains(intro, phrase)
+}
+
 // textCharset returns the charset of words.
 func (r *reader) textCharset() []byte {
 	p := r.part(partText)
@@ -253,8 +265,11 @@ func codeLength(b, code []byte) int {
 // appendStripped appends the text of an HTML page: tags vanish, those that end a line become one.
 func appendStripped(dst, b []byte) []byte {
 	for len(b) > 0 {
-		i := bytes.IndexAny(b, "<&")
-		if i < 0 {
+		i := 0
+		for i < len(b) && b[i] != '<' && b[i] != '&' {
+			i++
+		}
+		if i == len(b) {
 			return append(dst, b...)
 		}
 		dst = append(dst, b[:i]...)
