@@ -83,7 +83,7 @@ func (tp *topic) publish(t testing.TB, events ...event.Refined) {
 	for i := range events {
 		e := &events[i]
 		records[i] = &kgo.Record{
-			Topic: tp.name, Key: []byte(e.Account + "/" + e.Sender), Value: e.AppendJSON(nil), Timestamp: e.Time.Time(),
+			Topic: tp.name, Key: event.AppendSenderKey(nil, e.Account, e.Sender), Value: e.AppendJSON(nil), Timestamp: e.Time.Time(),
 			Headers: []kgo.RecordHeader{
 				{Key: "ce_specversion", Value: []byte("1.0")},
 				{Key: "ce_id", Value: []byte(e.ID.String())},

@@ -117,7 +117,7 @@ func TestEventRecords(t *testing.T) {
 		e := refined(r, kind)
 		e.Origin.Partition, e.Origin.Offset, e.Origin.N = 3, int64(i), 0
 		want[fmt.Sprintf("3/%d/0", i)] = e
-		recs = append(recs, log.Record{Time: event.Millis(1795283103120 + i), Key: []byte(e.Account + "/" + e.Sender), Value: e.AppendJSON(nil), Head: e.Head()})
+		recs = append(recs, log.Record{Time: event.Millis(1795283103120 + i), Key: event.AppendSenderKey(nil, e.Account, e.Sender), Value: e.AppendJSON(nil), Head: e.Head()})
 	}
 	if err := c.producer.Events().Write(testContext(t), nil, recs); err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestEventRecords(t *testing.T) {
 			t.Fatalf("origin %s, twice or never written", origin)
 		}
 		delete(want, origin)
-		if !bytes.Equal(rec.Value, e.AppendJSON(nil)) || string(rec.Key) != e.Account+"/"+e.Sender {
+		if !bytes.Equal(rec.Value, e.AppendJSON(nil)) || !bytes.Equal(rec.Key, event.AppendSenderKey(nil, e.Account, e.Sender)) {
 			t.Errorf("%s: key %q, value %s", origin, rec.Key, rec.Value)
 		}
 		if got, want := rec.Timestamp.UnixMilli(), 1795283103120+e.Origin.Offset; got != want {

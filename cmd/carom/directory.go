@@ -57,7 +57,7 @@ func rawPartition(message string, partitions int32) int32 {
 
 // senderPartition returns the partition of a sender's events.
 func senderPartition(account, sender string, partitions int32) int32 {
-	return kafka.KeyPartition([]byte(account+"/"+sender), partitions)
+	return kafka.KeyPartition(event.AppendSenderKey(nil, account, sender), partitions)
 }
 
 // refinedHere are the messages of the partitions that this node refines.

@@ -277,9 +277,7 @@ func (s *state) room(k event.Kind) bool {
 // append adds r under the key account/sender, and returns its JSON, which is valid until the next call.
 func (o *output) append(at event.Millis, r *event.Refined) []byte {
 	sp := span{key: len(o.buf), at: at, head: r.Head()}
-	o.buf = append(o.buf, r.Account...)
-	o.buf = append(o.buf, '/')
-	o.buf = append(o.buf, r.Sender...)
+	o.buf = event.AppendSenderKey(o.buf, r.Account, r.Sender)
 	sp.value = len(o.buf)
 	o.buf = r.AppendJSON(o.buf)
 	sp.end = len(o.buf)

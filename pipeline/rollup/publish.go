@@ -225,7 +225,7 @@ func (pb *publisher) news(senders []scope, asOf event.Millis, b *kv.Batch) (recs
 		if err := b.Set(key, hash, nil); err != nil {
 			return nil, fmt.Errorf("note what is published: %w", err)
 		}
-		recs = append(recs, log.Record{Time: asOf, Key: []byte(s.account + "/" + s.sender), Value: value})
+		recs = append(recs, log.Record{Time: asOf, Key: event.AppendSenderKey(nil, s.account, s.sender), Value: value})
 	}
 	return recs, nil
 }
