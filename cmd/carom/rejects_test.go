@@ -4,6 +4,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"carom/kv"
+	"carom/pipeline/kafka"
 )
 
 func TestRejectsCommand(t *testing.T) {
@@ -37,5 +40,23 @@ func TestRejectsCommand(t *testing.T) {
 	s.kill()
 	if out, stderr, code := carom(t, nil, "rejects", "--data", filepath.Join(s.dir, "data")); code != exitDone || out != "" {
 		t.Errorf("folder: exit %d, %s%s", code, out, stderr)
+	}
+}
+
+// The folder of a node with Kafka holds no rejects: an empty list would say that there are none.
+func TestRejectsOfTopics(t *testing.T) {
+	dir := t.TempDir()
+	store, err := kv.Open(filepath.Join(dir, kv.RoleState), kv.Options{Role: kv.RoleState})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kafka.Bind(store, map[string]kafka.Topic{kafka.Raw: {Name: "carom.raw"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, stderr, code := carom(t, nil, "rejects", "--data", dir); code != exitFailed || out != "" || !strings.Contains(stderr, "--api") {
+		t.Errorf("exit %d, %s%s", code, out, stderr)
 	}
 }
