@@ -308,6 +308,9 @@ func (k *cluster) join(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	if k.config.Kafka.Worker >= 0 && len(k.config.Kafka.Workers) == 0 {
+		k.log.Warn("kafka.worker is set and kafka.workers is empty: this node takes all partitions")
+	}
 	k.set("kafka", "")
 	k.joined.Set(1)
 	k.log.Info("joined the cluster", zap.Strings("brokers", k.config.Kafka.Brokers),

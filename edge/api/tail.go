@@ -86,7 +86,8 @@ func (t *tail) seek(r *http.Request, p *params) *problem {
 func (t *tail) follow(ctx context.Context) {
 	// The server watches an idle connection by reading from it: the read deadline of the request would end the tail.
 	_ = t.rc.SetReadDeadline(time.Time{})
-	t.buf = append(t.buf, ": events as they come\n\n"...)
+	// With an id from the beginning, so that who loses the connection before the first event misses none.
+	t.buf = append(t.m.cursor().append(append(t.buf, ": events as they come\nid: "...)), "\n\n"...)
 	for t.flush() == nil {
 		rung := t.s.watch.bell.Rung()
 		some, err := t.collect(ctx)

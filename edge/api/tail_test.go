@@ -20,6 +20,7 @@ type follower struct {
 	t     *testing.T
 	resp  *http.Response
 	lines *bufio.Scanner
+	begin string // the id before the first event
 }
 
 // sse is one block of a stream.
@@ -42,9 +43,11 @@ func (w *world) follow(t *testing.T, path string, header ...string) *follower {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
 	f := &follower{t: t, resp: resp, lines: scanner(resp.Body)}
-	if b, ok := f.block(); !ok || b.comment == "" {
+	b, ok := f.block()
+	if !ok || b.comment == "" || b.id == "" {
 		t.Fatalf("begins with %+v", b)
 	}
+	f.begin = b.id
 	return f
 }
 
@@ -120,6 +123,18 @@ func TestTailResumes(t *testing.T) {
 	f := w.follow(t, "/v1/events?kind=reply&account=a1&after="+third)
 	if _, e := f.next(); e["kind"] != "reply" {
 		t.Errorf("%v", e)
+	}
+}
+
+// Who loses the connection before the first event has an id to go on from.
+func TestTailResumesFromItsBeginning(t *testing.T) {
+	w := newWorld(t, nil)
+	f := w.follow(t, "/v1/events")
+	must(t, f.resp.Body.Close())
+	w.post("/v1/messages", `{"sender":"live","message":"m-1"}`).ok(t, nil)
+	again := w.follow(t, "/v1/events", "Last-Event-ID", f.begin)
+	if _, e := again.next(); e["message"] != "m-1" {
+		t.Errorf("got %v", e)
 	}
 }
 
