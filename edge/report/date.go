@@ -3,8 +3,18 @@ package report
 import "time"
 
 var months = [12][3]byte{
-	{'j', 'a', 'n'}, {'f', 'e', 'b'}, {'m', 'a', 'r'}, {'a', 'p', 'r'}, {'m', 'a', 'y'}, {'j', 'u', 'n'},
-	{'j', 'u', 'l'}, {'a', 'u', 'g'}, {'s', 'e', 'p'}, {'o', 'c', 't'}, {'n', 'o', 'v'}, {'d', 'e', 'c'},
+	{'j', 'a', 'n'},
+	{'f', 'e', 'b'},
+	{'m', 'a', 'r'},
+	{'a', 'p', 'r'},
+	{'m', 'a', 'y'},
+	{'j', 'u', 'n'},
+	{'j', 'u', 'l'},
+	{'a', 'u', 'g'},
+	{'s', 'e', 'p'},
+	{'o', 'c', 't'},
+	{'n', 'o', 'v'},
+	{'d', 'e', 'c'},
 }
 
 // parseDate reads the date-time of RFC 5322 §3.3 with its obsolete forms; the zero time if it is none.
