@@ -2,20 +2,7 @@ package report
 
 import "time"
 
-var months = [12][3]byte{
-	{'j', 'a', 'n'},
-	{'f', 'e', 'b'},
-	{'m', 'a', 'r'},
-	{'a', 'p', 'r'},
-	{'m', 'a', 'y'},
-	{'j', 'u', 'n'},
-	{'j', 'u', 'l'},
-	{'a', 'u', 'g'},
-	{'s', 'e', 'p'},
-	{'o', 'c', 't'},
-	{'n', 'o', 'v'},
-	{'d', 'e', 'c'},
-}
+var months = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
 
 // parseDate reads the date-time of RFC 5322 §3.3 with its obsolete forms; the zero time if it is none.
 // net/mail's parser knows more forms and costs ten times as much.
@@ -109,7 +96,7 @@ func (s *dateScanner) month() (time.Month, bool) {
 	}
 	name := [3]byte{lower(s.b[0]), lower(s.b[1]), lower(s.b[2])}
 	for i := range months {
-		if name == months[i] {
+		if string(name[:]) == months[i] {
 			s.skipWord()
 			return time.Month(i + 1), true
 		}

@@ -30,16 +30,20 @@ func (r *reader) completeSaid(f *finding) []byte {
 	if hasLetters(said) {
 		return quotedReply(said)
 	}
-	for _, text := range [...][]byte{
-		sayingAbout(r.words(), f.recipient),
-		f.comment,
-		sessionParagraph(r.words()),
-		eximReason(r.words()),
-		about(r.words(), f.recipient),
-	} {
-		if hasLetters(text) {
-			return text
-		}
+	if text := sayingAbout(r.words(), f.recipient); hasLetters(text) {
+		return text
+	}
+	if hasLetters(f.comment) {
+		return f.comment
+	}
+	if text := sessionParagraph(r.words()); hasLetters(text) {
+		return text
+	}
+	if text := eximReason(r.words()); hasLetters(text) {
+		return text
+	}
+	if text := about(r.words(), f.recipient); hasLetters(text) {
+		return text
 	}
 	return said
 }

@@ -25,7 +25,17 @@ func (g *grams) mayHave(text, phrase []byte) bool {
 		return true
 	}
 	// The phrase may begin at an even offset or at an odd one.
-	return g.has(phrase) && g.has(phrase[2:]) && g.has(phrase[4:]) || g.has(phrase[1:]) && g.has(phrase[3:]) && g.has(phrase[5:])
+	return g.hasAll(phrase) || g.hasAll(phrase[1:])
+}
+
+// hasAll reports whether the text may have b at an even offset.
+func (g *grams) hasAll(b []byte) bool {
+	for ; len(b) >= 4; b = b[2:] {
+		if !g.has(b) {
+			return false
+		}
+	}
+	return true
 }
 
 func (g *grams) has(b []byte) bool {

@@ -13,7 +13,8 @@ import (
 
 // matcher finds all patterns of the rule tables in one pass over a text, whatever their number. Four bytes of each
 // pattern, the least likely ones, are its anchor; the pass asks of each four bytes of the text only
-// whether they may be an anchor, which a bitmap that fits the nearest cache tells.
+// whether they may be an anchor, which a bitmap that fits the nearest cache tells. Where all patterns are long, it asks of
+// every second or fourth byte alone, and a pattern has as many anchors.
 //
 //	four bytes ─▶ filter, 8 KiB ─▶ slots ─▶ fragments of that anchor ─▶ is the fragment here? ─▶ patterns
 //	              most end here
@@ -21,14 +22,17 @@ import (
 // A pattern is one fragment, or several with "*" between them that must follow each other in order, at most
 // maxGap bytes apart, so that words of different sentences do not meet.
 type matcher struct {
-	filter    [1 << (filterBits - 6)]uint64
-	slots     []anchorSlot // a hash table without gaps in its chains; its length is a power of two
-	slotShift int          // leaves those bits of a hash that choose a slot, the highest
-	keys      []anchorKey  // of anchored: near each other, because most looks end there
-	anchored  []anchored   // sorted by anchor
-	short     []uint16     // patterns without four bytes in a row, each looked for by itself
-	fragments [][]fragment // by pattern
-	several   []several    // patterns of several fragments
+	filter [filterWords]uint64
+	// filterShift leaves those bits of a hash that choose a bit of filter: 32 less filterBits or sparseBits.
+	filterShift int
+	stride      int          // how far apart the four bytes are that are asked for; see chooseStride
+	slots       []anchorSlot // a hash table without gaps in its chains; its length is a power of two
+	slotShift   int          // leaves those bits of a hash that choose a slot, the highest
+	keys        []anchorKey  // of anchored: near each other, because most looks end there
+	anchored    []anchored   // sorted by anchor
+	short       []uint16     // patterns without four bytes in a row, each looked for by itself
+	fragments   [][]fragment // by pattern
+	several     []several    // patterns of several fragments
 }
 
 // several is a pattern of several fragments. Whether they follow each other is asked once all are there.
@@ -52,16 +56,17 @@ type anchorSlot struct {
 
 // anchored is a fragment with the patterns that have it.
 type anchored struct {
-	fragment
-	uses []use
+	*fragment
+	offset int // of this anchor in text
+	uses   []use
 }
 
 // anchorKey is an anchor and up to four bytes behind it, and which of them count.
 type anchorKey struct{ word, mask uint64 }
 
-// key returns the key of a fragment.
-func (f *fragment) key() (k anchorKey) {
-	for j, c := range f.text[f.offset:min(len(f.text), f.offset+8)] {
+// key returns the key of the anchor at an offset.
+func (f *fragment) key(offset int) (k anchorKey) {
+	for j, c := range f.text[offset:min(len(f.text), offset+8)] {
 		k.word |= uint64(c) << (8 * j)
 		k.mask |= 0xff << (8 * j)
 	}
@@ -80,7 +85,10 @@ const (
 	maxSeveral   = 256 // patterns of several fragments
 	maxGap       = 100
 	filterBits   = 16
+	filterWords  = 1 << (filterBits - 6)
+	sparseBits   = 11 // of the filter where the stride is not 1
 	anchorLength = 4
+	maxStride    = 4
 )
 
 // hits holds which patterns a text has; it is reused for the next text.
@@ -133,7 +141,8 @@ func newMatcher(patterns []string) (*matcher, error) {
 			return nil, fmt.Errorf("pattern %q has more than %d fragments", p, maxFragments)
 		}
 	}
-	if m.anchor(); len(m.several) > maxSeveral {
+	m.chooseStride()
+	if m.anchor(likely); len(m.several) > maxSeveral {
 		return nil, fmt.Errorf("%d patterns of several fragments, at most %d", len(m.several), maxSeveral)
 	}
 	return m, nil
@@ -149,33 +158,53 @@ func checkFragment(fragment string) error {
 	return nil
 }
 
+// chooseStride chooses the longest stride that all patterns are long enough for. With a stride of four, only one in four
+// bytes of a text is looked at, and each fragment has four anchors, one of which lies there wherever it stands.
+func (m *matcher) chooseStride() {
+	m.stride = maxStride
+	for _, fragments := range m.fragments {
+		for m.stride > 1 && !slices.ContainsFunc(fragments, m.hasAnchors) {
+			m.stride /= 2
+		}
+	}
+}
+
+// hasAnchors reports whether a fragment is long enough for an anchor wherever it stands.
+func (m *matcher) hasAnchors(f fragment) bool { return len(f.text) >= anchorLength+m.stride-1 }
+
 // anchor fills the tables.
-func (m *matcher) anchor() {
+func (m *matcher) anchor(likely *likelihood) {
 	byAnchor := map[uint32][]anchored{}
 	var order []uint32
-	add := func(f fragment, u use) {
-		key := f.anchor
+	add := func(f *fragment, offset int, u use) {
+		key := binary.LittleEndian.Uint32(f.text[offset:])
 		if byAnchor[key] == nil {
 			order = append(order, key)
 		}
-		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return bytes.Equal(a.text, f.text) })
+		same := slices.IndexFunc(byAnchor[key], func(a anchored) bool { return a.offset == offset && bytes.Equal(a.text, f.text) })
 		if same < 0 {
 			same = len(byAnchor[key])
-			byAnchor[key] = append(byAnchor[key], anchored{fragment: f})
+			byAnchor[key] = append(byAnchor[key], anchored{fragment: f, offset: offset})
 		}
 		byAnchor[key][same].uses = append(byAnchor[key][same].uses, u)
 	}
+	addAll := func(f *fragment, u use) {
+		for first := range m.stride {
+			add(f, likely.anchor(string(f.text), first, m.stride), u)
+		}
+	}
 	for i, fragments := range m.fragments {
 		several := several{pattern: uint16(i)}
-		for j, f := range fragments {
+		for j := range fragments {
+			f := &fragments[j]
 			switch {
-			case f.offset < 0:
+			case !m.hasAnchors(*f):
 			case len(fragments) == 1:
-				add(f, use{number: uint16(i)})
+				addAll(f, use{number: uint16(i)})
 				several.all = 1
 			default:
 				several.all |= 1 << j
-				add(f, use{number: uint16(len(m.several)), bit: 1 << j})
+				addAll(f, use{number: uint16(len(m.several)), bit: 1 << j})
 			}
 		}
 		switch {
@@ -185,15 +214,18 @@ func (m *matcher) anchor() {
 			m.several = append(m.several, several)
 		}
 	}
+	if m.filterShift = 32 - filterBits; m.stride > 1 {
+		m.filterShift = 32 - sparseBits // a small one stays in the nearest cache when others are asked between
+	}
 	slotBits := bits.Len(uint(2*len(order) + 1))
 	m.slots, m.slotShift = make([]anchorSlot, 1<<slotBits), 32-slotBits
 	for _, key := range order {
-		h := anchorHash(key) >> (32 - filterBits)
+		h := anchorHash(key) >> m.filterShift
 		m.filter[h>>6] |= 1 << (h & 63)
 		from := len(m.anchored)
 		m.anchored = append(m.anchored, byAnchor[key]...)
 		for _, a := range byAnchor[key] {
-			m.keys = append(m.keys, a.key())
+			m.keys = append(m.keys, a.key(a.offset))
 		}
 		*m.slot(key) = anchorSlot{anchor: key, from: uint16(from), to: uint16(len(m.anchored))}
 	}
@@ -221,17 +253,23 @@ func newLikelihood(patterns []string) *likelihood {
 
 // fragment chooses the anchor of a text.
 func (l *likelihood) fragment(text string) fragment {
-	f := fragment{text: []byte(text), offset: -1}
-	least := math.Inf(1)
-	for i := 0; i+anchorLength <= len(text); i++ {
-		if p := l.run(text[i : i+anchorLength]); p < least {
-			f.offset, least = i, p
-		}
-	}
+	f := fragment{text: []byte(text), offset: l.anchor(text, 0, 1)}
 	if f.offset >= 0 {
 		f.anchor = binary.LittleEndian.Uint32(f.text[f.offset:])
 	}
 	return f
+}
+
+// anchor returns where the least likely four bytes of a text stand, of those at first and each stride behind it; -1 if
+// there are none.
+func (l *likelihood) anchor(text string, first, stride int) int {
+	offset, least := -1, math.Inf(1)
+	for i := first; i+anchorLength <= len(text); i += stride {
+		if p := l.run(text[i : i+anchorLength]); p < least {
+			offset, least = i, p
+		}
+	}
+	return offset
 }
 
 // run is the likelihood of a run of letters of the patterns, up to a factor that is the same for all runs of its length.
@@ -260,6 +298,9 @@ func (m *matcher) slot(anchor uint32) *anchorSlot {
 func (m *matcher) scan(text []byte, h *hits) {
 	h.found, h.seen, h.n = [maxPatterns / 64]uint64{}, [maxSeveral]uint8{}, 0
 	i := 0
+	if m.stride > 1 {
+		i = m.scanSparsely(text, h)
+	}
 	for ; i+8 <= len(text); i++ {
 		word := binary.LittleEndian.Uint64(text[i:])
 		f := anchorHash(uint32(word)) >> (32 - filterBits)
@@ -269,10 +310,10 @@ func (m *matcher) scan(text []byte, h *hits) {
 	}
 	var end [8 + 7]byte
 	copy(end[:], text[i:])
-	for j := 0; i+anchorLength <= len(text); i, j = i+1, j+1 {
+	for j := 0; i+anchorLength <= len(text); i, j = i+m.stride, j+m.stride {
 		word := binary.LittleEndian.Uint64(end[j:])
-		f := anchorHash(uint32(word)) >> (32 - filterBits)
-		if m.filter[f>>6]&(1<<(f&63)) != 0 {
+		f := anchorHash(uint32(word)) >> (m.filterShift & 31)
+		if m.filter[f>>6%filterWords]&(1<<(f&63)) != 0 {
 			m.verify(text, i, word, h)
 		}
 	}
@@ -282,6 +323,19 @@ func (m *matcher) scan(text []byte, h *hits) {
 	for _, p := range m.short {
 		m.ask(p, text, h)
 	}
+}
+
+// scanSparsely is the loop of scan for a stride. It returns where it stopped, less than eight bytes before the end.
+func (m *matcher) scanSparsely(text []byte, h *hits) int {
+	i, stride := 0, m.stride
+	for ; i+8 <= len(text); i += stride {
+		word := binary.LittleEndian.Uint64(text[i:])
+		f := anchorHash(uint32(word)) >> (32 - sparseBits)
+		if m.filter[f>>6]&(1<<(f&63)) != 0 {
+			m.verify(text, i, word, h)
+		}
+	}
+	return i
 }
 
 // ask sets pattern in h if its fragments follow each other in text.

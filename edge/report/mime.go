@@ -148,8 +148,8 @@ type delimiter struct {
 
 const (
 	delimiterBits = 11
-	minStride     = 6
-	maxStride     = 64
+	minGrams      = 6
+	maxGrams      = 64
 )
 
 // set makes d the delimiter of a boundary.
@@ -161,8 +161,8 @@ func (d *delimiter) set(boundary []byte) {
 		dashes++
 	}
 	d.from = max(dashes-2, 0)
-	to := min(len(d.text)-3, d.from+maxStride)
-	if d.stride = to - d.from; d.stride < minStride {
+	to := min(len(d.text)-3, d.from+maxGrams)
+	if d.stride = to - d.from; d.stride < minGrams {
 		d.stride = 0
 		return
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // Amazon SES tells a topic of Amazon SNS what became of a mail, which can be mailed on, as the JSON object alone or
@@ -74,11 +75,31 @@ func readSES(r *reader) {
 func parseSES(text []byte) (n sesNotification, ok bool) {
 	text = bytes.ReplaceAll(bytes.ReplaceAll(trim(text), []byte("\r"), nil), []byte("\n"), nil)
 	var envelope struct{ Type, Message string }
-	if json.NewDecoder(bytes.NewReader(text)).Decode(&envelope) == nil && envelope.Message != "" {
+	if mayBeEnvelope(text) && json.NewDecoder(bytes.NewReader(text)).Decode(&envelope) == nil && envelope.Message != "" {
 		text = []byte(envelope.Message)
 	}
 	if json.NewDecoder(bytes.NewReader(text)).Decode(&n) != nil {
 		return n, false
 	}
 	return n, n.NotificationType != "" || n.EventType != ""
+}
+
+// mayBeEnvelope reports whether a JSON text may have a member "Message". Its name may be escaped, or have a letter that
+// only folds to one of ASCII.
+func mayBeEnvelope(text []byte) bool {
+	for _, c := range text {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return true
+		}
+	}
+	for from := 0; ; {
+		i := bytes.IndexByte(text[from:], '"')
+		if i < 0 {
+			return false
+		}
+		from += i + 1
+		if hasFold(text[from:], `message"`) {
+			return true
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What looks at eight bytes at a time is held against what looks at one.
@@ -80,6 +81,54 @@ func TestEightBytesAtATime(t *testing.T) {
 	})
 }
 
+// TestDelimiterIsFound holds the search for a boundary against one that looks at each line.
+func TestDelimiterIsFound(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	var d delimiter
+	const letters = "--=ab\n\r "
+	for range 20_000 {
+		boundary := make([]byte, 1+random.IntN(100))
+		for i := range boundary {
+			boundary[i] = letters[random.IntN(5)]
+		}
+		d.set(boundary)
+		var text []byte
+		for range random.IntN(8) {
+			for range random.IntN(120) {
+				text = append(text, letters[random.IntN(len(letters))])
+			}
+			if random.IntN(2) == 0 {
+				text = append(text, '\n')
+			}
+			text = append(append(text, "--"...), boundary[:len(boundary)-random.IntN(2)]...)
+		}
+		for from := 0; from <= len(text); from += 1 + random.IntN(50) {
+			want := -1
+			for i := from; i < len(text) && want < 0; i++ {
+				if (i == 0 || text[i-1] == '\n') && bytes.HasPrefix(text[i:], d.text) {
+					want = i
+				}
+			}
+			if got := d.index(text, from); got != want {
+				t.Fatalf("seed %d: %q in %q from %d: %d, want %d", seed, d.text, text, from, got, want)
+			}
+		}
+	}
+}
+
+// TestDays holds the count of days against that of package time, over 800 years and for days that a month does not have.
+func TestDays(t *testing.T) {
+	for year := 1700; year < 2500; year++ {
+		for month := time.January; month <= time.December; month++ {
+			want := time.Date(year, month, 31, 0, 0, 0, 0, time.UTC)
+			if got := time.Unix((daysBefore(year, month)+30)*86400, 0).UTC(); got != want {
+				t.Fatalf("%s, want %s", got, want)
+			}
+		}
+	}
+}
+
 // normalizeSlowly is normalize, byte by byte.
 func normalizeSlowly(text, code []byte) []byte {
 	dst, token := []byte{' '}, 1
@@ -117,16 +166,28 @@ func normalizeSlowly(text, code []byte) []byte {
 	return append(dst, ' ')
 }
 
-// TestMatcherFindsAll looks for every pattern of one fragment in texts made of two of them.
+// TestMatcherFindsAll looks for every pattern of one fragment in texts made of two of them, with a stride and without.
 func TestMatcherFindsAll(t *testing.T) {
-	var patterns []string
+	var short, long []string
 	for _, row := range compiled().rules {
-		patterns = append(patterns, row.row.Pattern)
+		short = append(short, row.row.Pattern)
+		if len(row.row.Pattern) > 7 && !strings.Contains(row.row.Pattern, "*") {
+			long = append(long, row.row.Pattern)
+		}
 	}
-	m := compiled().match
+	findsAll(t, short, 1)
+	findsAll(t, long, maxStride)
+}
+
+func findsAll(t *testing.T, patterns []string, stride int) {
+	t.Helper()
+	m, err := newMatcher(patterns)
+	if err != nil || m.stride != stride {
+		t.Fatalf("%v, a stride of %d, want %d", err, m.stride, stride)
+	}
 	var h hits
 	for i, p := range patterns {
-		text := []byte(" x" + p + patterns[(i*7+3)%len(patterns)] + " ")
+		text := []byte(" xyz"[:1+i%4] + p + patterns[(i*7+3)%len(patterns)] + " ")
 		m.scan(text, &h)
 		for j, q := range patterns {
 			if !strings.Contains(q, "*") && h.has(uint16(j)) != bytes.Contains(text, []byte(q)) {
