@@ -6,12 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"carom/kv"
 	"carom/pipeline/event"
@@ -27,8 +22,7 @@ import (
 type eventsQuery struct {
 	config  configFlags
 	data    string
-	api     string
-	token   string
+	server  apiServer
 	refined bool
 	limit   int
 	lines   int // copied so far
@@ -56,12 +50,9 @@ from a running server.`,
 			if q.limit < 0 {
 				return usageError{fmt.Errorf("--limit %d: want 0 (all) or more", q.limit)}
 			}
-			if q.token == "" { // not the flag's default, which the help would show
-				q.token = os.Getenv(envPrefix + "API_TOKEN")
-			}
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 			var err error
-			if q.api != "" {
+			if q.server.url != "" {
 				err = q.fromServer(cmd.Context(), out)
 			} else {
 				err = q.fromFolder(cmd.Context(), out)
@@ -70,10 +61,9 @@ from a running server.`,
 		},
 	}
 	q.config.add(cmd)
+	q.server.add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&q.data, "data", "", "data folder; default: the one of the settings")
-	f.StringVar(&q.api, "api", "", "base URL of a running server's API")
-	f.StringVar(&q.token, "token", "", "bearer token of that API; default: $CAROM_API_TOKEN")
 	f.BoolVar(&q.refined, "refined", false, "print refined events in place of the journal")
 	f.IntVar(&q.limit, "limit", 0, "stop after this many lines; 0 prints all that is there")
 	return cmd
@@ -194,62 +184,5 @@ func (q *eventsQuery) fromServer(ctx context.Context, out io.Writer) error {
 	if q.refined {
 		path = "/v1/events"
 	}
-	base := strings.TrimSuffix(q.api, "/") + path
-	if u, err := url.Parse(base); err != nil || u.Host == "" {
-		return usageError{fmt.Errorf("--api %q: want a URL such as http://127.0.0.1:8081", q.api)}
-	}
-	after := ""
-	for left := q.limit; ; {
-		page := apiPage
-		if q.limit > 0 {
-			page = min(page, left)
-		}
-		lines, next, err := q.page(ctx, base+"?limit="+strconv.Itoa(page)+"&after="+url.QueryEscape(after), out)
-		if err != nil {
-			return err
-		}
-		if left -= lines; next == after || q.limit > 0 && left <= 0 {
-			return nil
-		}
-		if next == "" {
-			return fmt.Errorf("ask the server: its answer lacks the header %s", headerNext)
-		}
-		after = next
-	}
-}
-
-const (
-	// headerNext says where the next page begins.
-	headerNext = "Carom-Next-Cursor"
-	apiPage    = 10_000
-	maxAPILine = 16 << 20
-)
-
-// page copies one page and returns how many lines it had and where the next begins.
-func (q *eventsQuery) page(ctx context.Context, target string, out io.Writer) (lines int, next string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	if q.token != "" {
-		request.Header.Set("Authorization", "Bearer "+q.token)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, "", fmt.Errorf("ask the server: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 2000))
-		return 0, "", fmt.Errorf("ask the server: it answered %s: %s", answer.Status, text)
-	}
-	scanner := bufio.NewScanner(answer.Body)
-	scanner.Buffer(nil, maxAPILine)
-	for scanner.Scan() {
-		lines++
-		if _, err := fmt.Fprintf(out, "%s\n", scanner.Bytes()); err != nil {
-			return lines, "", err
-		}
-	}
-	return lines, answer.Header.Get(headerNext), scanner.Err()
+	return q.server.copyPages(ctx, path, nil, q.limit, out)
 }

@@ -10,10 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"carom/kv"
@@ -58,27 +55,15 @@ const rejectsExamples = `  carom rejects --data ./data
 
 // rejectsFlags are those of both commands.
 type rejectsFlags struct {
-	api, token   string
+	server       apiServer
 	reason, node string
 }
 
 func (f *rejectsFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.api, "api", "", "base URL of a running server's API")
-	flags.StringVar(&f.token, "token", "", "bearer token of that API; default: $CAROM_API_TOKEN")
+	f.server.add(cmd)
 	flags.StringVar(&f.reason, "reason", "", "only those with this reason")
 	flags.StringVar(&f.node, "node", "", "only those that this node heard")
-}
-
-// base returns the URL of a path of the API.
-func (f *rejectsFlags) base(path string) (string, error) {
-	if u, err := url.Parse(f.api); err != nil || u.Host == "" {
-		return "", usageError{fmt.Errorf("--api %q: want a URL such as http://127.0.0.1:8081", f.api)}
-	}
-	if f.token == "" { // not the flag's default, which the help would show
-		f.token = os.Getenv(envPrefix + "API_TOKEN")
-	}
-	return strings.TrimSuffix(f.api, "/") + path, nil
 }
 
 // rejectsList is what `carom rejects list` was asked for.
@@ -102,7 +87,7 @@ func (q *rejectsList) run(cmd *cobra.Command, _ []string) error {
 	}
 	out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 	read := q.fromFolder
-	if q.api != "" {
+	if q.server.url != "" {
 		read = q.fromServer
 	}
 	return errors.Join(read(cmd.Context(), out), out.Flush())
@@ -159,30 +144,8 @@ func (q *rejectsList) write(out io.Writer, rec *log.Record) error {
 
 // fromServer pages through a running server's API.
 func (q *rejectsList) fromServer(ctx context.Context, out io.Writer) error {
-	base, err := q.base("/v1/rejects")
-	if err != nil {
-		return err
-	}
-	pages := eventsQuery{token: q.token}
-	after := ""
-	for left := q.limit; ; {
-		page := apiPage
-		if q.limit > 0 {
-			page = min(page, left)
-		}
-		query := url.Values{"limit": {strconv.Itoa(page)}, "reason": {q.reason}, "node": {q.node}, "after": {after}}
-		lines, next, err := pages.page(ctx, base+"?"+query.Encode(), out)
-		if err != nil {
-			return err
-		}
-		if left -= lines; next == after || q.limit > 0 && left <= 0 {
-			return nil
-		}
-		if next == "" {
-			return fmt.Errorf("ask the server: its answer lacks the header %s", headerNext)
-		}
-		after = next
-	}
+	query := url.Values{"reason": {q.reason}, "node": {q.node}}
+	return q.server.copyPages(ctx, "/v1/rejects", query, q.limit, out)
 }
 
 // rejectsReplay is what `carom rejects replay` was asked for.
@@ -238,7 +201,7 @@ type replayCounts struct {
 }
 
 func (q *rejectsReplay) run(ctx context.Context, positions []string, out, notes io.Writer) error {
-	if q.api == "" {
+	if q.server.url == "" {
 		return usageError{errors.New("--api: is empty: want the base URL of a running server, which takes the facts in")}
 	}
 	for name, value := range map[string]string{"from": q.from, "to": q.to} {
@@ -249,7 +212,7 @@ func (q *rejectsReplay) run(ctx context.Context, positions []string, out, notes 
 	if len(positions) > 0 && (q.reason != "" || q.node != "" || q.from != "" || q.to != "") {
 		return usageError{errors.New("want positions or filters, not both")}
 	}
-	target, err := q.base("/v1/rejects/replay")
+	target, err := q.server.base("/v1/rejects/replay")
 	if err != nil {
 		return err
 	}
@@ -299,9 +262,7 @@ func (q *rejectsReplay) post(ctx context.Context, target string, call replayCall
 		return got, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if q.token != "" {
-		request.Header.Set("Authorization", "Bearer "+q.token)
-	}
+	q.server.authorize(request)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return got, fmt.Errorf("ask the server: %w", err)
