@@ -24,8 +24,9 @@ import (
 //	 8 contact   bytes        20 reason       bytes, each     32 feedback_type  bytes
 //	 9 message   bytes        21 via          bytes           33 reply_address  varint 1
 //	10 link      varint       22 hard         varint 1        34 references     varint 1
-//	11 url       bytes        23 category     bytes
-//	12 sent_at   varint, ms   24 status       bytes
+//	11 url       bytes        23 category     bytes           35 address_hash   fixed64
+//	12 sent_at   varint, ms   24 status       bytes           36 soon within    varint, ms
+//	                                                          37 soon verdict   varint
 //
 // What nearly every hit has stands below 16, where a tag takes one byte. Strings are bytes: any survive. A reader
 // skips fields that it does not know, so a field may be added without a new format; a change of meaning needs one.
@@ -69,6 +70,9 @@ const (
 	fieldFeedbackType protowire.Number = 32
 	fieldReplyAddress protowire.Number = 33
 	fieldReferences   protowire.Number = 34
+	fieldAddressHash  protowire.Number = 35
+	fieldSoonWithin   protowire.Number = 36
+	fieldSoonVerdict  protowire.Number = 37
 )
 
 // ErrMalformed is wrapped by every error about bytes that are no event.
@@ -96,16 +100,16 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	dst = appendText(dst, fieldUserAgent, e.Client.UserAgent)
 	dst = appendUint(dst, fieldVerdict, uint64(e.Actor.Verdict))
 	dst = appendUint(dst, fieldFlags, uint64(e.Flags))
-	if e.Client.Hash != 0 {
-		dst = protowire.AppendTag(dst, fieldClientHash, protowire.Fixed64Type)
-		dst = protowire.AppendFixed64(dst, e.Client.Hash)
-	}
+	dst = appendHash(dst, fieldClientHash, e.Client.Hash)
 	dst = appendText(dst, fieldRecipient, e.Recipient)
 	dst = appendList(dst, fieldLinks, e.Links)
 	dst = appendList(dst, fieldReasons, e.Actor.Reasons)
 	dst = appendText(dst, fieldVia, e.Actor.Via)
 	dst = e.Bounce.appendBinary(dst)
-	return e.Mail.appendBinary(dst)
+	dst = e.Mail.appendBinary(dst)
+	dst = appendHash(dst, fieldAddressHash, e.Client.AddressHash)
+	dst = appendUint(dst, fieldSoonWithin, uint64(e.Soon.Within))
+	return appendUint(dst, fieldSoonVerdict, uint64(e.Soon.Verdict))
 }
 
 func (d *Diagnosis) appendBinary(dst []byte) []byte {
@@ -136,6 +140,13 @@ func appendUint(dst []byte, n protowire.Number, v uint64) []byte {
 
 func appendBool(dst []byte, n protowire.Number, v bool) []byte {
 	return appendUint(dst, n, protowire.EncodeBool(v))
+}
+
+func appendHash(dst []byte, n protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return dst
+	}
+	return protowire.AppendFixed64(protowire.AppendTag(dst, n, protowire.Fixed64Type), v)
 }
 
 func appendText(dst []byte, n protowire.Number, s string) []byte {
@@ -249,14 +260,14 @@ func (e *Event) set(f field) error {
 			return errType
 		}
 		return e.setBytes(f)
-	case fieldClientHash:
+	case fieldClientHash, fieldAddressHash:
 		if f.typ != protowire.Fixed64Type {
 			return errType
 		}
-		e.Client.Hash = f.uint
+		e.setHash(f)
 		return nil
 	case fieldKind, fieldTime, fieldKnownBy, fieldLink, fieldSentAt, fieldVerdict, fieldFlags, fieldHard,
-		fieldReplyAddress, fieldReferences:
+		fieldReplyAddress, fieldReferences, fieldSoonWithin, fieldSoonVerdict:
 		if f.typ != protowire.VarintType {
 			return errType
 		}
@@ -334,10 +345,18 @@ func (e *Event) setBytes(f field) error {
 	return nil
 }
 
+func (e *Event) setHash(f field) {
+	if f.num == fieldClientHash {
+		e.Client.Hash = f.uint
+	} else {
+		e.Client.AddressHash = f.uint
+	}
+}
+
 func (e *Event) setUint(f field) error {
 	limit := uint64(math.MaxUint64)
 	switch f.num {
-	case fieldKind, fieldKnownBy, fieldVerdict:
+	case fieldKind, fieldKnownBy, fieldVerdict, fieldSoonVerdict:
 		limit = math.MaxUint8
 	case fieldLink, fieldFlags:
 		limit = math.MaxUint32
@@ -368,6 +387,10 @@ func (e *Event) setUint(f field) error {
 		e.Mail.ReplyAddress = f.uint == 1
 	case fieldReferences:
 		e.Mail.References = f.uint == 1
+	case fieldSoonWithin:
+		e.Soon.Within = Millis(f.uint)
+	case fieldSoonVerdict:
+		e.Soon.Verdict = Verdict(f.uint)
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ func fullEvent() Event {
 		Recipient: "bob@example.com",
 		Links:     []string{"https://example.com/", "", "https://example.com/a"},
 		Actor:     Actor{Verdict: Scanner, Reasons: []string{"agent_scanner", "empty"}, Via: "gmail"},
-		Client:    Client{IP: netip.MustParseAddr("203.0.113.7"), UserAgent: "Mozilla/5.0 \"x\"", Hash: 1<<63 | 7},
+		Client:    Client{IP: netip.MustParseAddr("203.0.113.7"), UserAgent: "Mozilla/5.0 \"x\"", Hash: 1<<63 | 7, AddressHash: 1<<63 | 9},
+		Soon:      Soon{Within: 600_000, Verdict: Scanner},
 		Bounce: Diagnosis{
 			Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
 			RemoteMTA: "mx.example.net", Diagnostic: "no such user\r\n", Provider: "google",

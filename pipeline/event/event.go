@@ -48,9 +48,17 @@ type Event struct {
 	Links []string
 
 	Actor  Actor
+	Soon   Soon
 	Client Client
 	Bounce Diagnosis
 	Mail   Mail
+}
+
+// Soon is a verdict on condition: it takes the place of the actor's where the hit came within so long of its message's
+// delivery. Who judges the request knows the rule, but only refine knows when the message was delivered.
+type Soon struct {
+	Within  Millis // 0: there is no such rule
+	Verdict Verdict
 }
 
 // Ref is what a token seals: who a URL or a return path speaks of.
@@ -126,6 +134,8 @@ type Client struct {
 	// Hash is a keyed hash of the whole address and agent that changes daily: enough to tell clients
 	// of one message apart, not to recognise them later. 0 if there was no client.
 	Hash uint64
+	// AddressHash is one of the address alone: gateways share an address, and change their agent with every request.
+	AddressHash uint64
 }
 
 // Diagnosis is what a bounce, a delay or a delivery report says about one recipient.
