@@ -17,10 +17,18 @@ func detectAutoReply(r *reader) bool {
 		r.head.has(fAutoHeader),
 		isAutoPrecedence(r.head.get(fPrecedence)),
 		hasFold(r.head.get(fMailer), "vacation"),
-		fold(r.head.get(fReturnPath), "<>"): // RFC 5321 §4.5.5: only machines write with a null reverse-path
+		r.nullPath():
 		return !r.fromDaemon()
 	}
 	return r.isAutoSubject() || r.isAutoText()
+}
+
+// isForHuman reports whether a mail that a machine wrote is an answer in the name of a human: neither an empty envelope nor
+// Auto-Submitted tells that from a bounce.
+func (r *reader) isForHuman() bool {
+	return r.head.has(fChallenge) || r.head.has(fAutoHeader) || r.part(partDisposition) != nil ||
+		isCalendarAnswer(r.part(partCalendar)) || hasFold(r.head.get(fPrecedence), "auto") ||
+		hasFold(r.head.get(fSubject), "re:") || r.isAutoSubject() || r.isAutoText()
 }
 
 // isAutoSubmitted reads RFC 3834 §5: anything but "no" means a machine. Parameters and comments may follow.

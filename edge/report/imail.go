@@ -9,7 +9,7 @@ import "bytes"
 //	Original message follows.
 var imailNotice = notice{returned: []string{"Original message follows", "Body of message generated response"}}
 
-func detectIMail(r *reader) bool { return hasPrefix(r.head.get(fMailer), "<SMTP32") && !r.quotes() }
+func detectIMail(r *reader) bool { return hasPrefix(r.head.get(fMailer), "<SMTP32") && !r.isHuman() }
 
 func readIMail(r *reader) {
 	text := imailNotice.cutReturned(r, r.words())

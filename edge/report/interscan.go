@@ -17,7 +17,7 @@ func detectInterscan(r *reader) bool {
 	if interscanNotice.detect(r) {
 		return true
 	}
-	return r.introHas(interscanSite) && !r.quotes()
+	return r.introHas(interscanSite) && !r.isHuman()
 }
 
 func readInterscan(r *reader) {

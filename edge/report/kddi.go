@@ -13,7 +13,7 @@ var (
 )
 
 func detectKDDI(r *reader) bool {
-	if r.quotes() {
+	if r.isHuman() {
 		return false
 	}
 	return r.introHas(kddiSentence) || r.introHas(kddiRecipient) && r.fromDaemon()

@@ -32,10 +32,10 @@ const maxIntro = 4 << 10
 
 // detect reports whether the text has the phrase by which the notice is known.
 func (n *notice) detect(r *reader) bool {
-	if !r.introHas(n.intro) || r.quotes() {
+	if !r.introHas(n.intro) || r.isHuman() {
 		return false
 	}
-	return !n.daemon || r.isReport() || fold(r.head.get(fReturnPath), "<>")
+	return !n.daemon || r.isReport() || r.nullPath()
 }
 
 // read adds a finding for each address of the text.

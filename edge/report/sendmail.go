@@ -16,7 +16,7 @@ var sendmailNotice = notice{
 	returned: []string{"   ----- Unsent message follows", "   ----- Original message follows", "   ----- Message header follows", "   ----- Returned message follows"},
 }
 
-func detectSendmail(r *reader) bool { return sendmailNotice.detect(r) && !r.quotes() }
+func detectSendmail(r *reader) bool { return sendmailNotice.detect(r) && !r.isHuman() }
 
 func readSendmail(r *reader) {
 	text := sendmailNotice.cutReturned(r, r.words())

@@ -38,7 +38,7 @@ var sesMark = []byte("otificationType")
 
 func detectSES(r *reader) bool {
 	words := trim(r.words())
-	return len(words) > 0 && words[0] == '{' && bytes.Contains(words[:min(len(words), maxIntro)], sesMark)
+	return len(words) > 0 && words[0] == '{' && bytes.Contains(words[:min(len(words), maxIntro)], sesMark) && !r.isHuman()
 }
 
 func readSES(r *reader) {

@@ -6,16 +6,58 @@ import "bytes"
 // a mail that says it is a report but lost its structure.
 func detectStatus(r *reader) bool {
 	if r.part(partStatus) != nil {
-		return !r.quotes()
+		return !r.isHuman()
 	}
-	return r.isReport() && (r.nestedReport() || looseStatus(r.words()) != nil)
+	return r.isReport() && !r.quotes() && (r.nestedReport() || looseStatus(r.words()) != nil)
 }
 
 // quotes reports whether a mail is a human's answer, so that a report among its parts is what he answers to.
 // A report itself may have In-Reply-To too; its type tells.
 func (r *reader) quotes() bool {
-	return r.answers() && !r.isReport() && !isAutoSubmitted(r.head.get(fAutoSubmitted))
+	return r.answers() && (!r.isReport() || r.postmasterAnswers()) && !isAutoSubmitted(r.head.get(fAutoSubmitted))
 }
+
+// postmasterAnswers reports whether the human behind a postmaster's address writes: a mail system answers nothing, and it
+// leaves the envelope empty.
+func (r *reader) postmasterAnswers() bool {
+	return hasFold(r.head.get(fSubject), "re:") && hasFold(r.author(), "postmaster@") && !r.nullPath() &&
+		!hasFold(r.head.get(fContentType), "multipart/report") && !r.head.has(fFailedRecipients)
+}
+
+// isHuman reports whether a human wrote the mail, or a machine in his name, so that a report among its parts or in its
+// words is one that he quotes, attaches or asks about.
+func (r *reader) isHuman() bool {
+	switch {
+	case r.quotes():
+		return true
+	case r.isReport(), r.bySystem():
+		return false
+	case r.nullPath(), isAutoSubmitted(r.head.get(fAutoSubmitted)):
+		return r.isForHuman()
+	}
+	return true
+}
+
+// systemWords are what senders of notices have in their names that tables/daemons.tsv does not list.
+var systemWords = [...]string{"daemon", "postmaster", "reply", "delivery", "system", "administrator", "mailer", "gateway", "bounce"}
+
+// bySystem reports whether the author calls himself a mail system, or gives no address.
+func (r *reader) bySystem() bool {
+	if r.author() == nil {
+		return true
+	}
+	from := r.head.get(fFrom)
+	from = from[:min(len(from), maxAddress)]
+	for _, word := range systemWords {
+		if indexFold(from, word) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// nullPath reports whether the envelope was empty: only machines write so (RFC 5321 §4.5.5).
+func (r *reader) nullPath() bool { return fold(r.head.get(fReturnPath), "<>") }
 
 // nestedReport opens a report that a mail system passes on as an attachment of a notice of its own, and reports
 // whether there was one. A report inside a human's mail is quoted and stays closed.
@@ -44,7 +86,7 @@ func (r *reader) nestedReport() bool {
 // isReport reports whether a mail says of itself that it is a report, so that fields in its text are its own
 // and not quoted by a human.
 func (r *reader) isReport() bool {
-	return hasFold(r.head.get(fContentType), "multipart/report") || r.head.has(fFailedRecipients) || r.fromDaemon()
+	return hasFold(r.head.get(fContentType), "multipart/report") && r.part(partDisposition) == nil || r.head.has(fFailedRecipients) || r.fromDaemon()
 }
 
 // looseStatus returns a text from the first line that looks like a recipient field of a delivery status.
@@ -308,7 +350,7 @@ func kindOf(action, status, code []byte) Kind {
 	if len(status) > 0 {
 		class = status
 	}
-	if len(class) > 0 && len(action) == 0 {
+	if len(class) > 0 {
 		switch class[0] {
 		case '2':
 			return Delivered

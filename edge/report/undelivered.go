@@ -11,7 +11,8 @@ var undelivered = notice{
 }
 
 func detectUndelivered(r *reader) bool {
-	if !r.fromDaemon() && !fold(r.head.get(fReturnPath), "<>") {
+	// These words stand in vacations and receipts too, which the mail systems of humans send, with an empty envelope.
+	if !r.fromDaemon() && !(r.nullPath() && (r.isReport() || r.bySystem())) || r.part(partDisposition) != nil || r.isHuman() {
 		return false
 	}
 	return r.says(noticeFailure, r.words())
