@@ -135,7 +135,7 @@ func isDotted(b []byte) bool {
 func typedAddress(value []byte, original bool, scratch *[]byte) []byte {
 	value = trim(value[:min(len(value), 2000)])
 	var typ []byte
-	if i := bytes.IndexByte(value, ';'); i >= 0 && bytes.IndexByte(value[:i], '@') < 0 {
+	if i := bytes.IndexByte(value, ';'); i >= 0 && bytes.IndexByte(value[:i], '@') < 0 && value[0] != '"' {
 		typ, value = trim(value[:i]), trim(value[i+1:])
 	}
 	start := len(*scratch)

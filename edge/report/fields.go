@@ -43,7 +43,12 @@ func (s *fieldScanner) next() (name, value []byte, ok bool) {
 	return nil, nil, false
 }
 
-// beginsEmpty reports whether b, which is not empty, begins with an empty line.
+// beginsEmpty reports whether b, which is not empty, begins with an empty line. Gateways that take each LF for a bare one
+// have made CR CR LF of it.
 func beginsEmpty(b []byte) bool {
-	return b[0] == '\n' || b[0] == '\r' && (len(b) == 1 || b[1] == '\n')
+	i := 0
+	for i < len(b) && b[i] == '\r' {
+		i++
+	}
+	return i == len(b) || b[i] == '\n'
 }

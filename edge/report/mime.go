@@ -256,6 +256,9 @@ func typeOf(contentType []byte) partType {
 			return partTypes[i].typ
 		}
 	}
+	if i := bytes.IndexAny(v, " \t\r\n("); i > 0 { // a comment, or a semicolon is missing
+		return typeOf(v[:i])
+	}
 	return partOther
 }
 

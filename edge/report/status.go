@@ -196,6 +196,9 @@ func (g *statusGroup) set(r *reader, name, value []byte, base *finding, first in
 		}
 	case 15:
 		if fold(name, "diagnostic-code") {
+			if hasFold(value, "smtp") && !hasFold(g.diagnostic, "smtp") {
+				g.diagnostic = nil // of several, what was said in the dialogue
+			}
 			put(&g.diagnostic)
 		} else if fold(name, "final-recipient") {
 			if g.final != nil {
@@ -256,6 +259,9 @@ func (r *reader) addGroup(g *statusGroup, base *finding, first int) {
 
 // actionWord returns the word of an Action field, which may have a comment (RFC 3464 §2.3.3).
 func actionWord(value []byte) []byte {
+	if end := bytes.IndexByte(value, ')'); end > 0 && value[0] == '(' {
+		value = trim(value[end+1:])
+	}
 	end := 0
 	for end < len(value) && (isAlnum(value[end]) || value[end] == '-' || value[end] == '_') {
 		end++
