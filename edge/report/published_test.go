@@ -18,7 +18,7 @@ func TestPublishedReplies(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if rows < 200 {
+	if rows < 700 {
 		t.Errorf("%d rows", rows)
 	}
 }

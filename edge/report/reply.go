@@ -51,7 +51,7 @@ func replyCode(said []byte) []byte {
 			said = trim(said[len(prefix):])
 		}
 	}
-	if len(said) < 3 || said[0] < '2' || said[0] > '5' || said[1] > '5' || !isDigit(said[1]) || !isDigit(said[2]) {
+	if len(said) < 3 || said[0] < '2' || said[0] > '5' || !isReplyDigit(said[1]) || !isDigit(said[2]) {
 		return nil
 	}
 	if len(said) > 3 && bytes.IndexByte([]byte(" -\t\r\n:;,"), said[3]) < 0 {

@@ -30,7 +30,7 @@ func scanReply(text []byte) (code, status []byte) {
 // codeAt reports whether text[i:] begins with a reply code (RFC 5321 §4.2) that stands where a reply begins:
 // a number inside a sentence is none.
 func codeAt(text []byte, i int) bool {
-	if i+3 > len(text) || text[i] < '2' || text[i] > '5' || text[i] == '3' || text[i+1] > '5' || !isDigit(text[i+1]) || !isDigit(text[i+2]) {
+	if i+3 > len(text) || text[i] < '2' || text[i] > '5' || text[i] == '3' || !isReplyDigit(text[i+1]) || !isDigit(text[i+2]) {
 		return false
 	}
 	if i+3 < len(text) {
@@ -51,6 +51,10 @@ func codeAt(text []byte, i int) bool {
 	}
 	return true
 }
+
+// isReplyDigit reports whether c may be the second digit of a reply code (RFC 5321 §4.2), or that of 571, which gateways
+// say for a refusal by policy.
+func isReplyDigit(c byte) bool { return '0' <= c && c <= '5' || c == '7' }
 
 // statusAt returns the length of the enhanced status (RFC 3463 §2) at text[i:], 0 if there is none. An IP
 // address or a version number is none.
