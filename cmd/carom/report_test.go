@@ -298,7 +298,7 @@ func TestReportOrder(t *testing.T) {
 }
 
 func TestReportUsage(t *testing.T) {
-	for _, args := range [][]string{{}, {"--format", "xml", "-"}, {"--summary", "--explain", "-"}, {"--what", "-"}} {
+	for _, args := range [][]string{{}, {"--format", "xml", "-"}, {"--summary", "--explain", "-"}, {"--what", "-"}, {"--mx", "mx.example.net", "-"}, {"--to", "bob@example.net", "-"}} {
 		if _, stderr, code := carom(t, nil, append([]string{"report"}, args...)...); code != exitUsage || stderr == "" {
 			t.Errorf("report %v: exit code %d, %q", args, code, stderr)
 		}
@@ -316,6 +316,12 @@ func TestReportReply(t *testing.T) {
 	if !strings.Contains(want, `"category":"spam_content"`) && !strings.Contains(want, `"category":"reputation"`) {
 		t.Errorf("the second line is not read: %s", want)
 	}
+	const denied = "550 Mailbox unavailable or access denied"
+	fact := report.Attempt{Host: "mx3.qq.com", Recipient: "bob@example.net"}.ReadReply(denied)
+	if fact.Category != "rate_limited" || fact.Recipient == "" || fact.RemoteMTA == "" {
+		t.Errorf("the host and the recipient change nothing: %+v", fact)
+	}
+	sameLines(t, "a reply of a host", reportOf(t, nil, "--reply", denied, "--mx", "mx3.qq.com", "--to", "bob@example.net"), string(fact.AppendJSON(nil, "", 1))+"\n")
 	table := reportOf(t, nil, "--format", "table", "--explain", "--reply", "550 5.1.1 user unknown")
 	for _, part := range []string{"invalid_recipient", "hard", "texts.tsv:", "> diagnostic text"} {
 		if !strings.Contains(table, part) {

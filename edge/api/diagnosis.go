@@ -74,14 +74,14 @@ var usualAction = map[event.Kind]string{event.Bounce: "failed", event.Delay: "de
 // diagnose fills in e.Bounce, from the object or from an SMTP reply.
 func (f *fact) diagnose(e *event.Event) *problem {
 	d := &f.bounce
-	if f.reply != "" && d.set {
-		return badField("reply", "is given together with bounce: want one of them")
+	if f.reply != "" && d.set && (d.reply != "" || d.judges()) {
+		return badField("reply", "is given together with bounce: want one of them, or no more in bounce than remote_mta and recipient")
 	}
 	reply, field := f.reply, "reply"
 	if d.reply != "" {
 		reply, field = d.reply, "bounce.reply"
-		if d.says() {
-			return badField(field, "stands in place of the other members: want it alone, or with recipient")
+		if d.judges() {
+			return badField(field, "stands in place of the other members: want it alone, or with remote_mta and recipient")
 		}
 	}
 	if p := f.addressee(e); p != nil {
@@ -89,7 +89,7 @@ func (f *fact) diagnose(e *event.Event) *problem {
 	}
 	switch {
 	case reply != "":
-		return classify(e, field, reply)
+		return d.classify(e, field, reply)
 	case d.says():
 		return d.take(e)
 	case e.Kind == event.Bounce:
@@ -120,13 +120,16 @@ var wantReply = map[event.Kind]struct{ digits, words string }{
 	event.Delivered: {"2", "want an SMTP reply of 2xx: 250 2.1.5 ..."},
 }
 
-// classify reads an SMTP reply.
-func classify(e *event.Event, field, reply string) *problem {
+// classify reads an SMTP reply, for which it matters who said it of whom.
+func (d *diagnosis) classify(e *event.Event, field, reply string) *problem {
 	want := wantReply[e.Kind]
 	if len(reply) > maxReply {
 		return badField(field, "is longer than 8192 bytes")
 	}
-	got := report.ReadReply(reply)
+	if p := d.check(); p != nil {
+		return p
+	}
+	got := d.attempt(e).ReadReply(reply)
 	if !isReplyCode(got.ReplyCode) || !strings.Contains(want.digits, got.ReplyCode[:1]) {
 		return badField(field, want.words)
 	}
@@ -137,8 +140,18 @@ func classify(e *event.Event, field, reply string) *problem {
 	return nil
 }
 
+// attempt is what the object tells of the dialogue beside what was said.
+func (d *diagnosis) attempt(e *event.Event) report.Attempt {
+	return report.Attempt{Host: d.RemoteMTA, Recipient: e.Recipient}
+}
+
 // says reports whether the object has more than a recipient.
 func (d *diagnosis) says() bool { return d.hardSet || d.Diagnosis != event.Diagnosis{} }
+
+// judges reports whether it has more than the names of the dialogue's two sides.
+func (d *diagnosis) judges() bool {
+	return d.hardSet || d.Diagnosis != event.Diagnosis{RemoteMTA: d.RemoteMTA}
+}
 
 // take checks the object and puts in what follows from the rest of it: a category from status, code and text, and from
 // the category whether the address is bad.
@@ -150,8 +163,11 @@ func (d *diagnosis) take(e *event.Event) *problem {
 		d.Action = usualAction[e.Kind]
 	}
 	if d.Category == "" && e.Kind != event.Delivered {
-		got := report.ReadReply(d.asReply())
+		got := d.attempt(e).ReadReply(d.asReply())
 		d.Category = got.Category
+		if d.Provider == "" {
+			d.Provider = got.Provider
+		}
 		if !d.hardSet {
 			d.Hard, d.hardSet = got.Hard, true
 		}

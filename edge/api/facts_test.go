@@ -118,6 +118,28 @@ func TestFactsBecomeEvents(t *testing.T) {
 			}},
 		},
 		{
+			"reply of a host", `{"kind":"bounce",` + of + `,"reply":"550 Mailbox unavailable or access denied","bounce":{"remote_mta":"MX3.qq.com[192.0.2.1]"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
+				Category: "rate_limited", ReplyCode: "550", Action: "failed", Diagnostic: "550 Mailbox unavailable or access denied",
+				RemoteMTA: "mx3.qq.com", Provider: "tencent",
+			}},
+		},
+		{
+			"reply inside, of a host about somebody",
+			`{"kind":"bounce",` + of + `,"bounce":{"remote_mta":"mx.example.net","reply":"553 example.net does not exist","recipient":"bob@example.net"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.net", Bounce: event.Diagnosis{
+				Hard: true, Category: "bad_domain", ReplyCode: "553", Action: "failed", Diagnostic: "553 example.net does not exist",
+				RemoteMTA: "mx.example.net",
+			}},
+		},
+		{
+			"category follows from the host, too", `{"kind":"bounce",` + of + `,"bounce":{"reply_code":"550","diagnostic":"Mailbox unavailable or access denied","remote_mta":"mx3.qq.com"}}`,
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
+				Category: "rate_limited", ReplyCode: "550", Action: "failed", Diagnostic: "Mailbox unavailable or access denied",
+				RemoteMTA: "mx3.qq.com", Provider: "tencent",
+			}},
+		},
+		{
 			"given up", `{"kind":"bounce",` + of + `,"reply":"450 4.2.2 mailbox full"}`,
 			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
 				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "failed", Diagnostic: "450 4.2.2 mailbox full",
@@ -199,6 +221,9 @@ func TestFactsRefused(t *testing.T) {
 		{`{"kind":"bounce",` + of + `,"bounce":{"hard":true,"diagnostic":"` + strings.Repeat("a", 4097) + `"}}`, 400, "bad-field", "bounce.diagnostic"},
 		{`{"kind":"bounce",` + of + `,"bounce":{"hard":true},"reply":"550 no"}`, 400, "bad-field", "reply"},
 		{`{"kind":"bounce",` + of + `,"bounce":{"hard":true,"reply":"550 no"}}`, 400, "bad-field", "bounce.reply"},
+		{`{"kind":"bounce",` + of + `,"bounce":{"provider":"google","reply":"550 no"}}`, 400, "bad-field", "bounce.reply"},
+		{`{"kind":"bounce",` + of + `,"bounce":{"reply":"550 no"},"reply":"550 no"}`, 400, "bad-field", "reply"},
+		{`{"kind":"bounce",` + of + `,"bounce":{"remote_mta":"a\u0001","reply":"550 no"}}`, 400, "bad-field", "bounce.remote_mta"},
 		{`{"kind":"bounce",` + of + `,"bounce":{"hard":true,"recipient":"eve@example.com"},"recipient":"bob@example.com"}`, 400, "bad-field", "bounce.recipient"},
 		{`{"kind":"bounce",` + of + `,"reply":"250 2.0.0 OK"}`, 400, "bad-field", "reply"},
 		{`{"kind":"bounce",` + of + `,"reply":"354 go on"}`, 400, "bad-field", "reply"},

@@ -111,10 +111,38 @@ func (r *reader) holds(rule *rule, f *finding) bool {
 		rule.status != 0 && (len(f.status) == 0 || rule.status != packStatus(f.status)),
 		rule.code != "" && string(f.code) != rule.code,
 		rule.command != 0 && r.step(f) != rule.command, // dear: it may read the whole notice
-		rule.weak && !r.isWeak(f):
+		rule.weak && !r.isWeak(f),
+		rule.of != nobody && !r.namesDomain(rule, f):
 		return false
 	}
 	return true
+}
+
+// namesDomain reports whether the domain of the party that the rule is about stands right before the rule's words.
+// An address is "@" in the text, so that the domain stands there by itself or not at all.
+func (r *reader) namesDomain(rule *rule, f *finding) bool {
+	address := f.recipient
+	if rule.of == theSender {
+		address = addrSpec(r.head.get(fTo))
+	}
+	domain := address[bytes.LastIndexByte(address, '@')+1:]
+	words := []byte(rule.row.Pattern)
+	if len(domain) == 0 || len(domain) == len(address) || len(domain) > maxHost {
+		return false
+	}
+	for text := r.match; ; {
+		i := bytes.Index(text, words)
+		if i < 0 {
+			return false
+		}
+		before := bytes.TrimRight(text[:i], "'\"<>()[]")
+		if start := len(before) - len(domain); start > 0 && bytes.EqualFold(before[start:], domain) {
+			if c := before[start-1]; c != '@' && c != '.' && !isDomain(c) {
+				return true
+			}
+		}
+		text = text[i+len(words):]
+	}
 }
 
 // isWeak reports whether neither a status 5.1.x nor the refusal of RCPT says that the recipient is unknown. A bare reply

@@ -60,11 +60,14 @@ func Explain(mail []byte) (Report, Explanation) {
 }
 
 // ExplainReply is ReadReply that also tells why.
-func ExplainReply(text string) (Fact, Explanation) {
+func ExplainReply(text string) (Fact, Explanation) { return Attempt{}.ExplainReply(text) }
+
+// ExplainReply is ReadReply that also tells why.
+func (a Attempt) ExplainReply(text string) (Fact, Explanation) {
 	r := getReader()
 	defer r.put()
 	r.why = new(Explanation)
-	fact := r.readReply(text)
+	fact := r.readReply(text, a)
 	return fact, *r.why
 }
 
@@ -122,7 +125,7 @@ func (r *reader) asked(d *decoder, detected bool) {
 	case len(r.found) == 0:
 		s.Why = "the mail has this form, but names nobody and says nothing"
 	case len(r.found) == 1:
-		s.Taken, s.Why = true, "read 1 fact, a "+string(r.found[0].kind)
+		s.Taken, s.Why = true, "read 1 fact: "+string(r.found[0].kind)
 	default:
 		s.Taken, s.Why = true, fmt.Sprintf("read %d facts", len(r.found))
 	}

@@ -8,15 +8,34 @@ import "bytes"
 //	550 5.1.1 Learn more at https://support.example.com/
 //
 // 2yz is a delivery, 4yz a delay, 5yz a bounce (RFC 5321 §4.2.1); what is no reply, and 3yz, tells nothing.
-func ReadReply(text string) Fact {
-	r := getReader()
-	defer r.put()
-	return r.readReply(text)
+func ReadReply(text string) Fact { return Attempt{}.ReadReply(text) }
+
+// Attempt is what who got an SMTP reply knows beside it. Each may be "".
+type Attempt struct {
+	// Host is the name of the host that replied, with or without an address behind it. It tells the provider, whose
+	// own rules then come first.
+	Host string
+	// Recipient is the address that the mail was for: it tells the provider where the host does not, and whether a
+	// domain that the reply calls unknown is the recipient's.
+	Recipient string
 }
 
-func (r *reader) readReply(text string) Fact {
+// ReadReply is the function of that name, of a reply to this attempt.
+func (a Attempt) ReadReply(text string) Fact {
+	r := getReader()
+	defer r.put()
+	return r.readReply(text, a)
+}
+
+func (r *reader) readReply(text string, a Attempt) Fact {
 	said := trim([]byte(text[:min(len(text), maxReply)]))
 	f := finding{kind: Other, said: said, decoder: "smtp-reply", bare: true}
+	if a.Host != "" {
+		f.remoteMTA = hostField([]byte(a.Host))
+	}
+	if a.Recipient != "" {
+		f.recipient = addrSpec([]byte(a.Recipient))
+	}
 	code := replyCode(said)
 	switch {
 	case len(said) == 0:

@@ -309,13 +309,14 @@ func diagnosticField(value []byte) []byte {
 	return value
 }
 
-// hostField removes the type of an MTA name and its comment: "dns; mx.example.com. (192.0.2.1, the server ...)".
+// hostField removes the type of an MTA name and its comment: "dns; mx.example.com. (192.0.2.1, the server ...)",
+// "mx.example.com[192.0.2.1]:25".
 func hostField(value []byte) []byte {
 	value = trim(value)
 	if i := bytes.IndexByte(value[:min(len(value), 40)], ';'); i >= 0 {
 		value = trim(value[i+1:])
 	}
-	if i := bytes.IndexAny(value, " \t\r\n("); i > 0 {
+	if i := bytes.IndexAny(value, " \t\r\n(["); i > 0 {
 		value = value[:i]
 	}
 	return trimDot(value)

@@ -53,6 +53,8 @@ type rule struct {
 	command  smtpCommand
 	// weak: neither a status 5.1.x nor the refusal of RCPT says that the recipient is unknown.
 	weak bool
+	// of: right before the words stands the domain of this party.
+	of party
 	// vague: where neither says so, these words alone do not make an address bad: the category is filtered.
 	vague bool
 }
@@ -83,6 +85,17 @@ var commandNames = map[string]smtpCommand{
 	"connect": commandConnect, "hello": commandHello, "tls": commandTLS, "auth": commandAuth,
 	"mail": commandMail, "rcpt": commandRcpt, "data": commandData,
 }
+
+// party is who the domain belongs to that a refusal names.
+type party uint8
+
+const (
+	nobody party = iota
+	theRecipient
+	theSender // whom the bounce came back to
+)
+
+var partyNames = map[string]party{"recipient": theRecipient, "sender": theSender}
 
 // Categories of DESIGN §7.
 var categories = func() map[string]bool {
@@ -225,6 +238,8 @@ func (r *rule) addCondition(condition string) error {
 		r.vague, ok = true, value == ""
 	case "command":
 		r.command, ok = commandNames[value]
+	case "of":
+		r.of, ok = partyNames[value]
 	}
 	if !ok {
 		return fmt.Errorf("bad condition %q", condition)
