@@ -19,6 +19,8 @@ const (
 	PrefixRefine byte = 0x30 // partition(2) table(1) …
 	PrefixRollup byte = 0x40 // partition(2) table(1) …
 	PrefixKafka  byte = 0x50 // table(1) …
+
+	PrefixControl byte = 0x60 // table(1) …
 )
 
 // The facts that a store remembers of itself, by the byte that follows PrefixMeta.
@@ -33,6 +35,7 @@ const (
 	LogEvents    byte = 1
 	LogRejects   byte = 2
 	LogAddresses byte = 3
+	LogControls  byte = 4
 )
 
 // Numbers in keys are big-endian, so that keys sort as their numbers do.

@@ -22,6 +22,7 @@ var arrows = map[string][]string{
 	"pipeline/score":   {},
 	"pipeline/log":     {"kv", "pipeline/event"},
 	"pipeline/journal": {"kv", "pipeline/event", "pipeline/log"},
+	"pipeline/control": {"kv", "pipeline/event", "pipeline/log"},
 	"pipeline/kafka":   {"kv", "pipeline/event", "pipeline/journal", "pipeline/log"},
 	"pipeline":         {"pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"pipeline/refine":  {"kv", "pipeline/burst", "pipeline/event", "pipeline/log"},
@@ -110,7 +111,7 @@ func checkArrows(t *testing.T, file, pkg string) {
 // storePackage reports whether pkg keeps its state in Pebble and so may name its types.
 func storePackage(library, pkg string) bool {
 	return library == "github.com/cockroachdb/pebble/v2" &&
-		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka"}, pkg)
+		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka", "pipeline/control"}, pkg)
 }
 
 // outside reports whether pkg is no part of the product: what measures it, and what others may copy.

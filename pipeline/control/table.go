@@ -1,0 +1,116 @@
+package control
+
+import (
+	"maps"
+	"net/netip"
+	"sync/atomic"
+
+	"carom/pipeline/event"
+)
+
+// Table is what Accept asks, in memory. Its methods are safe for concurrent use; one goroutine at a time changes it.
+type Table struct {
+	options Options
+	denied  *set
+	// self maps a sender, by the same hash as contacts, to his addresses. It is copied for every batch of changes.
+	self atomic.Pointer[selfMap]
+	next selfMap // the copy that is being changed; nil: none
+}
+
+type selfMap map[event.ContactKey][]netip.Prefix
+
+func newTable(o Options) *Table {
+	t := &Table{options: o, denied: newSet()}
+	t.self.Store(&selfMap{})
+	return t
+}
+
+// Denied reports whether the contact's opens and clicks are not to be recorded.
+func (t *Table) Denied(account, contact string) bool {
+	if t.denied.len() == 0 {
+		return false
+	}
+	return t.denied.has(event.ContactKeyOf(account, contact))
+}
+
+// SelfAddresses returns the addresses that are the sender's own, by API; nil if none are. The list must not be changed.
+func (t *Table) SelfAddresses(account, sender string) []netip.Prefix {
+	m := *t.self.Load()
+	if len(m) == 0 {
+		return nil
+	}
+	return m[event.ContactKeyOf(account, sender)]
+}
+
+// len returns how many entries of a kind there are; of both kinds of denied contacts together.
+func (t *Table) len(k Kind) int {
+	if k == Self {
+		return len(*t.self.Load())
+	}
+	return t.denied.len()
+}
+
+// edited returns the map that changes go to, which publish shows.
+func (t *Table) edited() selfMap {
+	if t.next == nil {
+		t.next = maps.Clone(*t.self.Load())
+	}
+	return t.next
+}
+
+// publish shows what was changed of senders. Denied contacts are shown at once.
+func (t *Table) publish() {
+	if t.next != nil {
+		m := t.next
+		t.next = nil
+		t.self.Store(&m)
+	}
+}
+
+// room reports whether c fits: it is there already, or there is a place.
+func (t *Table) room(c *Control) bool {
+	if c.Kind == Self {
+		m := t.next
+		if m == nil {
+			m = *t.self.Load()
+		}
+		_, ok := m[event.ContactKeyOf(c.Account, c.Name)]
+		return ok || len(m) < t.options.MaxSelf
+	}
+	return t.denied.has(deniedKey(c)) || t.denied.len() < t.options.MaxDenied
+}
+
+// deniedKey is the key of a contact who is denied by his id or by his key.
+func deniedKey(c *Control) event.ContactKey {
+	if c.Kind == DeniedKey {
+		k, _ := event.ParseContactKey(c.Name) // which was checked
+		return k
+	}
+	return event.ContactKeyOf(c.Account, c.Name)
+}
+
+// set takes c in; false if it does not fit.
+func (t *Table) set(c *Control) bool {
+	if !t.room(c) {
+		return false
+	}
+	if c.Kind != Self {
+		t.denied.add(deniedKey(c))
+		return true
+	}
+	list, err := prefixes(c.Values)
+	if err != nil {
+		panic("BUG: a control that was not checked: " + err.Error())
+	}
+	t.edited()[event.ContactKeyOf(c.Account, c.Name)] = list
+	return true
+}
+
+// remove takes c out.
+func (t *Table) remove(c *Control) {
+	if c.Kind != Self {
+		t.denied.remove(deniedKey(c))
+		return
+	}
+	delete(t.edited(), event.ContactKeyOf(c.Account, c.Name))
+}
