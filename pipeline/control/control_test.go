@@ -300,4 +300,3 @@ func BenchmarkDenied(b *testing.B) {
 		t.Denied("acme", "c-77")
 	}
 }
-
