@@ -26,7 +26,11 @@ func normalise(r *event.Ref, p Purpose) {
 		r.Account = DefaultAccount
 	}
 	r.Message = event.CleanMessageID(r.Message)
-	if p != Click {
+	switch p {
+	case Click:
+	case Self:
+		*r = event.Ref{Account: r.Account, Sender: r.Sender}
+	default:
 		r.Link, r.URL = 0, ""
 		r.Flags &^= event.Honeypot
 	}
@@ -38,7 +42,7 @@ func check(r *event.Ref, p Purpose) error {
 	if r.Sender == "" {
 		return fmt.Errorf("%w: sender is missing", ErrInvalid)
 	}
-	if r.Message == "" {
+	if r.Message == "" && p != Self {
 		return fmt.Errorf("%w: message is missing", ErrInvalid)
 	}
 	if n := len(r.Account) + len(r.Sender) + len(r.Sequence) + len(r.Contact) + len(r.Message); n > MaxIDs {

@@ -17,6 +17,7 @@ const (
 	urlInfo     = "carom url v1"
 	addressInfo = "carom address v1"
 	clientInfo  = "carom client v1"
+	selfInfo    = "carom self v1"
 )
 
 // derive returns the key for one use of a secret: HKDF-SHA256 (RFC 5869) without a salt, because the secret is
@@ -35,19 +36,23 @@ func newKey(id byte, state state, secret []byte) (*key, error) {
 	if state == stateRetired {
 		return k, nil
 	}
-	url, err := derive(secret, urlInfo)
-	if err != nil {
+	var err error
+	if k.url, err = newAEAD(secret, urlInfo); err != nil {
 		return nil, err
 	}
-	if k.url, err = newAEAD(url[:]); err != nil {
+	if k.self, err = newAEAD(secret, selfInfo); err != nil {
 		return nil, err
 	}
 	k.address, err = derive(secret, addressInfo)
 	return k, err
 }
 
-func newAEAD(key []byte) (cipher.AEAD, error) {
-	a, err := chacha20poly1305.NewX(key)
+func newAEAD(secret []byte, info string) (cipher.AEAD, error) {
+	key, err := derive(secret, info)
+	if err != nil {
+		return nil, err
+	}
+	a, err := chacha20poly1305.NewX(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("prepare XChaCha20-Poly1305: %w", err)
 	}

@@ -25,6 +25,7 @@ type key struct {
 	id      byte
 	state   state
 	url     cipher.AEAD
+	self    cipher.AEAD // of cookies
 	address [secretLen]byte
 }
 

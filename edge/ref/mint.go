@@ -154,6 +154,17 @@ func (m *Minter) Mint(msg Message) (Links, error) {
 	return l, w.err
 }
 
+// SelfURL makes the link by which a sender marks a browser as its own: what is then opened and clicked with that browser
+// in the sender's mail has the verdict self. Its errors wrap ErrInvalid.
+func (m *Minter) SelfURL(account, sender string) (string, error) {
+	w := mintWriter{m: m, ref: event.Ref{Account: account, Sender: sender}}
+	url := w.token(Self, m.base+"/self/", "")
+	if w.err != nil {
+		return "", w.err
+	}
+	return url, nil
+}
+
 // mintWriter makes the tokens of one message in one buffer. After an error it makes nothing more.
 type mintWriter struct {
 	m   *Minter

@@ -9,6 +9,7 @@ const (
 	Click       Purpose = 'c'
 	Unsubscribe Purpose = 'u'
 	Header      Purpose = 'h'
+	Self        Purpose = 's' // of a sender and no message
 )
 
 // The purposes of address tokens, which are also what their local parts begin with. MailtoUnsubscribe is the letter
@@ -21,7 +22,7 @@ const (
 
 // forURL reports whether URL tokens of this purpose exist.
 func (p Purpose) forURL() bool {
-	return p == OpenPixel || p == Click || p == Unsubscribe || p == Header
+	return p == OpenPixel || p == Click || p == Unsubscribe || p == Header || p == Self
 }
 
 // forAddress reports whether address tokens of this purpose exist.

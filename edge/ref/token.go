@@ -45,7 +45,7 @@ var (
 type Opened struct {
 	// Ref is normalised and checked. Its strings alias a buffer of Opened and are valid until the next Open into it.
 	Ref event.Ref
-	// Key is the message key of Ref.
+	// Key is the message key of Ref; of a Self token, which speaks of no message, it is zero.
 	Key event.Key
 
 	buf []byte
@@ -139,6 +139,8 @@ func (o *Opened) read(p Purpose, plain []byte) error {
 		o.Ref = event.Ref{}
 		return err
 	}
-	o.Key = event.KeyOf(o.Ref.Account, o.Ref.Message)
+	if p != Self {
+		o.Key = event.KeyOf(o.Ref.Account, o.Ref.Message)
+	}
 	return nil
 }

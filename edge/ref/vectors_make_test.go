@@ -102,6 +102,9 @@ func makeURLs(t *testing.T, v *vectors) {
 		{name: "honeypot", p: Click, ref: honeypot},
 		{name: "ids beyond ASCII", p: Header, ref: event.Ref{Account: "käse", Sender: "Ålice ✉", Sequence: "秋の大売出し", Contact: "😀", Message: "grüße-✉@bücher.example"}},
 		{name: "the longest", p: Click, ref: most},
+		{name: "self", p: Self, ref: event.Ref{Account: "acme", Sender: typical.Sender}},
+		{name: "self, whatever else is told", p: Self, ref: typical, opened: event.Ref{Account: "acme", Sender: typical.Sender}},
+		{name: "self, no account", p: Self, ref: event.Ref{Sender: "alice"}, opened: event.Ref{Account: "default", Sender: "alice"}},
 	} {
 		if c.keyID == 0 {
 			c.keyID = 255

@@ -69,6 +69,7 @@ func refuseURLs(t *testing.T, v *vectors) {
 	add("open as a click", Click, good, "forged")
 	add("open as an unsubscribe", Unsubscribe, good, "forged")
 	add("open as a header", Header, good, "forged")
+	add("open as a self", Self, good, "forged")
 	add("another key's", OpenPixel, text64(reheaded(raw, 1, 7)), "forged")
 	add("nonce changed", OpenPixel, text64(flipped(raw, nonceAt, 0x80)), "forged")
 	add("ciphertext changed", OpenPixel, text64(flipped(raw, sealedAt, 1)), "forged")
@@ -103,6 +104,7 @@ func invalidRefs() []invalidRef {
 	return []invalidRef{
 		{"no plaintext", OpenPixel, nil, "invalid"},
 		{"no sender", OpenPixel, ref(func(r *event.Ref) { r.Sender = "" }), "invalid"},
+		{"no sender in a self", Self, ref(func(r *event.Ref) { r.Sender = "" }), "invalid"},
 		{"no message", OpenPixel, ref(func(r *event.Ref) { r.Message = "" }), "invalid"},
 		{"no message between its brackets", OpenPixel, ref(func(r *event.Ref) { r.Message = "<>" }), "invalid"},
 		{"line break in an id", OpenPixel, ref(func(r *event.Ref) { r.Sender = "a\r\nb" }), "invalid"},

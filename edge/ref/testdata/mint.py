@@ -2,6 +2,7 @@
 """Mints what a message needs to be tracked by Carom. MINTING.md explains each step.
 
     mint.py message.json           print the links of a message, as `carom link` does
+    mint.py --self sender.json     print the link by which a sender marks a browser as its own, as `carom link self` does
     mint.py --check vectors.json   mint the test vectors and compare
 
 Needs Python 3.9 and PyNaCl (pip install pynacl), for XChaCha20-Poly1305. The key comes from the environment:
@@ -79,16 +80,18 @@ def text(field, s):
 
 
 def plaintext(purpose, ref):
+    if purpose == "s":
+        ref = {f: ref[f] for f in ("account", "sender") if f in ref}
     account = ref.get("account", "")
     click = purpose == "c"
     flags = ref.get("flags", 0)
-    check(ref, click)
+    check(ref, purpose)
     return b"".join((
         text(1, "" if account == "default" else account),
         text(2, ref["sender"]),
         text(3, ref.get("sequence", "")),
         text(4, ref.get("contact", "")),
-        text(5, clean(ref["message"])),
+        text(5, clean(ref.get("message", ""))),
         number(6, ref.get("link", 0) if click else 0),
         text(7, ref.get("url", "") if click else ""),
         number(8, ref.get("sent_at", 0)),
@@ -96,10 +99,11 @@ def plaintext(purpose, ref):
     ))
 
 
-def check(ref, click):
+def check(ref, purpose):
     """Refuses what Carom would refuse when the token comes back: better now than then."""
-    ids = [ref.get(f, "") for f in ("account", "sender", "sequence", "contact")] + [clean(ref["message"])]
-    if not ids[1] or not ids[4]:
+    click = purpose == "c"
+    ids = [ref.get(f, "") for f in ("account", "sender", "sequence", "contact")] + [clean(ref.get("message", ""))]
+    if not ids[1] or not ids[4] and purpose != "s":
         raise ValueError("sender and message are required")
     if any(c < " " or c == "\x7f" for s in ids for c in s):
         raise ValueError("control character in an id")
@@ -161,6 +165,11 @@ def mint(key, message):
     }
 
 
+def mint_self(key, sender):
+    """The link by which a sender marks a browser as its own."""
+    return {"self_url": f"{sender['track_base_url'].rstrip('/')}/self/{url_token(key, 's', sender)}"}
+
+
 # The test vectors
 
 
@@ -189,13 +198,16 @@ def main(args):
             wrong = list(check_vectors(json.load(f)))
         print("\n".join(wrong) or "all vectors agree")
         return 1 if wrong else 0
+    make = mint
+    if len(args) == 2 and args[0] == "--self":
+        make, args = mint_self, args[1:]
     if len(args) != 1 or args[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
     key = Key(int(os.environ["CAROM_KEY_ID"]), os.environ["CAROM_KEY_SECRET"])
     with open(args[0], encoding="utf-8") as f:
         message = json.load(f)
-    json.dump(mint(key, message), sys.stdout, indent=2)
+    json.dump(make(key, message), sys.stdout, indent=2)
     print()
     return 0
 
