@@ -79,6 +79,7 @@ func devConfig() Config {
 	c.Data.Dir = "data"
 	c.Log = LogOptions{Level: "info", Format: "console"}
 	c.Track.Listen = "127.0.0.1:8080"
+	c.Track.Self = true
 	c.Inbound.Listen = "127.0.0.1:2525"
 	c.Inbound.BounceDomain = "bounce.localhost"
 	c.Inbound.ReplyDomain = "reply.localhost"

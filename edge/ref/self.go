@@ -57,7 +57,9 @@ func (m *Marks) Len() int { return m.n }
 func (m *Marks) Reset() { m.n = 0 }
 
 // Has reports whether the browser is this sender's own.
-func (m *Marks) Has(account, sender string) bool { return m.n > 0 && m.find(m.hash(account, sender)) >= 0 }
+func (m *Marks) Has(account, sender string) bool {
+	return m.n > 0 && m.find(m.hash(account, sender)) >= 0
+}
 
 // Add marks the browser as this sender's own, for so long. Of more than MaxMarks senders, the one whose time ends first
 // is forgotten.

@@ -9,6 +9,7 @@
 //	                                Sink.Hit, Sink.Facts     returns when it is on disk
 //	                                    ▼
 //	                                GIF, 302 or page
+//	                         /self/TOKEN ─▶ cookie and page, no event   only with the option self
 //
 // It guarantees: the answer is sent after the Sink has returned. If an open or a click can't be recorded, the reader
 // gets the pixel or the redirect nevertheless, and carom_track_unrecorded_total counts it; an unsubscribe is then
@@ -23,6 +24,7 @@
 //   - fasthttp's Redirect rewrites its target. The Location is set as a header instead, which copies it.
 //   - X-Forwarded-For is believed from configured proxies only, from right to left: everything to the left of the first
 //     hop that is no proxy of ours was written by the client.
+//   - A cookie is set on /self/ only, and read with opens and clicks only. It says whose own browser this is, sealed.
 //   - With proxy_protocol, connections of the configured proxies must begin with a PROXY header, and those of others
 //     can't have one: whether it is there is never guessed.
 //   - fasthttp gives up accepting at the first error that is no time-out, for example when the process is out of file

@@ -25,6 +25,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.click(ctx, token)
 	case routeUnsubscribe:
 		s.unsubscribe(ctx, token)
+	case routeSelf:
+		s.self(ctx, token)
 	default:
 		s.other(ctx, token)
 	}
@@ -72,8 +74,13 @@ func (s *Server) route(target []byte) (route, []byte) {
 			return routeUnsubscribe, token
 		}
 	}
+	if token, ok := bytes.CutPrefix(path, selfPath); ok && s.options.Self {
+		return routeSelf, token
+	}
 	return routeOther, path
 }
+
+var selfPath = []byte("/self/")
 
 // pathOf returns the path of a request target as it was sent: nothing is decoded, collapsed or resolved. Of an
 // absolute-form target (RFC 9112 §3.2.2) the authority is passed over: which host is asked for doesn't matter.

@@ -15,6 +15,7 @@ type hit struct {
 	opened ref.Opened
 	ev     event.Event
 	req    event.Request
+	marks  ref.Marks // of the cookie, if there is one
 }
 
 func (s *Server) getHit() *hit { return s.hits.Get().(*hit) }
@@ -23,6 +24,7 @@ func (s *Server) getHit() *hit { return s.hits.Get().(*hit) }
 func (s *Server) putHit(h *hit) {
 	// Nothing of one request may be seen in the next, and nothing of it kept from being collected.
 	h.ev, h.req = event.Event{}, event.Request{}
+	h.marks.Reset()
 	s.hits.Put(h)
 }
 
@@ -39,6 +41,7 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, h *hit, r route, token []byte) b
 	h.ev.Key = h.opened.Key
 	h.ev.Ref = h.opened.Ref
 	s.readRequest(ctx, &h.req)
+	h.req.Self = s.isSelf(ctx, h)
 	return true
 }
 

@@ -29,10 +29,11 @@ const (
 	routeOpen
 	routeClick
 	routeUnsubscribe
+	routeSelf
 	routes // how many there are
 )
 
-var routeNames = [routes]string{"other", "open", "click", "unsubscribe"}
+var routeNames = [routes]string{"other", "open", "click", "unsubscribe", "self"}
 
 // statuses are all that are ever sent.
 var statuses = [...]int{200, 302, 400, 404, 405, 408, 413, 431, 500, 503}

@@ -27,6 +27,7 @@ type Options struct {
 	IdleTimeout              time.Duration `yaml:"idle_timeout" doc:"How long a connection may wait for its next request, 100ms to 1h."`
 	MaxHeaderBytes           int           `yaml:"max_header_bytes" doc:"How long a request's line and header may be together, in bytes, 16384 to 1048576; a longer one gets 431. Every connection has a buffer of this size."`
 	MaxBodyBytes             int           `yaml:"max_body_bytes" doc:"How long a request's body may be, in bytes, 1024 to 1048576; a longer one gets 413."`
+	Self                     bool          `yaml:"self" doc:"Whether senders may mark their own browsers: GET /self/TOKEN sets a cookie, and what comes with it has the verdict self in that sender's mail. Without it, no cookies are set or read."`
 	ShutdownTimeout          time.Duration `yaml:"shutdown_timeout" doc:"How long requests in flight may take to end when the process stops, 0s to 10m; then their connections are cut."`
 }
 

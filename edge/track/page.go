@@ -25,6 +25,13 @@ var (
 	pageTryAgain = newPage("That did not work", "<p>We could not store your request just now, so you are "+
 		"<strong>not unsubscribed yet</strong>. Please try again in a minute.</p>"+
 		"<form method=\"post\"><button type=\"submit\">Try again</button></form>")
+	pageSelf = newPage("This browser is marked as yours", "<p>What it opens and clicks in the e-mails of this sender "+
+		"is no longer counted as a reader's, for 400 days or until its cookies are removed. Each browser and each device has to be marked.</p>"+
+		"<p>It can't work where a mail service loads pictures by itself (Gmail, Yahoo, Apple's privacy protection), "+
+		"or where the browser keeps cookies from pictures in web mail.</p>"+
+		"<form method=\"post\"><button type=\"submit\">Remove the mark</button></form>")
+	pageNotSelf = newPage("The mark is removed", "<p>What this browser opens and clicks in the e-mails of this sender "+
+		"counts as a reader's again.</p><form method=\"get\"><button type=\"submit\">Mark this browser</button></form>")
 	pageBadLink = newPage("This link does not work", "<p>It is incomplete, or no longer valid. "+
 		"Please try the link in the e-mail once more, and copy all of it if you copy it.</p>")
 )

@@ -173,6 +173,8 @@ type Request struct {
 	Accept    string
 	// Purpose joins the values of Sec-Purpose, Purpose, X-Purpose and X-Moz, or is empty.
 	Purpose string
+	// Self is set where the request came with the cookie of the sender's own browser.
+	Self bool
 }
 
 // Source is where a raw record was journaled: the third names it among all records of the second.
