@@ -19,13 +19,16 @@ type Journal interface {
 
 // Acceptor is the first stage. It is safe for concurrent use.
 type Acceptor struct {
-	options Options
 	journal Journal
 	rules   *bot.Rules
 	clients *clients
 	repeats *repeats
 	metrics *metrics
 	hits    sync.Pool // of *accepted
+
+	keeps         keeps
+	selfAddresses selfAddresses
+	controls      Controls // nil: none
 }
 
 // New returns an Acceptor. Nodes whose client keys are the same give a client the same hash, on the same day.
@@ -33,16 +36,26 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
-	log.Named("accept").Info("what is kept of clients",
-		zap.String("address", o.KeepAddress), zap.String("agent", o.KeepAgent))
+	k, err := newKeeps(&o)
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
+	own, err := newSelfAddresses(o.SelfAddresses)
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
+	log.Named("accept").Info("what is kept of clients", zap.String("address", o.KeepAddress),
+		zap.String("agent", o.KeepAgent), zap.Int("accounts-of-their-own", len(k.accounts)))
 	return &Acceptor{
-		options: o,
 		journal: j,
 		rules:   rules,
 		clients: newClients(clientKey),
 		repeats: newRepeats(o.RepeatEntries, o.Repeat),
 		metrics: newMetrics(reg),
 		hits:    sync.Pool{New: func() any { return new(accepted) }},
+
+		keeps:         k,
+		selfAddresses: own,
 	}, nil
 }
 
@@ -74,7 +87,10 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 
 func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	ev.Actor = bot.Early(ev.Kind, a.rules.Judge(ev.Kind, req), ev.SentAt, ev.Time)
-	ev.Client = a.options.keep(&h.scratch, ev, req)
+	if reasons := a.selfReasons(ev, req); reasons != nil { // stands above all other verdicts
+		ev.Actor.Verdict, ev.Actor.Reasons, ev.Soon = event.Self, reasons, event.Soon{}
+	}
+	ev.Client = a.keeps.client(&h.scratch, ev, req)
 	ev.Client.Hash = a.clients.hash(&h.scratch, ev.Time, req)
 
 	repeat := repeatOf(ev)
@@ -95,7 +111,8 @@ func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 
 // classOf says how dear a hit is when the journal fills up.
 func classOf(ev *event.Event) journal.Class {
-	switch machine := ev.Actor.Verdict.Machine(); {
+	// A sender's own hits count no more than a machine's.
+	switch machine := ev.Actor.Verdict.Machine() || ev.Actor.Verdict == event.Self; {
 	case ev.Kind == event.Open && machine:
 		return journal.MachineOpen
 	case ev.Kind == event.Open:

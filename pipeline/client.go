@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/dchest/siphash"
 
@@ -27,29 +26,6 @@ const (
 type clientScratch struct {
 	agent [maxTruncatedAgent]byte
 	hash  [1 + 16 + maxHashedAgent]byte
-}
-
-// keep returns as much of the client as may be kept. A truncated agent lives in s. Nothing is kept with hits that name
-// no contact: an address would name one.
-func (o *Options) keep(s *clientScratch, ev *event.Event, req *event.Request) event.Client {
-	var c event.Client
-	if ev.Flags.Nameless() {
-		return c
-	}
-	switch o.KeepAddress {
-	case KeepWhole:
-		c.IP = req.IP
-	case KeepTruncated:
-		c.IP = truncateAddress(req.IP)
-	}
-	switch o.KeepAgent {
-	case KeepWhole:
-		c.UserAgent = req.UserAgent[:min(len(req.UserAgent), maxWholeAgent)]
-	case KeepTruncated:
-		b := truncateAgent(s.agent[:0], req.UserAgent)
-		c.UserAgent = unsafe.String(unsafe.SliceData(b), len(b))
-	}
-	return c
 }
 
 // truncateAddress sets the bits to 0 that tell the households of a site apart.

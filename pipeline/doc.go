@@ -6,7 +6,8 @@
 //	edge/api ──── Facts ─┘      │
 //	                            ├ bot      who acted
 //	                            ├ repeats  was the same recorded a moment ago?
-//	                            └ client   what of it may be kept
+//	                            ├ self     is it the sender's own? by cookie, by address
+//	                            └ client   what of it may be kept, by account
 //
 // It guarantees: nil means that the event is on disk, or one that it repeats is, or that its ref is not to be recorded.
 // Any other error means that it is not known to be on disk. Hit allocates nothing.
@@ -19,6 +20,7 @@
 //     recorded.
 //   - The repeats are one node's, since its start, and may forget. Refine finds the duplicates that pass; where the first
 //     of three hits, each within the window of the last, was forgotten, the third may be dropped though refine would count it.
+//   - The verdict self stands above all others: what else the request looks like is then no matter.
 //   - Nothing of the client but its hash is kept with anonymous and shared refs.
 //   - The user agent of the journaled event may live in the request or in the Acceptor's buffers: whoever implements
 //     Journal must not retain an event.

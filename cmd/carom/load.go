@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"reflect"
 	"regexp"
@@ -30,6 +31,7 @@ var foreignEnv = regexp.MustCompile(`^CAROM_(CORPUS=|TEST_.*=|(.*_)?SERVICE_(HOS
 type setting struct {
 	key   string // section.key
 	doc   string
+	tree  bool // a list that may also be written as a mapping
 	value reflect.Value
 }
 
@@ -54,7 +56,7 @@ func appendSettings(dst []setting, prefix string, section reflect.Value) []setti
 			dst = appendSettings(dst, prefix+name+".", value)
 			continue
 		}
-		dst = append(dst, setting{key: prefix + name, doc: field.Tag.Get("doc"), value: value})
+		dst = append(dst, setting{key: prefix + name, doc: field.Tag.Get("doc"), tree: field.Tag.Get("form") == "tree", value: value})
 	}
 	return dst
 }
@@ -123,7 +125,7 @@ func applyNode(all []setting, prefix string, node *yaml.Node) error {
 		at := slices.IndexFunc(all, func(s setting) bool { return s.key == key })
 		switch {
 		case at >= 0:
-			text, err := scalarText(value)
+			text, err := settingText(&all[at], value)
 			if err == nil {
 				err = setValue(all[at], text)
 			}
@@ -139,6 +141,37 @@ func applyNode(all []setting, prefix string, node *yaml.Node) error {
 		}
 	}
 	return nil
+}
+
+// settingText returns a setting's value as the environment would give it.
+func settingText(s *setting, node *yaml.Node) (string, error) {
+	if !s.tree || node.Kind != yaml.MappingNode {
+		return scalarText(node)
+	}
+	items, err := leaves(nil, "", node)
+	return strings.Join(items, ","), err
+}
+
+// leaves appends what a tree of mappings has at its ends, as PATH=VALUE. In the path, names are percent-encoded where
+// they have slashes or commas.
+func leaves(dst []string, path string, node *yaml.Node) (_ []string, err error) {
+	if node.Kind == yaml.MappingNode {
+		if path != "" {
+			path += "/"
+		}
+		for i := 0; i+1 < len(node.Content) && err == nil; i += 2 {
+			dst, err = leaves(dst, path+url.PathEscape(node.Content[i].Value), node.Content[i+1])
+		}
+		return dst, err
+	}
+	text, err := scalarText(node)
+	if err != nil || text == "" {
+		return dst, err
+	}
+	for value := range strings.SplitSeq(text, ",") {
+		dst = append(dst, path+"="+value)
+	}
+	return dst, nil
 }
 
 // scalarText returns a value as the environment would give it: lists joined by commas.

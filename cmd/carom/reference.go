@@ -57,7 +57,7 @@ Made by ` + "`carom config reference`" + `; do not edit.
 
 One YAML file (` + "`carom serve --config FILE`" + `) holds sections of keys; every key is also a variable of the environment,
 which wins over the file. Durations are written as in Go (` + "`500ms`, `12s`, `72h`" + `), lists with commas in a variable and as
-a list or with commas in the file. An unknown key or a bad value stops the start. ` + "`--dev`" + ` starts from other defaults.
+a list or with commas in the file. A name within such a value has ` + "`%2F`, `%2C`, `%25`" + ` for a slash, a comma, a percent sign. An unknown key or a bad value stops the start. ` + "`--dev`" + ` starts from other defaults.
 `)
 	devValues := settings(&dev)
 	section := ""

@@ -1,0 +1,119 @@
+package pipeline
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/gaissmai/bart"
+
+	"carom/pipeline/event"
+)
+
+// Controls are what operators and senders say of senders while the process runs; package control keeps them.
+type Controls interface {
+	// SelfAddresses returns the addresses that are the sender's own, nil if none are. It must be quick, must not allocate,
+	// and may be called by many goroutines at once.
+	SelfAddresses(account, sender string) []netip.Prefix
+}
+
+// Use lets the Acceptor ask c from now on. It is called before the first hit.
+func (a *Acceptor) Use(c Controls) { a.controls = c }
+
+// The reasons of the verdict self. They are shared by all events: nobody may write to them.
+var (
+	selfByCookie  = []string{"self_cookie"}
+	selfByAddress = []string{"self_address"}
+	selfByBoth    = []string{"self_cookie", "self_address"}
+)
+
+// selfReasons says why a hit is the sender's own; nil if it isn't.
+func (a *Acceptor) selfReasons(ev *event.Event, req *event.Request) []string {
+	address := a.isSelfAddress(ev, req.IP)
+	switch {
+	case req.Self && address:
+		return selfByBoth
+	case req.Self:
+		return selfByCookie
+	case address:
+		return selfByAddress
+	}
+	return nil
+}
+
+func (a *Acceptor) isSelfAddress(ev *event.Event, ip netip.Addr) bool {
+	if !ip.IsValid() {
+		return false
+	}
+	if len(a.selfAddresses) > 0 {
+		if table := a.selfAddresses[senderName{ev.Account, ev.Sender}]; table != nil && table.Contains(ip) {
+			return true
+		}
+	}
+	if a.controls != nil {
+		for _, p := range a.controls.SelfAddresses(ev.Account, ev.Sender) {
+			if p.Contains(ip) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// selfAddresses are those of the configuration.
+type selfAddresses map[senderName]*bart.Lite
+
+type senderName struct{ account, sender string }
+
+// Bounds of the addresses of senders.
+const (
+	maxSelfAddresses = 10_000
+	// A range that is wider isn't a sender's: a slip of the pen would hide a part of the world.
+	minSelfBits4, minSelfBits6 = 8, 16
+)
+
+func newSelfAddresses(list []string) (selfAddresses, error) {
+	if len(list) > maxSelfAddresses {
+		return nil, fmt.Errorf("self_addresses: %d entries: want at most %d", len(list), maxSelfAddresses)
+	}
+	all := selfAddresses{}
+	for _, text := range list {
+		e, err := parseEntry(text)
+		if err != nil {
+			return nil, fmt.Errorf("self_addresses: %q: %w: want ACCOUNT/SENDER=203.0.113.0/24 or the like", text, err)
+		}
+		p, err := ParseSelfAddress(e.value)
+		if err != nil {
+			return nil, fmt.Errorf("self_addresses: %q: %w", text, err)
+		}
+		name := senderName{e.first, e.second}
+		if all[name] == nil {
+			all[name] = new(bart.Lite)
+		}
+		all[name].Insert(p)
+	}
+	return all, nil
+}
+
+// ParseSelfAddress reads an address of a sender, or a range of addresses: not wider than /8, of IPv6 /16.
+func ParseSelfAddress(text string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return p, fmt.Errorf("%q: want an address such as 203.0.113.7, or a range such as 203.0.113.0/24", text)
+		}
+		a = a.Unmap() // as clients are compared
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if bits := p.Bits() - 96; p.Addr().Is4In6() && bits >= 0 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), bits)
+	}
+	least := minSelfBits6
+	if p.Addr().Is4() {
+		least = minSelfBits4
+	}
+	if p.Bits() < least {
+		return p, fmt.Errorf("%q: is too wide for one sender: want /%d or narrower", text, least)
+	}
+	return p.Masked(), nil
+}
