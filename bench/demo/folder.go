@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"carom/bench/progress"
 )
 
 const (
@@ -27,7 +29,7 @@ type delivery struct {
 
 // DeliverFolder delivers every mail of dir over SMTP, byte for byte, each to a return path of its own, and lists
 // what each said. It returns an error if a mail was not answered with 250.
-func DeliverFolder(ctx context.Context, t Target, dir string, out, progress io.Writer) error {
+func DeliverFolder(ctx context.Context, t Target, dir string, out, show io.Writer) error {
 	files, err := mailFiles(dir)
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func DeliverFolder(ctx context.Context, t Target, dir string, out, progress io.W
 	if err := c.register(ctx, registrations, func(i int, l links) { minted[i] = l }); err != nil {
 		return err
 	}
-	if err := deliverAll(ctx, t, dir, all, minted, progress); err != nil {
+	if err := deliverAll(ctx, t, dir, all, minted, show); err != nil {
 		return err
 	}
 	if err := c.waitForFolder(ctx, all); err != nil {
@@ -76,9 +78,9 @@ func mailFiles(dir string) ([]string, error) {
 }
 
 // deliverAll delivers one mail after the other; a mail that is refused is noted and the next one tried.
-func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minted []links, progress io.Writer) error {
-	bar := newBar(progress, "mails of the folder", len(all))
-	defer bar.done()
+func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minted []links, show io.Writer) error {
+	bar := progress.New(show, "mails of the folder", len(all))
+	defer bar.Done()
 	var mailer *mailer // nil before the first mail, and after one that was refused
 	defer func() { mailer.close() }()
 	for i := range all {
@@ -96,7 +98,7 @@ func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minte
 			mailer.close()
 			mailer = nil
 		}
-		bar.add(1)
+		bar.Add(1)
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"carom/bench/progress"
 )
 
 const (
@@ -61,8 +63,8 @@ type player struct {
 }
 
 func (p *player) register(ctx context.Context, plan []*message) error {
-	bar := newBar(p.progress, "register", len(plan))
-	defer bar.done()
+	bar := progress.New(p.progress, "register", len(plan))
+	defer bar.Done()
 	const chunk = 500
 	for start := 0; start < len(plan); start += chunk {
 		part := plan[start:min(start+chunk, len(plan))]
@@ -75,7 +77,7 @@ func (p *player) register(ctx context.Context, plan []*message) error {
 		}
 		err := p.client.register(ctx, all, func(i int, l links) {
 			part[i].links = l
-			bar.add(1)
+			bar.Add(1)
 		})
 		if err != nil {
 			return err
@@ -86,13 +88,13 @@ func (p *player) register(ctx context.Context, plan []*message) error {
 
 // hits loads pixels, follows links and unsubscribes.
 func (p *player) hits(ctx context.Context, plan []*message) error {
-	bar := newBar(p.progress, "opens and clicks", len(plan))
-	defer bar.done()
+	bar := progress.New(p.progress, "opens and clicks", len(plan))
+	defer bar.Done()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(connections)
 	for _, m := range plan {
 		group.Go(func() error {
-			defer bar.add(1)
+			defer bar.Add(1)
 			return p.meet(ctx, m)
 		})
 	}
@@ -180,8 +182,8 @@ func (p *player) mails(ctx context.Context, title string, plan []*message, write
 	for _, m := range plan {
 		all = append(all, write(m, now)...)
 	}
-	bar := newBar(p.progress, title, len(all))
-	defer bar.done()
+	bar := progress.New(p.progress, title, len(all))
+	defer bar.Done()
 	queue := make(chan letter, len(all))
 	for _, l := range all {
 		queue <- l
@@ -202,7 +204,7 @@ func (p *player) mails(ctx context.Context, title string, plan []*message, write
 				if err := mailer.deliver(l.to, []byte(l.text)); err != nil {
 					return fmt.Errorf("deliver a mail to %s: %w", l.to, err)
 				}
-				bar.add(1)
+				bar.Add(1)
 			}
 			return nil
 		})

@@ -1,4 +1,5 @@
-package demo
+// Package progress shows people how far long work has come.
+package progress
 
 import (
 	"fmt"
@@ -7,8 +8,8 @@ import (
 	"sync"
 )
 
-// bar shows how far a step has come: a line that grows, written anew at every percent.
-type bar struct {
+// Bar shows how far a step has come: a line that grows, written anew at every percent.
+type Bar struct {
 	w     io.Writer
 	title string
 	total int
@@ -20,13 +21,15 @@ type bar struct {
 
 const barWidth = 30
 
-func newBar(w io.Writer, title string, total int) *bar {
-	b := &bar{w: w, title: title, total: total, shown: -1}
-	b.add(0)
+// New begins a step of total pieces; lines for people go to w.
+func New(w io.Writer, title string, total int) *Bar {
+	b := &Bar{w: w, title: title, total: total, shown: -1}
+	b.Add(0)
 	return b
 }
 
-func (b *bar) add(n int) {
+// Add counts n pieces more.
+func (b *Bar) Add(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.n += n
@@ -42,4 +45,5 @@ func (b *bar) add(n int) {
 	fmt.Fprintf(b.w, "\r%-18s %s%s %6d of %d", b.title, strings.Repeat("█", filled), strings.Repeat("░", barWidth-filled), b.n, b.total)
 }
 
-func (b *bar) done() { fmt.Fprintln(b.w) }
+// Done ends the line.
+func (b *Bar) Done() { fmt.Fprintln(b.w) }

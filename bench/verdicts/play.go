@@ -1,0 +1,137 @@
+package verdicts
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"carom/bench/progress"
+)
+
+const (
+	account     = "verdicts"
+	connections = 32
+	chunk       = 500 // registrations in a request
+)
+
+// Options of a play.
+type Options struct {
+	Scripts []Script
+	Seed    uint64
+	// Settle is how long the node lets clicks wait.
+	Settle time.Duration
+	// Progress gets lines and bars for people.
+	Progress io.Writer
+}
+
+// Play plays the scripts and measures what the node made of them.
+func Play(ctx context.Context, t Target, o Options) (*Result, error) {
+	c := newClient(t, connections)
+	begin := time.Now()
+	run := fmt.Sprintf("v%x", begin.UnixMilli())
+	messages, hits := makePlan(o.Scripts, o.Seed, run, begin)
+	p := &player{client: c, progress: o.Progress}
+	if err := p.register(ctx, messages); err != nil {
+		return nil, err
+	}
+	if err := p.play(ctx, hits); err != nil {
+		return nil, err
+	}
+	return p.measure(ctx, o, messages)
+}
+
+// player plays a plan against a node.
+type player struct {
+	client   *client
+	progress io.Writer
+}
+
+func (p *player) register(ctx context.Context, messages []*message) error {
+	bar := progress.New(p.progress, "register", len(messages))
+	defer bar.Done()
+	for start := 0; start < len(messages); start += chunk {
+		part := messages[start:min(start+chunk, len(messages))]
+		if err := p.client.register(ctx, part); err != nil {
+			return err
+		}
+		bar.Add(len(part))
+	}
+	return nil
+}
+
+// play sends every hit when it is due. A player that can't keep up would play other distances than the scripts say, so
+// that is an error.
+func (p *player) play(ctx context.Context, hits []*hit) error {
+	bar := progress.New(p.progress, "hits", len(hits))
+	defer bar.Done()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(connections)
+	begin := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for _, h := range hits {
+		timer.Reset(time.Until(begin.Add(h.due)))
+		select {
+		case <-ctx.Done():
+			return group.Wait()
+		case <-timer.C:
+		}
+		group.Go(func() error {
+			defer bar.Add(1)
+			h.at = time.Now()
+			if late := h.at.Sub(begin.Add(h.due)); late > maxLate {
+				return fmt.Errorf("the play is %v behind the scripts: this machine is too busy, or there are too many messages", late.Round(time.Millisecond))
+			}
+			return p.client.send(ctx, h)
+		})
+	}
+	return group.Wait()
+}
+
+// maxLate is how late a hit may be. The closest that any rule looks is 2 s.
+const maxLate = 500 * time.Millisecond
+
+// measure waits until all has settled, and compares.
+func (p *player) measure(ctx context.Context, o Options, messages []*message) (*Result, error) {
+	find := newFinder(messages)
+	if _, err := p.read(ctx, "/v1/journal", "", find.early); err != nil {
+		return nil, fmt.Errorf("read the verdicts at once: %w", err)
+	}
+	quiet := o.Settle + 3*time.Second // a tick comes after a second of silence, and each stage takes its time
+	fmt.Fprintf(p.progress, "waiting %v for clicks to settle\n", quiet)
+	cursor, last := "", time.Now()
+	for time.Since(last) < quiet {
+		next, err := p.read(ctx, "/v1/events", cursor, func(e told) {
+			if find.final(e) {
+				last = time.Now()
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the events: %w", err)
+		}
+		cursor = next
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+	find.judge()
+	return newResult(o.Scripts, messages, find.unsubscribed), nil
+}
+
+const pollEvery = 250 * time.Millisecond
+
+// read reads a stream to its end and returns the cursor behind it.
+func (p *player) read(ctx context.Context, path, after string, got func(told)) (string, error) {
+	for {
+		next, n, err := p.client.page(ctx, path, after, got)
+		if err != nil || n == 0 && next == after {
+			return next, err
+		}
+		after = next
+	}
+}
