@@ -42,14 +42,25 @@ With --mail it also delivers the mails of a folder, byte for byte, and lists wha
 	return cmd
 }
 
-// playDemo starts a node, plays against it, and stops it again.
-func playDemo(ctx context.Context, seed uint64, mailDir string, out, progress io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "carom-demo-")
+// playDemo plays against a node of its own.
+func playDemo(ctx context.Context, seed uint64, mailDir string, out, progress io.Writer) error {
+	// The wait for bursts is short, so that the demo ends soon; its day has none.
+	return withNode(ctx, func(c *Config) { c.Refine.Settle = demoSettle }, func(n *node, c *Config) error {
+		target := demo.Target{
+			API: "http://" + n.api.Addr().String(), Mail: n.inbound.Addr().String(), Feedback: c.Inbound.FeedbackAddresses[0],
+		}
+		return playAll(ctx, target, seed, mailDir, out, progress)
+	})
+}
+
+// withNode starts a node in a temporary folder, has it played with, and stops it again.
+func withNode(ctx context.Context, configure func(*Config), play func(*node, *Config) error) (err error) {
+	dir, err := os.MkdirTemp("", "carom-")
 	if err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	c, err := demoConfig(dir)
+	c, err := playConfig(dir, configure)
 	if err != nil {
 		return err
 	}
@@ -67,22 +78,19 @@ func playDemo(ctx context.Context, seed uint64, mailDir string, out, progress io
 	nodeCtx, stop := context.WithCancel(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- errors.Join(n.run(nodeCtx), n.close()) }()
-	target := demo.Target{
-		API: "http://" + n.api.Addr().String(), Mail: n.inbound.Addr().String(), Feedback: c.Inbound.FeedbackAddresses[0],
-	}
-	err = playAll(ctx, target, seed, mailDir, out, progress)
+	err = play(n, &c)
 	stop()
 	return errors.Join(err, <-stopped)
 }
 
-// demoConfig is that of --dev, in a folder of its own and on free ports. The environment stays out of it: a demo on a
+// playConfig is that of --dev, in a folder of its own and on free ports. The environment stays out of it: a play on a
 // machine that is set up for a real node must not touch that node's data.
-func demoConfig(dir string) (Config, error) {
+func playConfig(dir string, configure func(*Config)) (Config, error) {
 	c := devConfig()
 	c.Data.Dir = filepath.Join(dir, "data")
 	c.Log.Level = "warn"
 	c.Track.Listen, c.Inbound.Listen, c.API.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	c.Refine.Settle = demoSettle
+	configure(&c)
 	c.fill(true)
 	return c, c.validate()
 }

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"carom/bench/verdicts"
+)
+
+// quickScripts are two of which the node judges one right and, on purpose, one wrong: what the script calls a person
+// names itself a crawler.
+const quickScripts = `
+name: crawlers
+messages: 5
+links: 2
+actors:
+  - {name: c, truth: machine, address: [192.0.2.0/24], agent: [curl/8.5.0], steps: [{do: open}, {do: click, link: all, each: 50ms}]}
+  - {name: u, truth: unsure, address: [192.0.2.0/24], agent: [x], steps: [{do: unsubscribe}]}
+---
+name: liar
+messages: 4
+links: 1
+actors:
+  - {name: p, truth: human, address: [192.0.2.0/24], agent: [curl/8.5.0], steps: [{do: open}, {do: visit_unsubscribe}]}
+`
+
+func TestBenchVerdicts(t *testing.T) {
+	dir := t.TempDir()
+	for i, text := range strings.Split(quickScripts, "---") {
+		if err := os.WriteFile(filepath.Join(dir, string(rune('a'+i))+".yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	play := func(only string) (r verdicts.Result, err error) {
+		cmd := newRootCommand()
+		var out, progress bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetErr(&progress)
+		cmd.SetArgs([]string{"bench", "verdicts", "--scripts", dir, "--settle", "1s", "--json", "--only", only})
+		err = cmd.ExecuteContext(t.Context())
+		if jsonErr := json.Unmarshal(out.Bytes(), &r); jsonErr != nil {
+			t.Fatalf("%v, %v: %s %s", err, jsonErr, out.Bytes(), progress.Bytes())
+		}
+		return r, err
+	}
+
+	r, err := play("crawlers")
+	if err != nil {
+		t.Errorf("a play that meets every bar: %v", err)
+	}
+	if m := r.All.Final.Machine; m.Machine != 15 || r.All.Hits != 15 || r.All.Early.Machine.Machine != 15 {
+		t.Errorf("15 hits of machines: %+v", r.All)
+	}
+	if r.All.Unsubscribes != 5 || r.All.Unsubscribed != 5 || r.All.Wrongly != 0 {
+		t.Errorf("5 unsubscribes: %+v", r.All)
+	}
+
+	r, err = play("liar,crawlers")
+	if err == nil || !strings.Contains(err.Error(), "humans are called machines") {
+		t.Errorf("a play that calls people machines: %v", err)
+	}
+	if h := r.All.Final.Human; h.Machine != 4 || h.Human != 0 || len(r.All.Errors) != 1 || r.All.Errors[0].Hits != 4 {
+		t.Errorf("4 hits of people who look like machines: %+v", r.All)
+	}
+	if r.All.Unsubscribed != 5 || r.All.Wrongly != 0 {
+		t.Errorf("who looks at the page is not unsubscribed: %+v", r.All)
+	}
+}
