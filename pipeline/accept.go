@@ -28,7 +28,7 @@ type Acceptor struct {
 
 	keeps         keeps
 	selfAddresses selfAddresses
-	controls      Controls // nil: none
+	own           OwnAddresses // nil: there are none but those
 }
 
 // New returns an Acceptor. Nodes whose client keys are the same give a client the same hash, on the same day.

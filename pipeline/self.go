@@ -9,15 +9,15 @@ import (
 	"carom/pipeline/event"
 )
 
-// Controls are what operators and senders say of senders while the process runs; package control keeps them.
-type Controls interface {
+// OwnAddresses knows the addresses that senders told while the process runs; package control keeps them.
+type OwnAddresses interface {
 	// SelfAddresses returns the addresses that are the sender's own, nil if none are. It must be quick, must not allocate,
 	// and may be called by many goroutines at once.
 	SelfAddresses(account, sender string) []netip.Prefix
 }
 
-// Use lets the Acceptor ask c from now on. It is called before the first hit.
-func (a *Acceptor) Use(c Controls) { a.controls = c }
+// Recognise has o asked from now on. Call it before the first Hit.
+func (a *Acceptor) Recognise(o OwnAddresses) { a.own = o }
 
 // The reasons of the verdict self. They are shared by all events: nobody may write to them.
 var (
@@ -49,8 +49,8 @@ func (a *Acceptor) isSelfAddress(ev *event.Event, ip netip.Addr) bool {
 			return true
 		}
 	}
-	if a.controls != nil {
-		for _, p := range a.controls.SelfAddresses(ev.Account, ev.Sender) {
+	if a.own != nil {
+		for _, p := range a.own.SelfAddresses(ev.Account, ev.Sender) {
 			if p.Contains(ip) {
 				return true
 			}

@@ -16,9 +16,9 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) *problem
 
 // route is one path and what its methods do. HEAD does what GET does.
 type route struct {
-	pattern   string
-	get, post handlerFunc
-	open      bool // needs no token
+	pattern                string
+	get, post, put, delete handlerFunc
+	open                   bool // needs no token
 	// everywhere is set on what a node without the role api answers too.
 	everywhere bool
 	peers      bool // answers other nodes whatever this node's role
@@ -94,22 +94,30 @@ func (s *Server) serve(rt route, g *guard) http.Handler {
 
 // handler returns what the route does for a method.
 func (rt *route) handler(method string) (handlerFunc, *problem) {
-	switch {
-	case method == http.MethodPost && rt.post != nil:
-		return rt.post, nil
-	case (method == http.MethodGet || method == http.MethodHead) && rt.get != nil:
-		return rt.get, nil
-	case rt.pattern == "/": // an unknown path is that, whatever the method
+	methods := []struct {
+		name string
+		do   handlerFunc
+	}{
+		{http.MethodGet, rt.get},
+		{http.MethodHead, rt.get},
+		{http.MethodPost, rt.post},
+		{http.MethodPut, rt.put},
+		{http.MethodDelete, rt.delete},
+	}
+	var allow []string
+	for _, m := range methods {
+		switch {
+		case m.do == nil:
+		case m.name == method:
+			return m.do, nil
+		default:
+			allow = append(allow, m.name)
+		}
+	}
+	if rt.pattern == "/" { // an unknown path is that, whatever the method
 		return rt.get, nil
 	}
 	p := newProblem(http.StatusMethodNotAllowed, "method", "The method is not allowed here", quote(method)+" is not among those of this path.")
-	var allow []string
-	if rt.get != nil {
-		allow = append(allow, http.MethodGet, http.MethodHead)
-	}
-	if rt.post != nil {
-		allow = append(allow, http.MethodPost)
-	}
 	p.allow = strings.Join(allow, ", ")
 	return nil, p
 }
