@@ -10,10 +10,3 @@ var qmailNotice = notice{
 		"--- Undelivered message follows ---",
 	},
 }
-
-// A provider's words in the same form (X4 in the literature).
-var qmailKin = notice{intro: []byte("Your mail message to the following address(es) could not be delivered")}
-
-func detectQmail(r *reader) bool { return qmailNotice.detect(r) || qmailKin.detect(r) }
-
-func readQmail(r *reader) { qmailNotice.read(r) }

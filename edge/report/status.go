@@ -8,7 +8,7 @@ func detectStatus(r *reader) bool {
 	if r.part(partStatus) != nil {
 		return !r.isHuman()
 	}
-	return r.isReport() && !r.quotes() && (r.nestedReport() || looseStatus(r.words()) != nil)
+	return r.isReport() && !r.quotes() && looseStatus(r.words()) != nil
 }
 
 // quotes reports whether a mail is a human's answer, so that a report among its parts is what he answers to.
@@ -58,30 +58,6 @@ func (r *reader) bySystem() bool {
 
 // nullPath reports whether the envelope was empty: only machines write so (RFC 5321 §4.5.5).
 func (r *reader) nullPath() bool { return fold(r.head.get(fReturnPath), "<>") }
-
-// nestedReport opens a report that a mail system passes on as an attachment of a notice of its own, and reports
-// whether there was one. A report inside a human's mail is quoted and stays closed.
-func (r *reader) nestedReport() bool {
-	for i := range r.parts {
-		p := &r.parts[i]
-		if p.typ != partReturned || p.encoding != encodingPlain {
-			continue
-		}
-		var h header
-		body, _ := h.parseMessage(p.body)
-		if !hasFold(h.get(fContentType), "multipart/report") {
-			continue
-		}
-		outer := len(r.parts)
-		r.walk(h[fContentType], h[fEncoding], body, 2)
-		r.returned, r.hasReturned = header{}, false
-		r.parts = append(r.parts[:0], r.parts[outer:]...)
-		r.textRead = false
-		r.findReturned()
-		return r.part(partStatus) != nil
-	}
-	return false
-}
 
 // isReport reports whether a mail says of itself that it is a report, so that fields in its text are its own
 // and not quoted by a human.
