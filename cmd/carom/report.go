@@ -24,7 +24,7 @@ type reportQuery struct {
 	inputs  []string
 	replies []string
 	attempt report.Attempt // that the replies are to
-	format  string // "" is JSON, or of a summary a table
+	format  string         // "" is JSON, or of a summary a table
 	explain bool
 	summary bool
 }

@@ -24,6 +24,7 @@ type Reader struct {
 	zip     *gzip.Reader // kept for the next file
 	maxMail int
 	mbox    bool
+	lengths bool // no Content-Length was wrong so far
 
 	// window[at:end] is what was read and not yet given out.
 	window  []byte
@@ -40,7 +41,7 @@ func (r *Reader) Reset(src io.Reader, single bool, maxMail int) error {
 	if r.window == nil {
 		r.window = make([]byte, windowSize)
 	}
-	r.maxMail, r.more, r.done = maxMail, false, false
+	r.maxMail, r.more, r.done, r.lengths = maxMail, false, false, true
 	r.begin(src)
 	if bytes.HasPrefix(r.rest(), []byte{0x1f, 0x8b, 8}) { // RFC 1952 §2.3.1: the magic, and deflate
 		if err := r.unzip(); err != nil {
@@ -114,6 +115,15 @@ func (r *Reader) Next(dst []byte) ([]byte, error) {
 		return dst, io.EOF
 	}
 	start, size := len(dst), 0
+	if mail, raw, is := r.byLength(dst); is {
+		if r.done && !errors.Is(r.stopped, io.EOF) {
+			return dst, r.stopped
+		}
+		if !raw {
+			mail = unquote(mail, start)
+		}
+		return mail, nil
+	}
 	take := func(n int) { // moves n bytes of the window to dst
 		if size += n; size <= r.maxMail {
 			dst = append(dst, r.window[r.at:r.at+n]...)

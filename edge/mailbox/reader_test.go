@@ -220,7 +220,7 @@ func (nothingReader) Read([]byte) (int, error) { return 0, nil }
 // FuzzReader holds that cutting a file apart loses nothing but quotes, and that how it is read changes nothing.
 func FuzzReader(f *testing.F) {
 	const from = "From x Sat Nov 21 10:00:05 2026\n"
-	for _, seed := range []string{"", "A: b\n\nc", from + "A: b\n\n>From c\n\n" + from + "A: b\n", from + from + "\r\n" + from, ">>From >From From \n"} {
+	for _, seed := range []string{"", from + "Content-Length: 9\n\n" + from + from, from + "Content-Length: 44\n\n" + from + from, "A: b\n\nc", from + "A: b\n\n>From c\n\n" + from + "A: b\n", from + from + "\r\n" + from, ">>From >From From \n"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
