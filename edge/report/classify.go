@@ -23,8 +23,7 @@ func (r *reader) classify(f *finding) {
 		r.decided(f, stepKind)
 		return
 	}
-	r.match = normalize(r.match[:0], toUTF8(f.said[:min(len(f.said), 2*maxMatch)], f.charset), f.code)
-	r.tables.match.scan(r.match, &r.hits)
+	r.scan(f)
 	f.provider = r.provider(f)
 	by := stepText
 	v, ok := r.byText(f)
@@ -51,6 +50,17 @@ func (r *reader) classify(f *finding) {
 	f.category, f.rule, f.row, f.weakened = v.category, v.rule, v.row, v.weakened
 	f.hard = isHard(f)
 	r.decided(f, by)
+}
+
+// scan finds the patterns that the words of f have. A notice may say the same words about a thousand recipients: they are
+// read once.
+func (r *reader) scan(f *finding) {
+	if last := r.scanned; last != nil && sameBytes(last.said, f.said) && bytes.Equal(last.code, f.code) && bytes.Equal(last.charset, f.charset) {
+		return
+	}
+	r.match = normalize(r.match[:0], toUTF8(f.said[:min(len(f.said), 2*maxMatch)], f.charset), f.code)
+	r.tables.match.scan(r.match, &r.hits)
+	r.scanned = f
 }
 
 // isHard reports whether the address is bad and must not be mailed again. A delay never is. An unknown domain
@@ -203,6 +213,7 @@ func (r *reader) step(f *finding) smtpCommand {
 			start := len(r.scratch)
 			r.scratch = normalize(r.scratch, f.context[:min(len(f.context), maxMatch)], nil)
 			r.tables.callers.scan(r.scratch[start:], &r.others)
+			r.scratch = r.scratch[:start]
 			if i := r.others.first(0, len(r.tables.commands)); i >= 0 {
 				f.command = r.tables.commands[i]
 			}

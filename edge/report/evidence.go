@@ -2,8 +2,16 @@ package report
 
 import "bytes"
 
-// failedRecipient returns who a report is about that does not say so in its fields.
+// failedRecipient returns who a report is about that does not say so in its fields. It looks once: a report may have a
+// thousand such groups.
 func (r *reader) failedRecipient() []byte {
+	if !r.failedRead {
+		r.failed, r.failedRead = r.findFailed(), true
+	}
+	return r.failed
+}
+
+func (r *reader) findFailed() []byte {
 	if address, _ := findAddress(r.head.get(fFailedRecipients)); address != nil {
 		return address
 	}

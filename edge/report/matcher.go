@@ -42,11 +42,7 @@ type several struct {
 }
 
 // fragment is what stands between two "*" of a pattern.
-type fragment struct {
-	text   []byte
-	offset int    // of the anchor in text; -1 if text is shorter than an anchor
-	anchor uint32 // its least likely four bytes
-}
+type fragment struct{ text []byte }
 
 // anchorSlot is where the fragments of one anchor lie in anchored.
 type anchorSlot struct {
@@ -135,7 +131,7 @@ func newMatcher(patterns []string) (*matcher, error) {
 			if err := checkFragment(text); err != nil {
 				return nil, fmt.Errorf("pattern %q: %w", p, err)
 			}
-			m.fragments[i] = append(m.fragments[i], likely.fragment(text))
+			m.fragments[i] = append(m.fragments[i], fragment{[]byte(text)})
 		}
 		if len(m.fragments[i]) > maxFragments {
 			return nil, fmt.Errorf("pattern %q has more than %d fragments", p, maxFragments)
@@ -249,15 +245,6 @@ func newLikelihood(patterns []string) *likelihood {
 		}
 	}
 	return l
-}
-
-// fragment chooses the anchor of a text.
-func (l *likelihood) fragment(text string) fragment {
-	f := fragment{text: []byte(text), offset: l.anchor(text, 0, 1)}
-	if f.offset >= 0 {
-		f.anchor = binary.LittleEndian.Uint32(f.text[f.offset:])
-	}
-	return f
 }
 
 // anchor returns where the least likely four bytes of a text stand, of those at first and each stride behind it; -1 if
@@ -379,9 +366,11 @@ func follow(fragments []fragment, text []byte) bool {
 	for k := 1; k < len(fragments) && end >= 0; k++ {
 		last, next := &fragments[k-1], &fragments[k]
 		nextEnd := next.end(text, end)
+		from := 0 // no last that ends behind end begins before it
 		for nextEnd >= 0 {
+			from = max(from, end-len(last.text)+1)
 			// Of two that end together, the longer is seen first.
-			lastEnd := last.end(text[:nextEnd], end-len(last.text)+1)
+			lastEnd := last.end(text[:nextEnd], from)
 			if lastEnd >= 0 && (lastEnd < nextEnd || len(last.text) >= len(next.text)) {
 				if end = lastEnd; nextEnd-len(next.text) < end {
 					nextEnd = next.end(text, end)
@@ -391,6 +380,7 @@ func follow(fragments []fragment, text []byte) bool {
 			if nextEnd-len(next.text)-end <= maxGap {
 				break
 			}
+			from = nextEnd - len(last.text)
 			nextEnd = next.end(text, nextEnd-len(next.text)+1)
 		}
 		end = nextEnd
@@ -400,16 +390,8 @@ func follow(fragments []fragment, text []byte) bool {
 
 // end returns where the first f ends that begins at text[from] or behind it, -1 if there is none.
 func (f *fragment) end(text []byte, from int) int {
-	if f.offset < 0 {
-		if i := bytes.Index(text[from:], f.text); i >= 0 {
-			return from + i + len(f.text)
-		}
-		return -1
-	}
-	for i := from + f.offset; i+anchorLength <= len(text); i++ {
-		if binary.LittleEndian.Uint32(text[i:]) == f.anchor && bytes.HasPrefix(text[i-f.offset:], f.text) {
-			return i - f.offset + len(f.text)
-		}
+	if i := bytes.Index(text[from:], f.text); i >= 0 {
+		return from + i + len(f.text)
 	}
 	return -1
 }

@@ -79,9 +79,19 @@ func (n *notice) read(r *reader) {
 // addSaid adds a finding with all that can be told from what was said.
 func (r *reader) addSaid(f finding, said []byte) {
 	f.said, f.context = said, said
-	f.code, f.status = scanReply(said)
-	f.remoteMTA = hostIn(said)
+	if n := len(r.found); n > 0 && sameBytes(r.found[n-1].said, said) {
+		last := &r.found[n-1]
+		f.code, f.status, f.remoteMTA = last.code, last.status, last.remoteMTA
+	} else {
+		f.code, f.status = scanReply(said)
+		f.remoteMTA = hostIn(said)
+	}
 	r.add(f)
+}
+
+// sameBytes reports whether a and b are the same bytes of the same mail, not only equal ones.
+func sameBytes(a, b []byte) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
 }
 
 // commonReason returns what follows the first of the phrases that the text has, to its end; nil if it has none.

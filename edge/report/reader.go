@@ -47,12 +47,16 @@ type reader struct {
 	daemon   bool
 	// authorRead says that both are known.
 	authorRead bool
+	// failed is what failedRecipient has found; failedRead says that it has looked.
+	failed     []byte
+	failedRead bool
 	found      []finding
-	most       int    // how many findings there were at most, to be cleared
-	scratch    []byte // decoded parts and addresses that findings point into
-	out        []byte // becomes the one string that all facts are cut from
-	match      []byte // the text that the rules see
-	grams      grams  // of the text
+	scanned    *finding // whose words match and hits are of
+	most       int      // how many findings there were at most, to be cleared
+	scratch    []byte   // decoded parts and addresses that findings point into
+	out        []byte   // becomes the one string that all facts are cut from
+	match      []byte   // the text that the rules see
+	grams      grams    // of the text
 	hits       hits
 	others     hits // of another text of the same finding
 	spans      []findingSpans
@@ -131,6 +135,7 @@ func (r *reader) put() {
 		r.returned, r.hasReturned = header{}, false
 	}
 	r.wrote, r.daemon, r.authorRead = nil, false, false
+	r.failed, r.failedRead, r.scanned = nil, false, nil
 	r.text, r.textRead, r.most, r.unquoted, r.why = nil, false, 0, nil, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
 	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]

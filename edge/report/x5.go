@@ -32,7 +32,7 @@ func (r *reader) nestedReport() bool {
 		r.walk(h[fContentType], h[fEncoding], body, 2)
 		r.returned, r.hasReturned = header{}, false
 		r.parts = append(r.parts[:0], r.parts[outer:]...)
-		r.textRead = false
+		r.textRead, r.failedRead = false, false
 		r.findReturned()
 		return r.part(partStatus) != nil
 	}
