@@ -47,6 +47,13 @@ func (r *reader) report() Report {
 			out.OriginalMessageID = f.OriginalMessageID
 		}
 	}
+	for i := range out.Facts {
+		f := &out.Facts[i]
+		f.OriginalRef = out.OriginalRef
+		if f.OriginalMessageID == "" && len(out.References) > 0 && (f.Kind == Reply || f.Kind == AutoReply) {
+			f.OriginalMessageID = out.References[0]
+		}
+	}
 	if out.MessageID == "" {
 		out.Digest = r.digest()
 	}

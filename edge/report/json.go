@@ -7,7 +7,8 @@ import (
 )
 
 // AppendJSON appends the fact as the JSON object of DESIGN §11 to dst, without a line end: the n-th fact, from 1,
-// of file.
+// of file. Behind the members that each fact has come those that only some have: arrival_date, last_attempt, source_ip,
+// original_ref, why.
 func (f *Fact) AppendJSON(dst []byte, file string, n int) []byte {
 	dst = append(dst, `{"file":`...)
 	dst = appendString(dst, file)
@@ -48,8 +49,10 @@ func (f *Fact) AppendJSON(dst []byte, file string, n int) []byte {
 			dst = append(m.time.UTC().AppendFormat(dst, time.RFC3339), '"')
 		}
 	}
-	if f.SourceIP != "" {
-		dst = appendString(append(dst, `,"source_ip":`...), f.SourceIP)
+	for _, m := range [...]struct{ name, value string }{{`,"source_ip":`, f.SourceIP}, {`,"original_ref":`, f.OriginalRef}} {
+		if m.value != "" {
+			dst = appendString(append(dst, m.name...), m.value)
+		}
 	}
 	if f.Kind == Other {
 		dst = appendString(append(dst, `,"why":`...), f.Why)

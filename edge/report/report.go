@@ -33,7 +33,8 @@ type Fact struct {
 	Provider     string // mailbox provider: "google", "microsoft", ...; "" if not known
 	FeedbackType string // RFC 5965 §3.1, lower case
 
-	OriginalMessageID string // of the mail that this is about, without brackets
+	OriginalMessageID string // of the mail that this is about, without brackets; of a reply or an auto-reply, that it answers
+	OriginalRef       string // of the report: the sealed reference of the mail that this is about
 	ArrivalDate       time.Time
 	LastAttempt       time.Time
 	SourceIP          string // RFC 5965 §3.2: where the mail had come from
