@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"hash/maphash"
 	"strings"
 
 	"carom/pipeline/event"
@@ -9,13 +10,15 @@ import (
 // agents is agents.tsv, compiled. A rule is named by its index, which is its precedence.
 type agents struct {
 	rules     []rule
-	empty     []int // rules of a request without an agent
-	exact     map[string]int
+	empty     finding // of a request without an agent
+	exact     map[string]finding
 	longest   int // key of exact
 	automaton *automaton
 	patterns  []pattern // by the automaton's numbers
 	several   []several // by rule
+	wanted    uint64    // the parts that rules of several want
 	referers  []referer
+	cache     cache
 }
 
 // pattern is a text that the automaton looks for.
@@ -44,27 +47,20 @@ const maxParts = 64
 // none is worse than any rule's index.
 const none = int(^uint(0) >> 1)
 
-// find returns the first rule that fits the request and has a verdict on such a hit, or nil.
-func (a *agents) find(h hit, req *event.Request) *rule {
-	best, parts := none, uint64(0)
-	agent := req.UserAgent
-	if agent == "" {
-		for _, i := range a.empty {
-			best = a.better(h, i, best)
-		}
-	} else {
-		if len(agent) <= a.longest {
-			if i, ok := a.exact[agent]; ok {
-				best = a.better(h, i, best)
-			}
-		}
-		best, parts = a.scan(h, agent[:min(len(agent), maxAgent)], best)
-	}
-	if len(a.several) > 0 {
+var nothing = finding{best: [hits]int{none, none}}
+
+// find returns the first rule that fits the request and has a verdict on such a hit, or nil. parts are those that the
+// networks gave.
+func (a *agents) find(h hit, req *event.Request, parts uint64) *rule {
+	f := a.findAgent(req.UserAgent)
+	best := f.best[h]
+	parts |= f.parts
+	// Only now, because parsing a referer costs more than to see that nobody asks for it.
+	if parts&a.wanted != 0 {
 		parts |= a.refererParts(req.Referer)
 		for _, s := range a.several {
-			if parts&s.parts == s.parts {
-				best = a.better(h, s.rule, best)
+			if parts&s.parts == s.parts && s.rule < best && a.rules[s.rule].verdicts[h] != event.NoVerdict {
+				best = s.rule
 			}
 		}
 	}
@@ -74,33 +70,57 @@ func (a *agents) find(h hit, req *event.Request) *rule {
 	return &a.rules[best]
 }
 
-// better returns the rule of higher precedence that has a verdict.
-func (a *agents) better(h hit, i, best int) int {
-	if i < best && a.rules[i].verdicts[h] != event.NoVerdict {
-		return i
+// findAgent returns what there is in an agent, whatever else the request says.
+func (a *agents) findAgent(agent string) finding {
+	if agent == "" {
+		return a.empty
 	}
-	return best
+	cut := agent[:min(len(agent), maxAgent)]
+	if len(cut) < minCached {
+		return a.scan(agent, cut)
+	}
+	hash := maphash.String(a.cache.seed, agent)
+	if f, ok := a.cache.get(hash); ok {
+		return f
+	}
+	f := a.scan(agent, cut)
+	a.cache.put(hash, f)
+	return f
 }
 
-// scan passes over the agent once. It returns the best of the rules that fit, or best, and the parts that are there.
-func (a *agents) scan(h hit, agent string, best int) (int, uint64) {
-	var parts uint64
+// scan passes over the agent once; cut is as much of it as the automaton may see.
+func (a *agents) scan(agent, cut string) finding {
+	f := nothing
+	if len(agent) <= a.longest {
+		if e, ok := a.exact[agent]; ok {
+			f = e
+		}
+	}
 	var at state
-	for end := 0; end < len(agent); {
-		at, end = a.automaton.skip(agent, end, at)
+	for end := 0; end < len(cut); {
+		at, end = a.automaton.skip(cut, end, at)
 		for _, n := range a.automaton.ending(at) {
 			p := &a.patterns[n]
-			if !p.match.fits(agent, end-p.length, end) {
+			if !p.match.fits(cut, end-p.length, end) {
 				continue
 			}
 			if p.part != 0 {
-				parts |= p.part
+				f.parts |= p.part
 			} else {
-				best = a.better(h, p.rule, best)
+				f.take(p.rule, &a.rules[p.rule])
 			}
 		}
 	}
-	return best, parts
+	return f
+}
+
+// take notes that a rule fits.
+func (f *finding) take(i int, r *rule) {
+	for h := range hits {
+		if i < f.best[h] && r.verdicts[h] != event.NoVerdict {
+			f.best[h] = i
+		}
+	}
 }
 
 // refererParts returns the bits of the host that the Referer names.

@@ -6,40 +6,83 @@ import (
 	"carom/pipeline/event"
 )
 
-// Rules judge requests. They are immutable and safe for concurrent use.
+// Rules judge requests. They are immutable, but for a cache, and safe for concurrent use.
 type Rules struct {
-	agents  agents
-	headers headers
-	reasons reasons
+	agents   agents
+	headers  headers
+	networks networks
+	summary  Summary
 }
 
-// maxAgent bounds the work on one agent, in bytes; what follows is not looked at.
-const maxAgent = 2048
+const (
+	// maxAgent bounds the work on one agent, in bytes; what follows is not looked at.
+	maxAgent = 2048
+	// methodCode is the reason of a verdict on a request that isn't GET. It is no rule of a file, because no operator
+	// could mean anything else by it.
+	methodCode = "method"
+)
 
-// Judge says who made an open or a click, as far as the request alone tells. The actor's reasons are shared: they must
-// not be written to. It keeps nothing of req.
-func (r *Rules) Judge(kind event.Kind, req *event.Request) event.Actor {
+// MaxReasons is how many reasons Judge gives at most: method, header, network, agent, the network that an agent's rule
+// asks for, and weights.
+const MaxReasons = 5 + maxWeights
+
+// Judge says who made an open or a click, as far as the request alone tells, and which verdict it would be soon after
+// the message's delivery. The reasons are appended to dst, which has room for them if its capacity is MaxReasons. It
+// keeps nothing of req.
+func (r *Rules) Judge(kind event.Kind, req *event.Request, dst []string) (event.Actor, event.Soon) {
 	h := opens
 	if kind == event.Click {
 		h = clicks
 	}
-	agent := r.agents.find(h, req)
-	header := r.headers.find(h, req.Purpose)
-	method := req.Method != http.MethodGet
+	place := r.networks.find(h, req.IP)
+	agent := r.agents.find(h, req, place.parts)
+	header := r.headers.find(h, req)
 
-	actor := event.Actor{Verdict: event.Human}
-	if agent != nil {
-		actor.Verdict, actor.Via = agent.verdicts[h], agent.via
+	verdict := worse(place.verdict(h), agent.verdict(h))
+	if v := header.verdict(h); v != event.NoVerdict {
+		verdict = v
 	}
-	// What a request says of itself, by its method or its headers, outweighs what its agent looks like.
-	if header != nil {
-		actor.Verdict = header.verdicts[h]
-	}
+	method := req.Method != http.MethodGet
 	if method {
-		actor.Verdict = event.Scanner
+		verdict = event.Scanner
 	}
-	actor.Reasons = r.reasons.of(method, header.supports(h, actor.Verdict), agent.supports(h, actor.Verdict))
-	return actor
+	if verdict == event.NoVerdict {
+		verdict = event.Human
+	}
+
+	actor := event.Actor{Verdict: verdict}
+	var soon event.Soon
+	if method {
+		dst = append(dst, methodCode)
+	}
+	if header.verdict(h) == verdict {
+		dst = append(dst, header.rule.code)
+	}
+	if place.verdict(h) == verdict {
+		dst = append(dst, place.rule.code)
+		soon = place.rule.soon
+	}
+	if agent != nil {
+		actor.Via = agent.via
+		if agent.verdicts[h] == verdict {
+			dst = append(dst, agent.code)
+			if agent.network != "" && (place.verdict(h) != verdict || place.rule.code != agent.network) {
+				dst = append(dst, agent.network)
+			}
+			if soon == (event.Soon{}) {
+				soon = agent.soon
+			}
+		}
+	}
+	if place.weighs(h) {
+		dst = append(dst, place.rule.code)
+	}
+	dst = header.appendWeights(dst)
+	actor.Reasons = dst
+	if verdict.Machine() {
+		soon = event.Soon{}
+	}
+	return actor, soon
 }
 
 // hit is what is judged: an open or a click.
@@ -53,15 +96,30 @@ const (
 
 // rule is a line of a data file, as far as Judge needs it.
 type rule struct {
-	code     codeID
+	code     string
 	verdicts [hits]event.Verdict // NoVerdict where the line says nothing
+	weighs   [hits]bool          // where it only adds its code to the reasons
+	soon     event.Soon
 	via      string
+	network  string // the code of the network that it asks for, which then is a reason too
 }
 
-// supports returns the rule's code if its verdict is v, and noCode otherwise.
-func (r *rule) supports(h hit, v event.Verdict) codeID {
-	if r == nil || r.verdicts[h] != v {
-		return noCode
+// says reports whether the rule has anything to say about such hits.
+func (r *rule) says(h hit) bool { return r.verdicts[h] != event.NoVerdict || r.weighs[h] }
+
+func (r *rule) verdict(h hit) event.Verdict {
+	if r == nil {
+		return event.NoVerdict
 	}
-	return r.code
+	return r.verdicts[h]
+}
+
+// severity orders the verdicts from good to bad.
+var severity = [...]int{event.NoVerdict: 0, event.Human: 1, event.Unknown: 2, event.Proxy: 3, event.Scanner: 4, event.Self: 0}
+
+func worse(a, b event.Verdict) event.Verdict {
+	if severity[b] > severity[a] {
+		return b
+	}
+	return a
 }

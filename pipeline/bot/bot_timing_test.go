@@ -22,8 +22,9 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.SetBytes(int64(len(bb.req.UserAgent)))
 			b.ReportAllocs()
+			room := make([]string, 0, MaxReasons)
 			for b.Loop() {
-				rules.Judge(event.Open, &bb.req)
+				rules.Judge(event.Open, &bb.req, room[:0])
 			}
 		})
 	}

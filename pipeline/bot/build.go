@@ -8,68 +8,52 @@ import (
 // agentsBuilder collects the lines of agents.tsv.
 type agentsBuilder struct {
 	agents
-	texts []string // of the patterns
-	bits  int      // parts given away
+	texts    []string          // of the patterns
+	networks map[string]uint64 // the part of a network's code
+	bits     int               // parts given away
 }
 
-// add takes the next line in. pattern is as written, referer "" for any.
-func (b *agentsBuilder) add(r rule, m match, text, refererHost string) error {
+// conditions are what a rule asks for besides the agent; "" for any.
+type conditions struct{ referer, network string }
+
+// add takes the next line in. text is as written.
+func (b *agentsBuilder) add(r rule, m match, text string, c conditions) error {
 	i := len(b.rules)
+	r.network = c.network
 	b.rules = append(b.rules, r)
 	if m == matchEmpty {
-		if text != "" || refererHost != "" {
-			return fmt.Errorf("match empty: want - for pattern and referer")
+		if text != "" || c != (conditions{}) {
+			return fmt.Errorf("match empty: want - for pattern, referer and network")
 		}
-		b.empty = append(b.empty, i)
+		b.empty.take(i, &r)
 		return nil
 	}
 	if text == "" {
 		return fmt.Errorf("match %s: want a pattern", m)
 	}
-	switch m {
-	case matchExact:
-		return b.addExact(i, text, refererHost)
-	case matchContains, matchPrefix, matchSuffix, matchWordEnd, matchExcept:
-		return b.addParts(i, m, []string{text}, refererHost)
-	case matchAll:
-		parts := strings.Split(text, partSeparator)
-		if len(parts) < 2 {
+	if m == matchExcept && c != (conditions{}) {
+		return fmt.Errorf("match except: want - for referer and network")
+	}
+	texts := []string{text}
+	if m == matchAll {
+		m = matchContains
+		if texts = strings.Split(text, partSeparator); len(texts) < 2 {
 			return fmt.Errorf("match all: pattern %q: want two parts or more, with %s between them", text, partSeparator)
 		}
-		return b.addParts(i, matchContains, parts, refererHost)
 	}
-	panic("BUG: unknown match")
+	if len(texts) == 1 && c == (conditions{}) {
+		return b.addText(m, text, i, 0)
+	}
+	return b.addSeveral(i, m, texts, c)
 }
 
 // partSeparator stands between the parts of a pattern of match all.
 const partSeparator = "&&"
 
-func (b *agentsBuilder) addExact(i int, text, refererHost string) error {
-	if refererHost != "" {
-		return fmt.Errorf("match exact: want - for referer")
-	}
-	if _, ok := b.exact[text]; ok {
-		return fmt.Errorf("pattern %q: an exact match of it stands further up", text)
-	}
-	if b.exact == nil {
-		b.exact = map[string]int{}
-	}
-	b.exact[text] = i
-	b.longest = max(b.longest, len(text))
-	return nil
-}
-
-// addParts adds a rule that fits where all of parts are, and the referer if there is one.
-func (b *agentsBuilder) addParts(i int, m match, parts []string, refererHost string) error {
-	if len(parts) == 1 && refererHost == "" {
-		b.addPattern(pattern{match: m, rule: i}, parts[0])
-		return nil
-	}
-	if m == matchExcept {
-		return fmt.Errorf("match except: want - for referer")
-	}
+// addSeveral adds a rule that fits where all of texts are, and the conditions hold.
+func (b *agentsBuilder) addSeveral(i int, m match, texts []string, c conditions) error {
 	s := several{rule: i}
-	for _, text := range parts {
+	for _, text := range texts {
 		if text == "" {
 			return fmt.Errorf("match all: want no empty part")
 		}
@@ -78,29 +62,65 @@ func (b *agentsBuilder) addParts(i int, m match, parts []string, refererHost str
 			return err
 		}
 		s.parts |= bit
-		b.addPattern(pattern{match: m, rule: i, part: bit}, text)
+		if err := b.addText(m, text, i, bit); err != nil {
+			return err
+		}
 	}
-	if refererHost != "" {
+	b.wanted |= s.parts
+	if c.referer != "" {
 		bit, err := b.nextBit()
 		if err != nil {
 			return err
 		}
 		s.parts |= bit
-		b.referers = append(b.referers, referer{host: refererHost, part: bit})
+		b.referers = append(b.referers, referer{host: c.referer, part: bit})
+	}
+	if c.network != "" {
+		bit, known := b.networks[c.network]
+		if !known {
+			var err error
+			if bit, err = b.nextBit(); err != nil {
+				return err
+			}
+			b.networks[c.network] = bit
+		}
+		s.parts |= bit
 	}
 	b.several = append(b.several, s)
 	return nil
 }
 
-func (b *agentsBuilder) addPattern(p pattern, text string) {
-	p.length = len(text)
-	b.patterns = append(b.patterns, p)
+// addText adds a text to be found: of rule i, or of the part of it that has a bit.
+func (b *agentsBuilder) addText(m match, text string, i int, part uint64) error {
+	if m == matchExact {
+		return b.addExact(text, i, part)
+	}
+	b.patterns = append(b.patterns, pattern{length: len(text), match: m, rule: i, part: part})
 	b.texts = append(b.texts, lower(text))
+	return nil
+}
+
+func (b *agentsBuilder) addExact(text string, i int, part uint64) error {
+	f, known := b.exact[text]
+	if !known {
+		f = nothing
+	}
+	if part != 0 {
+		f.parts |= part
+	} else {
+		before := f
+		if f.take(i, &b.rules[i]); f == before {
+			return fmt.Errorf("pattern %q: an exact match of it stands further up", text)
+		}
+	}
+	b.exact[text] = f
+	b.longest = max(b.longest, len(text))
+	return nil
 }
 
 func (b *agentsBuilder) nextBit() (uint64, error) {
 	if b.bits == maxParts {
-		return 0, fmt.Errorf("want at most %d parts of match all and referers together", maxParts)
+		return 0, fmt.Errorf("want at most %d parts of match all, referers and networks together", maxParts)
 	}
 	b.bits++
 	return 1 << (b.bits - 1), nil
@@ -110,7 +130,14 @@ func (b *agentsBuilder) nextBit() (uint64, error) {
 func (b *agentsBuilder) build() (agents, error) {
 	var err error
 	b.automaton, err = newAutomaton(b.texts, func(i int) bool { return b.patterns[i].match == matchExcept })
+	b.cache = newCache()
 	return b.agents, err
+}
+
+func newAgentsBuilder() *agentsBuilder {
+	b := &agentsBuilder{networks: map[string]uint64{}}
+	b.empty, b.exact = nothing, map[string]finding{}
+	return b
 }
 
 // lower is strings.ToLower for ASCII, which is what the automaton folds.

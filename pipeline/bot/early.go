@@ -15,7 +15,7 @@ var earlyReasons = []string{"agent_image_proxy", "early"}
 
 // Early takes back the verdict on an image proxy's open that comes too soon after the mail was sent. It is apart from
 // Judge because it needs the time of sending, which the reference tells and not the request. The actor's reasons are
-// shared, as Judge's are.
+// shared.
 func Early(kind event.Kind, actor event.Actor, sentAt, at event.Millis) event.Actor {
 	if kind != event.Open || actor.Verdict != event.Human || actor.Via == "" || sentAt == 0 || at >= sentAt.Add(earlyWindow) {
 		return actor

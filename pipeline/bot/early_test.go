@@ -27,9 +27,14 @@ func TestEarly(t *testing.T) {
 		{"a browser at once", event.Open, &browser, sent, sent, "human"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := describe(Early(test.kind, Default().Judge(test.kind, test.req), test.sent, test.at)); got != test.want {
+			if got := describe(Early(test.kind, actorOf(test.kind, test.req), test.sent, test.at)); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
+}
+
+func actorOf(kind event.Kind, req *event.Request) event.Actor {
+	actor, _ := Default().Judge(kind, req, nil)
+	return actor
 }

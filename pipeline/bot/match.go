@@ -12,6 +12,7 @@ const (
 	matchContains
 	matchPrefix
 	matchSuffix
+	matchWord
 	matchWordEnd
 	matchAll
 	matchExcept
@@ -20,7 +21,7 @@ const (
 // matchNames are the matches as agents.tsv has them.
 var matchNames = [...]string{
 	matchExact: "exact", matchEmpty: "empty", matchContains: "contains", matchPrefix: "prefix", matchSuffix: "suffix",
-	matchWordEnd: "word_end", matchAll: "all", matchExcept: "except",
+	matchWord: "word", matchWordEnd: "word_end", matchAll: "all", matchExcept: "except",
 }
 
 func (m match) String() string { return matchNames[m] }
@@ -31,7 +32,7 @@ func parseMatch(s string) (match, error) {
 			return match(m), nil
 		}
 	}
-	return noMatch, fmt.Errorf("match %q: want exact, empty, contains, prefix, suffix, word_end, all or except", s)
+	return noMatch, fmt.Errorf("match %q: want exact, empty, contains, prefix, suffix, word, word_end, all or except", s)
 }
 
 // fits reports whether a pattern found at text[from:to] lies as it should.
@@ -41,6 +42,8 @@ func (m match) fits(text string, from, to int) bool {
 		return from == 0
 	case matchSuffix:
 		return to == len(text)
+	case matchWord:
+		return (from == 0 || !isLetter(text[from-1])) && (to == len(text) || !isLetter(text[to]))
 	case matchWordEnd:
 		return to == len(text) || !isLetter(text[to])
 	}

@@ -11,15 +11,20 @@ import (
 )
 
 const (
-	agentHead  = "code\tmatch\tpattern\treferer\topen\tclick\tvia\tsource\n"
-	headerHead = "code\tpattern\topen\tclick\tsource\n"
+	agentHead   = "code\tmatch\tpattern\treferer\tnetwork\topen\tclick\twithin\tsoon\tvia\tsource\n"
+	headerHead  = "code\theader\tmatch\tpattern\topen\tclick\tsource\n"
+	networkHead = "prefix\tcode\topen\tclick\twithin\tsoon\tsource\n"
+	asnHead     = "asn\tcode\topen\tclick\twithin\tsoon\tstate\tsource\n"
 )
 
 // folder is a rules folder with the lines given below the columns.
 func folder(agentLines, headerLines string) fstest.MapFS {
 	return fstest.MapFS{
-		agentsFile:  {Data: []byte(agentHead + agentLines)},
-		headersFile: {Data: []byte(headerHead + headerLines)},
+		agentsFile:   {Data: []byte(agentHead + agentLines)},
+		headersFile:  {Data: []byte(headerHead + headerLines)},
+		networksFile: {Data: []byte(networkHead)},
+		asnsFile:     {Data: []byte(asnHead)},
+		originsFile:  {},
 	}
 }
 
@@ -28,12 +33,12 @@ func TestParseMatches(t *testing.T) {
 	rules, err := Parse(folder(strings.Join([]string{
 		"# a comment\r",
 		"",
-		"begin\tprefix\tAbc\t-\tscanner\t-\t-\ttest",
-		"both\tall\tone&&two\texample.com\tproxy\tproxy\tvia_1\ttest",
-		"one\tcontains\tone\t-\tunknown\tunknown\t-\ttest",
-		"said\texact\tX\t-\thuman\thuman\t-\ttest",
-		"said_again\tcontains\tx\t-\tscanner\tscanner\t-\ttest\r",
-	}, "\n"), "p\tfoo\t-\tunknown\ttest\nq\tfoobar\tproxy\t-\ttest\n"))
+		"begin\tprefix\tAbc\t-\t-\tscanner\t-\t-\t-\t-\ttest",
+		"both\tall\tone&&two\texample.com\t-\tproxy\tproxy\t-\t-\tvia_1\ttest",
+		"one\tcontains\tone\t-\t-\tunknown\tunknown\t-\t-\t-\ttest",
+		"said\texact\tX\t-\t-\thuman\thuman\t-\t-\t-\ttest",
+		"said_again\tcontains\tx\t-\t-\tscanner\tscanner\t-\t-\t-\ttest\r",
+	}, "\n"), "p\tpurpose\tcontains\tfoo\t-\tunknown\ttest\nq\tpurpose\tcontains\tfoobar\tproxy\t-\ttest\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,10 +58,10 @@ func TestParseMatches(t *testing.T) {
 		{event.Request{Method: "GET", UserAgent: "one", Purpose: "foobar"}, "proxy q", "unknown p,one"},
 	}
 	for _, tt := range tests {
-		if got := describe(rules.Judge(event.Open, &tt.req)); got != tt.open {
+		if got := judged(rules, event.Open, &tt.req); got != tt.open {
 			t.Errorf("%+v: open %q, want %q", tt.req, got, tt.open)
 		}
-		if got := describe(rules.Judge(event.Click, &tt.req)); got != tt.click {
+		if got := judged(rules, event.Click, &tt.req); got != tt.click {
 			t.Errorf("%+v: click %q, want %q", tt.req, got, tt.click)
 		}
 	}
@@ -68,7 +73,7 @@ func TestParseEmptyTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, req := range []event.Request{get(""), get("curl/8"), {Method: "GET", Purpose: "prefetch"}} {
-		if got := describe(rules.Judge(event.Click, &req)); got != "human" {
+		if got := judged(rules, event.Click, &req); got != "human" {
 			t.Errorf("without rules %+v is %q, want human", req, got)
 		}
 	}
@@ -76,42 +81,37 @@ func TestParseEmptyTables(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	line := func(s string) string { return strings.ReplaceAll(s, " ", "\t") + "\n" }
-	manyCodes := ""
-	for i := range maxCodes + 1 {
-		manyCodes += line("c" + string(rune('a'+i/26)) + string(rune('a'+i%26)) + " contains x - human human - s")
-	}
 	tests := []struct {
 		name, agents, headers, want string
 	}{
-		{"too few columns", line("a contains x - human human -"), "", "agents.tsv:2: 7 columns: want 8"},
-		{"an empty column", "a\tcontains\tx\t\thuman\thuman\t-\ts\n", "", "agents.tsv:2: referer is empty: want - for nothing"},
-		{"no code", line("- contains x - human human - s"), "", "agents.tsv:2: want a code"},
-		{"a code in capitals", line("A contains x - human human - s"), "", `code "A": want lower-case`},
-		{"a long code", line(strings.Repeat("a", maxName+1) + " contains x - human human - s"), "", "want at most 32 characters"},
-		{"the code of the method", line("method contains x - human human - s"), "", `code "method": it is taken`},
-		{"too many codes", manyCodes, "", "agents.tsv:66: code \"ccm\": want at most 64 different codes"},
-		{"an unknown match", line("a like x - human human - s"), "", `match "like": want exact, empty`},
-		{"no pattern", line("a contains - - human human - s"), "", "match contains: want a pattern"},
-		{"empty with a pattern", line("a empty x - human human - s"), "", "match empty: want - for pattern"},
-		{"exact with a referer", line("a exact x h human human - s"), "", "match exact: want - for referer"},
-		{"exact twice", line("a exact x - human human - s") + line("a exact x - proxy proxy - s"), "", `agents.tsv:3: pattern "x": an exact match`},
-		{"all of one part", line("a all x - human human - s"), "", "want two parts or more"},
-		{"all of an empty part", line("a all x&& - human human - s"), "", "want no empty part"},
-		{"too many parts", strings.Repeat(line("a all x&&y&&z - human human - s"), 22), "", "agents.tsv:23: want at most 64 parts"},
-		{"a referer with a path", line("a contains x h/ human human - s"), "", `referer "h/": want a host name`},
-		{"no verdict", line("a contains x - - - - s"), "", "want a verdict for open, click or both"},
-		{"except with a verdict", line("a except x - human - - s"), "", "match except: want - for open and click"},
-		{"except with a referer", line("a except x h - - - s"), "", "match except: want - for referer"},
-		{"an unknown verdict", line("a contains x - humann human - s"), "", `open "humann": want human, proxy, scanner, unknown or -`},
-		{"the verdict self", line("a contains x - human self - s"), "", `click "self": want human`},
-		{"a via in capitals", line("a contains x - human human Gmail s"), "", `via "Gmail": want lower-case`},
-		{"no source", line("a contains x - human human - -"), "", "want a source"},
-		{"too long in all", line("a contains " + strings.Repeat("x", maxStates) + " - human human - s"), "", "agents.tsv: the patterns are too long"},
-		{"too many rules", strings.Repeat(line("a contains x - human human - s"), maxRules+1), "", "want at most 4096 rules"},
+		{"too few columns", line("a contains x - human human -"), "", "agents.tsv:2: 7 columns: want 11"},
+		{"an empty column", "a\tcontains\tx\t\t-\thuman\thuman\t-\t-\t-\ts\n", "", "agents.tsv:2: referer is empty: want - for nothing"},
+		{"no code", line("- contains x - - human human - - - s"), "", "agents.tsv:2: want a code"},
+		{"a code in capitals", line("A contains x - - human human - - - s"), "", `code "A": want lower-case`},
+		{"a long code", line(strings.Repeat("a", maxName+1) + " contains x - - human human - - - s"), "", "want at most 32 characters"},
+		{"the code of the method", line("method contains x - - human human - - - s"), "", `code "method": it is taken`},
+		{"an unknown match", line("a like x - - human human - - - s"), "", `match "like": want exact, empty`},
+		{"no pattern", line("a contains - - - human human - - - s"), "", "match contains: want a pattern"},
+		{"empty with a pattern", line("a empty x - - human human - - - s"), "", "match empty: want - for pattern, referer and network"},
+		
+		{"exact twice", line("a exact x - - human human - - - s") + line("a exact x - - proxy proxy - - - s"), "", `agents.tsv:3: pattern "x": an exact match`},
+		{"all of one part", line("a all x - - human human - - - s"), "", "want two parts or more"},
+		{"all of an empty part", line("a all x&& - - human human - - - s"), "", "want no empty part"},
+		{"too many parts", strings.Repeat(line("a all x&&y&&z - - human human - - - s"), 22), "", "agents.tsv:23: want at most 64 parts"},
+		{"a referer with a path", line("a contains x h/ - human human - - - s"), "", `referer "h/": want a host name`},
+		{"no verdict", line("a contains x - - - - - - - s"), "", "want a verdict for open, click or both"},
+		{"except with a verdict", line("a except x - - human - - - - s"), "", "match except: want - for open and click"},
+		{"except with a referer", line("a except x h - - - - - - s"), "", "match except: want - for referer and network"},
+		{"an unknown verdict", line("a contains x - - humann human - - - s"), "", `open "humann": want human, proxy, scanner, unknown, weight or -`},
+		{"the verdict self", line("a contains x - - human self - - - s"), "", `click "self": want human`},
+		{"a via in capitals", line("a contains x - - human human - - Gmail s"), "", `via "Gmail": want lower-case`},
+		{"no source", line("a contains x - - human human - - - -"), "", "want a source"},
+		{"too long in all", line("a contains " + strings.Repeat("x", maxStates) + " - - human human - - - s"), "", "agents.tsv: the patterns are too long"},
+		{"too many rules", strings.Repeat(line("a contains x - - human human - - - s"), maxRules+1), "", "want at most 4096 rules"},
 		{"too big", "#" + strings.Repeat("x", maxFile) + "\n", "", "want at most 1048576 bytes"},
-		{"a header without a pattern", "", line("a - human human s"), "headers.tsv:2: want a pattern"},
-		{"a header without a verdict", "", line("a x - - s"), "headers.tsv:2: want a verdict"},
-		{"headers too long in all", "", line("a " + strings.Repeat("x", maxStates) + " human human s"), "headers.tsv: the patterns are too long"},
+		{"a header without a pattern", "", line("a purpose contains - human human s"), "headers.tsv:2: want a pattern"},
+		{"a header without a verdict", "", line("a purpose contains x - - s"), "headers.tsv:2: want a verdict"},
+		{"headers too long in all", "", line("a purpose contains " + strings.Repeat("x", maxStates) + " human human s"), "headers.tsv: the patterns are too long"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestParseRefusesFiles(t *testing.T) {
 		t.Errorf("a file without columns: %v", err)
 	}
 	f[headersFile] = &fstest.MapFile{Data: []byte("code\tpattern\topen\tsource\n")}
-	if _, err := Parse(f); err == nil || !strings.Contains(err.Error(), "headers.tsv:1: want the columns code, pattern, open, click, source") {
+	if _, err := Parse(f); err == nil || !strings.Contains(err.Error(), "headers.tsv:1: want the columns code, header, match, pattern, open, click, source") {
 		t.Errorf("a file with other columns: %v", err)
 	}
 }
@@ -145,10 +145,10 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(agents, "Mozilla/5.0", "https://mail.google.com/")
-	f.Add([]byte(agentHead+"a\tall\tx&&y\th\thuman\thuman\t-\ts\n"), "xy", "x://h")
-	f.Add([]byte(agentHead+"a\texcept\txx\t-\t-\t-\t-\ts\n"), "", "")
+	f.Add([]byte(agentHead+"a\tall\tx&&y\th\t-\thuman\thuman\t-\t-\t-\ts\n"), "xy", "x://h")
+	f.Add([]byte(agentHead+"a\texcept\txx\t-\t-\t-\t-\t-\t-\t-\ts\n"), "", "")
 	f.Fuzz(func(t *testing.T, agents []byte, agent, referer string) {
-		folder := folder("", "a\tx\thuman\thuman\ts\n")
+		folder := folder("", "a\tpurpose\tcontains\tx\thuman\thuman\ts\n")
 		folder[agentsFile] = &fstest.MapFile{Data: agents}
 		rules, err := Parse(folder)
 		if err != nil {
@@ -156,7 +156,7 @@ func FuzzParse(f *testing.F) {
 		}
 		req := event.Request{Method: "GET", UserAgent: agent, Referer: referer, Purpose: agent}
 		for _, kind := range []event.Kind{event.Open, event.Click} {
-			if a := rules.Judge(kind, &req); a.Verdict == event.NoVerdict {
+			if a, _ := rules.Judge(kind, &req, nil); a.Verdict == event.NoVerdict {
 				t.Errorf("%q has no verdict", agent)
 			}
 		}
