@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -20,9 +21,10 @@ type Journal interface {
 // Acceptor is the first stage. It is safe for concurrent use.
 type Acceptor struct {
 	journal Journal
-	rules   *bot.Rules
+	rules   atomic.Pointer[bot.Rules]
 	clients *clients
 	repeats *repeats
+	shared  *sharedAddresses
 	metrics *metrics
 	hits    sync.Pool // of *accepted
 
@@ -46,9 +48,9 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 	}
 	log.Named("accept").Info("what is kept of clients", zap.String("address", o.KeepAddress),
 		zap.String("agent", o.KeepAgent), zap.Int("accounts-of-their-own", len(k.accounts)))
-	return &Acceptor{
+	a := &Acceptor{
 		journal: j,
-		rules:   rules,
+		shared:  newSharedAddresses(o.SharedAddress),
 		clients: newClients(clientKey),
 		repeats: newRepeats(o.RepeatEntries, o.Repeat),
 		metrics: newMetrics(reg),
@@ -56,18 +58,21 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 
 		keeps:         k,
 		selfAddresses: own,
-	}, nil
+	}
+	a.rules.Store(rules)
+	return a, nil
 }
 
 // accepted is what one Hit needs besides its arguments.
 type accepted struct {
 	evs     [1]*event.Event // as a slice for the journal
 	scratch clientScratch
+	reasons [bot.MaxReasons + 1]string
 }
 
 // Hit records an open or a click. ev has its kind, time, key and ref; Hit fills in who acted and what may be kept of
 // the client. It returns nil when the event is on disk, when it repeats one that is, and when its ref is not to be
-// recorded; it keeps nothing of ev and req.
+// recorded; it keeps nothing of ev and req. The actor's reasons are valid until it returns.
 //
 // An error says that the event is lost, and its Reason why. The reader must get the answer all the same.
 func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
@@ -86,17 +91,22 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 }
 
 func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
-	ev.Actor = bot.Early(ev.Kind, a.rules.Judge(ev.Kind, req), ev.SentAt, ev.Time)
+	ev.Actor, ev.Soon = a.rules.Load().Judge(ev.Kind, req, h.reasons[:0])
+	ev.Actor = bot.Early(ev.Kind, ev.Actor, ev.SentAt, ev.Time)
 	if reasons := a.selfReasons(ev, req); reasons != nil { // stands above all other verdicts
 		ev.Actor.Verdict, ev.Actor.Reasons, ev.Soon = event.Self, reasons, event.Soon{}
 	}
 	ev.Client = a.keeps.client(&h.scratch, ev, req)
 	ev.Client.Hash = a.clients.hash(&h.scratch, ev.Time, req)
+	ev.Client.AddressHash = a.clients.addressHash(&h.scratch, ev.Time, req)
 
 	repeat := repeatOf(ev)
 	if a.repeats.seen(repeat, ev.Time) {
 		a.metrics.repeats[ev.Kind].Inc()
 		return nil
+	}
+	if a.shared.add(ev) {
+		ev.Actor.Reasons = append(ev.Actor.Reasons, sharedAddress)
 	}
 	h.evs[0] = ev
 	if err := a.journal.Append(classOf(ev), h.evs[:]...); err != nil {

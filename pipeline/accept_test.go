@@ -299,7 +299,8 @@ func TestHitAllocatesNothing(t *testing.T) {
 	o.KeepAgent = KeepTruncated
 	a, _ := newAcceptor(t, o, discard{})
 	at := start
-	ev, req := open(at), from("203.0.113.77", browser)
+	ev, req := click(at, 1), from("40.107.1.2", library) // of several reasons
+	req.Purpose, req.Accept = "prefetch", "*/*"
 	if n := testing.AllocsPerRun(1000, func() {
 		at += 20_000 // never a repeat
 		ev.Time = at % millisPerDay

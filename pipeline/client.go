@@ -97,6 +97,16 @@ func (c *clients) hash(s *clientScratch, at event.Millis, req *event.Request) ui
 	return max(c.keyOf(at).hash(b), 1)
 }
 
+// addressHash returns the hash of a client's address alone; 0 if there is none, and only then. Its first byte sets it
+// apart from the hash of a client without an agent.
+func (c *clients) addressHash(s *clientScratch, at event.Millis, req *event.Request) uint64 {
+	if !req.IP.IsValid() {
+		return 0
+	}
+	ip := req.IP.As16()
+	return max(c.keyOf(at).hash(append(append(s.hash[:0], 2), ip[:]...)), 1)
+}
+
 // millisPerDay is the length of a UTC day; event times know no leap seconds.
 const millisPerDay = 24 * 60 * 60 * 1000
 

@@ -40,6 +40,7 @@ func (j *memoryJournal) Append(class journal.Class, evs ...*event.Event) error {
 	for _, ev := range evs {
 		c := *ev
 		c.Client.UserAgent = strings.Clone(c.Client.UserAgent)
+		c.Actor.Reasons = slices.Clone(c.Actor.Reasons)
 		j.records = append(j.records, record{class, c})
 	}
 	return nil

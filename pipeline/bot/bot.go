@@ -10,7 +10,7 @@ import (
 type Rules struct {
 	agents   agents
 	headers  headers
-	networks networks
+	networks *networks
 	summary  Summary
 }
 

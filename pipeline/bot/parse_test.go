@@ -93,7 +93,7 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown match", line("a like x - - human human - - - s"), "", `match "like": want exact, empty`},
 		{"no pattern", line("a contains - - - human human - - - s"), "", "match contains: want a pattern"},
 		{"empty with a pattern", line("a empty x - - human human - - - s"), "", "match empty: want - for pattern, referer and network"},
-		
+
 		{"exact twice", line("a exact x - - human human - - - s") + line("a exact x - - proxy proxy - - - s"), "", `agents.tsv:3: pattern "x": an exact match`},
 		{"all of one part", line("a all x - - human human - - - s"), "", "want two parts or more"},
 		{"all of an empty part", line("a all x&& - - human human - - - s"), "", "want no empty part"},

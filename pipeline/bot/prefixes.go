@@ -11,19 +11,19 @@ import (
 
 // parseNetworks reads networks.tsv, the lists that it names, asns.tsv and pfx2as. It also returns the codes that there
 // are.
-func (l *loader) parseNetworks() (networks, map[string]bool, error) {
-	var n networks
-	b := networksBuilder{loader: l, n: &n, codes: map[string]bool{}, lists: map[string]uint16{}, asns: map[uint32]uint16{}}
+func (l *loader) parseNetworks() (*networks, map[string]bool, error) {
+	n := &networks{}
+	b := networksBuilder{loader: l, n: n, codes: map[string]bool{}, lists: map[string]uint16{}, asns: map[uint32]uint16{}}
 	if err := l.readTable(networksFile, networkColumns, b.addNetwork); err != nil {
-		return n, nil, err
+		return nil, nil, err
 	}
 	for _, list := range b.order {
 		if err := b.readList(list); err != nil {
-			return n, nil, err
+			return nil, nil, err
 		}
 	}
 	if err := l.readTable(asnsFile, asnColumns, b.addASN); err != nil {
-		return n, nil, err
+		return nil, nil, err
 	}
 	return n, b.codes, b.readOrigins()
 }
