@@ -92,3 +92,35 @@ func TestActionIsNoWordOfTheStandard(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusIsNoProof holds that a status of class 5 about the address makes none bad where the words tell of a state that
+// passes, a limit or a block.
+func TestStatusIsNoProof(t *testing.T) {
+	for _, reply := range []string{
+		"550 5.2.1 The account is temporarily disabled",
+		"550 5.1.1 mailbox temporarily suspended",
+		"550 5.1.2 Host unknown (temporary failure in name resolution)",
+		"550 5.4.4 Host not found, try again",
+		"550 5.1.1 The user has exceeded his receiving limit",
+		"550 5.1.1 Message blocked",
+		"550 5.1.1 Rate limit exceeded",
+		"550 5.1.1 mailbox full",
+		"550 5.1.1 Sender verify failed: no such user",
+		"550 5.1.1 greylisted",
+		"450 4.1.1 user unknown",
+	} {
+		if f := ReadReply(reply); f.Hard {
+			t.Errorf("%q is hard: %s by %s", reply, f.Category, f.Rule)
+		}
+	}
+	for _, reply := range []string{
+		"550 5.2.1 The account is disabled. Please check the address and try again.",
+		"550 5.1.2 Host unknown",
+		"550 5.1.1",
+		"550 No such user here",
+	} {
+		if f := ReadReply(reply); !f.Hard {
+			t.Errorf("%q is not hard: %s by %s", reply, f.Category, f.Rule)
+		}
+	}
+}

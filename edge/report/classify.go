@@ -48,7 +48,7 @@ func (r *reader) classify(f *finding) {
 		by, v = stepLocal, verdict{category: "local_system", rule: "type:x-unix"}
 	}
 	f.category, f.rule, f.row, f.weakened = v.category, v.rule, v.row, v.weakened
-	f.hard = isHard(f)
+	f.hard = isHard(f, r.match)
 	r.decided(f, by)
 }
 
@@ -64,8 +64,8 @@ func (r *reader) scan(f *finding) {
 }
 
 // isHard reports whether the address is bad and must not be mailed again. A delay never is. An unknown domain
-// or a closed account is only where the failure was called permanent: name servers and postmasters err for a while.
-func isHard(f *finding) bool {
+// or a closed account is only where the failure was called permanent, by its class and in words: name servers and postmasters err for a while.
+func isHard(f *finding, words []byte) bool {
 	if f.kind != Bounce {
 		return false
 	}
@@ -73,9 +73,14 @@ func isHard(f *finding) bool {
 	case "invalid_recipient":
 		return true
 	case "bad_domain", "inactive":
-		return !isTransient(f)
+		return !isTransient(f) && !saysTemporary(words)
 	}
 	return false
+}
+
+// saysTemporary reports whether words call a failure temporary, whatever its class.
+func saysTemporary(words []byte) bool {
+	return bytes.Contains(words, []byte("temporar"))
 }
 
 // isTransient reports whether the status, or without one the code, is of class 4.

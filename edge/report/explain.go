@@ -227,7 +227,7 @@ func hardWhy(f *finding) string {
 	case f.kind == Delay:
 		return "a delay never is"
 	case f.category == "bad_domain" || f.category == "inactive":
-		return f.category + " is only where the failure is called permanent, and this one is of class 4"
+		return f.category + " is only where the failure is called permanent, and this one is of class 4 or called temporary"
 	}
 	return f.category + " says nothing bad about the address"
 }
