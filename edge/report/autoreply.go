@@ -90,7 +90,7 @@ const (
 
 // isAutoText reports whether the first lines of the text say that a machine wrote them. What is quoted there is another's.
 func (r *reader) isAutoText() bool {
-	text, ascii := trim(r.words()), true
+	text, ascii := trim(r.words()), !isEscaped(r.textCharset())
 	r.match = r.match[:0]
 	for lines := 0; lines < maxAutoLines && len(text) > 0 && len(r.match) < maxAutoText; lines++ {
 		var line []byte
@@ -99,13 +99,17 @@ func (r *reader) isAutoText() bool {
 			break
 		}
 		for _, c := range line[:min(len(line), maxAutoText)] {
-			r.match = append(r.match, lower(c))
-			ascii = ascii && c < utf8.RuneSelf
+			r.match = append(r.match, c)
+			ascii = ascii && c < utf8.RuneSelf && c != '\x1b'
 		}
 		r.match = append(r.match, ' ')
 	}
 	said := r.match
-	if !ascii || isEscaped(r.textCharset()) {
+	if ascii {
+		for i, c := range said {
+			said[i] = lower(c)
+		}
+	} else { // letters of ASCII are halves of characters in some charsets
 		said = bytes.ToLower(toUTF8(said, r.textCharset()))
 	}
 	r.tables.sentences.scan(said[:min(len(said), maxMatch)], &r.hits)

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"encoding/base64"
+	"mime/quotedprintable"
 	"strings"
 	"testing"
 
@@ -98,24 +100,83 @@ func TestUTF7(t *testing.T) {
 	}
 }
 
-// TestCharsetsInReports reads a report whose words are in each charset, in its text and in its subject.
-func TestCharsetsInReports(t *testing.T) {
-	for name, c := range map[string]struct {
-		text     string
-		encoding encoding.Encoding
+// utf7Russian is russianText in UTF-7, which x/text does not write.
+const utf7Russian = "+BB8EPgRHBEIEPgQyBEsEOQ- +BE8ESQQ4BDo- +BD8EPgQ7BEMERwQwBEIENQQ7BE8- +BD8ENQRABDUEPwQ+BDsEPQQ1BD0-"
+
+// TestCharsetsInMails reads whole mails whose words are in each charset and in each transfer encoding: the words alone tell
+// why the delivery failed, what the subject says and what a machine answered.
+func TestCharsetsInMails(t *testing.T) {
+	for _, c := range []struct {
+		charset, text, away string
+		encoding            encoding.Encoding
 	}{
-		"iso-2022-jp": {japaneseText, japanese.ISO2022JP},
-		"shift_jis":   {japaneseText, japanese.ShiftJIS},
-		"euc-kr":      {koreanText, korean.EUCKR},
-		"gb18030":     {chineseText, simplifiedchinese.GB18030},
-		"koi8-r":      {russianText, charmap.KOI8R},
+		{"iso-2022-jp", japaneseText, "これは自動返信です", japanese.ISO2022JP},
+		{"shift_jis", japaneseText, "これは自動返信です", japanese.ShiftJIS},
+		{"euc-jp", japaneseText, "これは自動返信です", japanese.EUCJP},
+		{"euc-kr", koreanText, "자동 응답 메일입니다", korean.EUCKR},
+		{"gb18030", chineseText, "这是自动回复", simplifiedchinese.GB18030},
+		{"gb2312", chineseText, "这是自动回复", simplifiedchinese.GBK},
+		{"big5", taiwanText, "這是自動回覆", traditionalchinese.Big5},
+		{"koi8-r", russianText, "Это автоматический ответ", charmap.KOI8R},
+		{"utf-7", russianText, "", nil},
+		{"utf-8", russianText, "Это автоматический ответ", encoding.Nop},
 	} {
-		words := string(encoded(t, c.encoding, c.text))
-		r := Read([]byte("From: MAILER-DAEMON@mx.example.com\r\nSubject: Undelivered Mail Returned to Sender\r\n" +
-			"Content-Type: text/plain; charset=" + name + "\r\n\r\nThis is the mail system at host mx.example.com.\r\n\r\n" +
-			"<bob@example.com>: 550 5.2.2 " + words + "\r\n"))
-		if f := r.Facts[0]; f.Kind != Bounce || f.Diagnostic != "550 5.2.2 "+c.text || f.Category != "mailbox_full" {
-			t.Errorf("%s: %+v", name, f)
+		words := utf7Russian
+		if c.encoding != nil {
+			words = string(encoded(t, c.encoding, c.text))
+		}
+		subject := "=?" + c.charset + "?B?" + base64.StdEncoding.EncodeToString([]byte(words)) + "?="
+		for _, transfer := range []string{"8bit", "base64", "quoted-printable"} {
+			about := c.charset + ", " + transfer
+			part := "Content-Type: text/plain; charset=\"" + c.charset + "\"\r\nContent-Transfer-Encoding: " + transfer + "\r\n\r\n"
+			notice := "This is the mail system at host mx.example.com.\r\n\r\n<bob@example.com>: 550 " + words + "\r\n"
+			r := Read([]byte("From: MAILER-DAEMON@mx.example.com\r\nSubject: " + subject + "\r\nMIME-Version: 1.0\r\n" + part + wrapped(t, transfer, notice)))
+			if f := r.Facts[0]; r.Subject != c.text || f.Decoder != "postfix" || f.Diagnostic != "550 "+c.text || f.Category != "mailbox_full" {
+				t.Errorf("%s: a notice: %q %+v", about, r.Subject, f)
+			}
+
+			r = Read([]byte("From: MAILER-DAEMON@mx.example.com\r\nSubject: " + subject + "\r\nMIME-Version: 1.0\r\n" +
+				"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n" + part + wrapped(t, transfer, "<bob@example.com>:\r\n"+words+"\r\n") +
+				"\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.com\r\n\r\nFinal-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nStatus: 5.0.0\r\n\r\n--b--\r\n"))
+			if f := r.Facts[0]; r.Subject != c.text || f.Decoder != "delivery-status" || f.Diagnostic != c.text || f.Category != "mailbox_full" {
+				t.Errorf("%s: a report: %q %+v", about, r.Subject, f)
+			}
+
+			if c.away == "" {
+				continue
+			}
+			said := string(encoded(t, c.encoding, c.text))
+			r = Read([]byte("From: MAILER-DAEMON@mx.example.com\r\nMIME-Version: 1.0\r\n" +
+				"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n" + part + wrapped(t, transfer, words) +
+				"\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.com\r\n\r\nFinal-Recipient: rfc822; bob@example.com\r\nAction: failed\r\nDiagnostic-Code: smtp; 550 " + said + "\r\n\r\n--b--\r\n"))
+			if f := r.Facts[0]; f.Diagnostic != "550 "+c.text || f.Category != "mailbox_full" {
+				t.Errorf("%s: a diagnostic: %+v", about, f)
+			}
+			answer := string(encoded(t, c.encoding, c.away))
+			r = Read([]byte("From: bob@example.com\r\nSubject: Re: The spring\r\nIn-Reply-To: <m@example.com>\r\nMIME-Version: 1.0\r\n" + part + wrapped(t, transfer, answer+"\r\n")))
+			if f := r.Facts[0]; f.Kind != AutoReply {
+				t.Errorf("%s: an auto-reply: %+v", about, f)
+			}
 		}
 	}
+}
+
+// wrapped is a text in a transfer encoding.
+func wrapped(tb testing.TB, transfer, text string) string {
+	tb.Helper()
+	switch transfer {
+	case "base64":
+		return base64.StdEncoding.EncodeToString([]byte(text)) + "\r\n"
+	case "quoted-printable":
+		var b strings.Builder
+		w := quotedprintable.NewWriter(&b)
+		if _, err := w.Write([]byte(text)); err != nil {
+			tb.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			tb.Fatal(err)
+		}
+		return b.String()
+	}
+	return text
 }

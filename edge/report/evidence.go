@@ -27,11 +27,12 @@ func (r *reader) findFailed() []byte {
 
 // completeSaid returns what the refusing side said: the Diagnostic-Code, in whole. Sendmail keeps only the
 // first line of a reply there and shows the others in its transcript; others leave the field out and tell
-// the human alone.
+// the human alone. What is taken from the text is in the text's charset.
 func (r *reader) completeSaid(f *finding) []byte {
 	said := f.said
 	if len(said) > 4 && isDigit(said[0]) && said[3] == '-' && bytes.IndexByte(said, '\n') < 0 {
 		if whole := r.transcript(said); whole != nil {
+			f.charset = r.textCharset()
 			return whole
 		}
 	}
@@ -39,19 +40,17 @@ func (r *reader) completeSaid(f *finding) []byte {
 		return quotedReply(said)
 	}
 	if text := sayingAbout(r.words(), f.recipient); hasLetters(text) {
+		f.charset = r.textCharset()
 		return text
 	}
 	if hasLetters(f.comment) {
 		return f.comment
 	}
-	if text := sessionParagraph(r.words()); hasLetters(text) {
-		return text
-	}
-	if text := eximReason(r.words()); hasLetters(text) {
-		return text
-	}
-	if text := about(r.words(), f.recipient); hasLetters(text) {
-		return text
+	for _, text := range [...][]byte{sessionParagraph(r.words()), eximReason(r.words()), about(r.words(), f.recipient)} {
+		if hasLetters(text) {
+			f.charset = r.textCharset()
+			return text
+		}
 	}
 	return said
 }

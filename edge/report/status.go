@@ -1,6 +1,9 @@
 package report
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // detectStatus finds a delivery status: the part that RFC 3464 §2 defines, or its fields in the text of
 // a mail that says it is a report but lost its structure.
@@ -306,6 +309,9 @@ func (r *reader) completeFinding(i int) {
 	}
 	if i < maxSearches {
 		f.said = r.completeSaid(f)
+	}
+	if f.charset == nil && !utf8.Valid(f.said) { // the part that it stands in names no charset (RFC 3464 §2.1)
+		f.charset = r.textCharset()
 	}
 	code, said := scanReply(lastReply(f.said))
 	f.code = code
