@@ -18,6 +18,12 @@ type Journal interface {
 	Append(class journal.Class, evs ...*event.Event) error
 }
 
+// Denials knows whose opens and clicks are not to be recorded any more. It is asked for every hit: it must neither wait
+// nor allocate.
+type Denials interface {
+	Denied(account, contact string) bool
+}
+
 // Acceptor is the first stage. It is safe for concurrent use.
 type Acceptor struct {
 	journal Journal
@@ -26,6 +32,7 @@ type Acceptor struct {
 	repeats *repeats
 	shared  *sharedAddresses
 	metrics *metrics
+	denials Denials   // nil: nobody is denied
 	hits    sync.Pool // of *accepted
 
 	keeps         keeps
@@ -63,6 +70,9 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 	return a, nil
 }
 
+// Deny has d asked from now on. Call it before the first Hit.
+func (a *Acceptor) Deny(d Denials) { a.denials = d }
+
 // accepted is what one Hit needs besides its arguments.
 type accepted struct {
 	evs     [1]*event.Event // as a slice for the journal
@@ -71,8 +81,8 @@ type accepted struct {
 }
 
 // Hit records an open or a click. ev has its kind, time, key and ref; Hit fills in who acted and what may be kept of
-// the client. It returns nil when the event is on disk, when it repeats one that is, and when its ref is not to be
-// recorded; it keeps nothing of ev and req. The actor's reasons are valid until it returns.
+// the client. It returns nil when the event is on disk, when it repeats one that is, and when its ref or its contact is
+// not to be recorded; it keeps nothing of ev and req. The actor's reasons are valid until it returns.
 //
 // An error says that the event is lost, and its Reason why. The reader must get the answer all the same.
 func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
@@ -81,6 +91,10 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 	}
 	if ev.Flags.Has(event.Untracked) {
 		a.metrics.untracked.Inc()
+		return nil
+	}
+	if a.denials != nil && a.denials.Denied(ev.Account, ev.Contact) {
+		a.metrics.denied.Inc()
 		return nil
 	}
 	h := a.hits.Get().(*accepted)

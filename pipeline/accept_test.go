@@ -353,3 +353,32 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// denyAll denies every contact of an account.
+type denyAll string
+
+func (d denyAll) Denied(account, _ string) bool { return account == string(d) }
+
+func TestDeniedIsNotRecorded(t *testing.T) {
+	j := &memoryJournal{}
+	a, reg := newAcceptor(t, Default(), j)
+	a.Deny(denyAll("acme"))
+	hit, req := open(start), from("203.0.113.77", browser)
+	hit.Account = "acme"
+	if err := a.Hit(&hit, &req); err != nil {
+		t.Fatal(err)
+	}
+	if j.calls != 0 {
+		t.Error("it was recorded")
+	}
+	fact := event.Event{Kind: event.Bounce, Ref: event.Ref{Account: "acme"}} // no tracking
+	other := open(start)
+	other.Account = "default"
+	if err := errors.Join(a.Facts(&fact), a.Hit(&other, &req)); err != nil {
+		t.Fatal(err)
+	}
+	if j.calls != 2 {
+		t.Errorf("%d calls of the journal, want 2", j.calls)
+	}
+	wantMetric(t, reg, "carom_pipeline_denied_total 1")
+}

@@ -11,6 +11,7 @@ type metrics struct {
 	accepted  acceptedCounters
 	repeats   [kinds]prometheus.Counter // of opens and clicks
 	untracked prometheus.Counter
+	denied    prometheus.Counter
 }
 
 // How many kinds and verdicts there are.
@@ -49,6 +50,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Opens and clicks that were not journaled, because their message is not tracked.",
 		}),
 	}
+	m.denied = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "carom_pipeline_denied_total",
+		Help: "Opens and clicks that were not journaled, because their contact is denied.",
+	})
 	for k := range m.accepted {
 		kind := event.Kind(k)
 		m.accepted[k][event.NoVerdict] = accepted.WithLabelValues(labelOf(kind.String()), labelOf(""))
@@ -61,7 +66,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.repeats[k] = repeats.WithLabelValues(kind.String())
 	}
 	if reg != nil {
-		reg.MustRegister(accepted, repeats, m.untracked)
+		reg.MustRegister(accepted, repeats, m.untracked, m.denied)
 	}
 	return m
 }

@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"edge/mailbox":     {},
 	"edge/track":       {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/inbound":     {"edge/ref", "edge/report", "pipeline/event"},
-	"edge/api":         {"edge/ref", "edge/report", "pipeline/event", "pipeline/log", "pipeline/refine", "pipeline/rollup", "pipeline/score"},
+	"edge/api":         {"edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/refine", "pipeline/rollup", "pipeline/score"},
 	"bench":            {"edge/ref", "edge/report", "pipeline/event"},
 	"bench/demo":       {},
 	"cmd/carom":        nil, // wires everything

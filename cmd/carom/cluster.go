@@ -12,6 +12,7 @@ import (
 
 	"carom/edge/api"
 	"carom/kv"
+	"carom/pipeline/control"
 	"carom/pipeline/journal"
 	"carom/pipeline/kafka"
 	"carom/pipeline/log"
@@ -36,6 +37,7 @@ type cluster struct {
 	state    *kv.Store
 	client   *kafka.Client
 	producer *kafka.Producer
+	control  *control.Controls
 	relay    *kafka.Relay // nil without the role
 	refined  *kafka.Group
 	mirrored *kafka.Group
@@ -163,6 +165,10 @@ func (k *cluster) open(j *journal.Journal, reg prometheus.Registerer) (err error
 		}
 		k.relay.OnPassed(func(offset int64) { j.Passed(readerRelay, offset) })
 	}
+	controls := control.Log{In: k.read(kafka.Controls, 0, reg), Out: k.producer.Controls(), Compacted: true}
+	if k.control, err = control.Open(k.config.Control, k.state, controls, k.log, reg); err != nil {
+		return err
+	}
 	for p := range int32(k.config.Kafka.Partitions) {
 		k.rejects = append(k.rejects, k.read(kafka.Rejects, p, reg))
 	}
@@ -253,6 +259,7 @@ func (k *cluster) run(ctx context.Context) error {
 
 // start runs what needs the brokers.
 func (k *cluster) start(ctx context.Context, parts *errgroup.Group) {
+	parts.Go(func() error { return k.keep("controls", k.control.Run(ctx)) })
 	if k.relay != nil {
 		parts.Go(func() error { return named("relay", k.relay.Run(ctx)) })
 	}
@@ -433,6 +440,8 @@ func (k *cluster) notReady() []api.Problem {
 	}
 	return list
 }
+
+func (k *cluster) controls() *control.Controls { return k.control }
 
 func (k *cluster) close() error {
 	var errs []error

@@ -11,6 +11,7 @@ import (
 	"carom/edge/inbound"
 	"carom/edge/track"
 	"carom/pipeline"
+	"carom/pipeline/control"
 	"carom/pipeline/journal"
 	"carom/pipeline/kafka"
 	"carom/pipeline/refine"
@@ -31,6 +32,7 @@ type Config struct {
 	API     api.Options      `yaml:"api"`
 	Accept  pipeline.Options `yaml:"accept"`
 	Journal journal.Options  `yaml:"journal"`
+	Control control.Options  `yaml:"control"`
 	Refine  refine.Options   `yaml:"refine"`
 	Rollup  rollup.Options   `yaml:"rollup"`
 	Score   score.Options    `yaml:"score"`
@@ -66,6 +68,7 @@ func defaultConfig() Config {
 		API:     api.Default(),
 		Accept:  pipeline.Default(),
 		Journal: journal.Default(),
+		Control: control.Default(),
 		Refine:  refine.Default(),
 		Rollup:  rollup.Default(),
 		Score:   score.Default(),
@@ -165,6 +168,7 @@ func (c *Config) validate() error {
 		{"api", c.API},
 		{"accept", c.Accept},
 		{"journal", c.Journal},
+		{"control", c.Control},
 		{"refine", c.Refine},
 		{"rollup", c.Rollup},
 		{"score", c.Score},

@@ -6,6 +6,7 @@ import (
 
 	"carom/edge/api"
 	"carom/kv"
+	"carom/pipeline/control"
 	"carom/pipeline/journal"
 	"carom/pipeline/kafka"
 	"carom/pipeline/log"
@@ -26,6 +27,7 @@ const embeddedPartition = 0
 type embedded struct {
 	events  *log.Local
 	rejects *log.Local
+	control *control.Controls
 	refine  *refine.Partition // nil without the role
 	rollup  *rollup.Partition // nil without the role
 }
@@ -51,6 +53,13 @@ func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Lo
 	if e.rejects, err = log.NewLocal(state, kv.LogRejects, embeddedPartition); err != nil {
 		return nil, err
 	}
+	controls, err := log.NewLocal(state, kv.LogControls, embeddedPartition)
+	if err != nil {
+		return nil, err
+	}
+	if e.control, err = control.Open(c.Control, state, control.Log{In: controls, Out: controls}, logger, reg); err != nil {
+		return nil, err
+	}
 	if c.has(roleRefine) {
 		out := refine.Outputs{Events: e.events, Addresses: addresses, Rejects: e.rejects}
 		if e.refine, err = refine.Open(c.Refine, state, j, out, j, logger, reg); err != nil {
@@ -66,15 +75,17 @@ func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Lo
 
 func (e *embedded) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return named("controls", e.control.Run(ctx)) })
 	if e.refine != nil {
 		parts.Go(func() error { return named(roleRefine, e.refine.Run(ctx)) })
 	}
 	if e.rollup != nil {
 		parts.Go(func() error { return named(roleRollup, e.rollup.Run(ctx)) })
 	}
-	parts.Go(func() error { <-ctx.Done(); return nil }) // a node without either waits too
 	return parts.Wait()
 }
+
+func (e *embedded) controls() *control.Controls { return e.control }
 
 func (e *embedded) answer(d *api.Dependencies) {
 	d.Events, d.Rejects = []log.Reader{e.events}, []log.Reader{e.rejects}

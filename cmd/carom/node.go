@@ -17,6 +17,7 @@ import (
 	"carom/kv"
 	"carom/pipeline"
 	"carom/pipeline/bot"
+	"carom/pipeline/control"
 	"carom/pipeline/journal"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,8 @@ const stateCacheBytes = 256 << 20
 type stages interface {
 	// run runs them until ctx is done, which is no error, or something fails for good.
 	run(ctx context.Context) error
+	// controls are what all nodes know of contacts and senders; run follows them.
+	controls() *control.Controls
 	// answer fills in what the API may ask.
 	answer(d *api.Dependencies)
 	// notReady says why the node should get no traffic now.
@@ -147,6 +150,7 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
+	accept.Deny(n.stages.controls().Table())
 	if c.has(roleTrack) {
 		if n.track, err = track.New(c.Track, keys, accept, n.log, reg); err != nil {
 			return err
@@ -165,7 +169,8 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	}
 	d := api.Dependencies{
 		Sink: accept, Journal: n.journal, PeersOnly: !c.has(roleAPI),
-		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
+		Controls: n.stages.controls(),
+		Ready:    n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
 	}
 	if c.has(roleAPI) {
 		if d.Minter, err = newMinter(*c, keys, n.trackURL()); err != nil {

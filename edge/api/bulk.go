@@ -24,6 +24,7 @@ type bulk struct {
 	s        *Server
 	endpoint string
 	read     reader
+	sink     taker
 	rc       *http.ResponseController
 	lines    *lineReader
 	batches  chan *batch
@@ -76,7 +77,7 @@ func putBatch(b *batch) {
 }
 
 // takeBulk takes the lines of a request.
-func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, read reader) *problem {
+func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, read reader, sink taker) *problem {
 	select {
 	case s.bulks <- struct{}{}:
 		defer func() { <-s.bulks }()
@@ -84,7 +85,7 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, read reader) *
 		return unavailable(strconv.Itoa(cap(s.bulks)) + " bulk requests run already.")
 	}
 	b := &bulk{
-		s: s, endpoint: r.Pattern, read: read, rc: http.NewResponseController(w),
+		s: s, endpoint: r.Pattern, read: read, sink: sink, rc: http.NewResponseController(w),
 		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting),
 		backlog: newBacklog(s.budget),
 	}
@@ -279,7 +280,7 @@ func (b *bulk) commit(events []*event.Event) (failed *problem) {
 			failed = internal()
 		}
 	}()
-	if err := b.s.d.Sink.Facts(events...); err != nil {
+	if err := b.sink(events...); err != nil {
 		b.s.metrics.fact(b.endpoint, factFailed, len(events))
 		return b.s.notTaken(err)
 	}

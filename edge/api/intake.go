@@ -23,8 +23,16 @@ var objectTypes = []string{jsonType, "application/x-www-form-urlencoded"}
 
 var bulkTypes = []string{linesType, "application/ndjson", "application/jsonl"}
 
-// intake takes one object, or a bulk of lines, of what read reads.
+// taker puts what was read where it is durable, all of it or nothing.
+type taker func(evs ...*event.Event) error
+
+// intake takes facts: one object, or a bulk of lines, of what read reads.
 func (s *Server) intake(read reader) handlerFunc {
+	return s.intakeTo(read, func(evs ...*event.Event) error { return s.d.Sink.Facts(evs...) })
+}
+
+// intakeTo is intake with another place to go.
+func (s *Server) intakeTo(read reader, take taker) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) *problem {
 		if p := readParams(r).problem; p != nil {
 			return p
@@ -34,9 +42,9 @@ func (s *Server) intake(read reader) handlerFunc {
 		case p != nil:
 			return p
 		case bulk:
-			return s.takeBulk(w, r, read)
+			return s.takeBulk(w, r, read, take)
 		}
-		return s.takeOne(w, r, read)
+		return s.takeOne(w, r, read, take)
 	}
 }
 
@@ -70,7 +78,7 @@ func mediaProblem(detail string) *problem {
 }
 
 // takeOne takes the single object of a request.
-func (s *Server) takeOne(w http.ResponseWriter, r *http.Request, read reader) *problem {
+func (s *Server) takeOne(w http.ResponseWriter, r *http.Request, read reader, take taker) *problem {
 	body, p := s.readBody(w, r)
 	if p != nil {
 		s.metrics.fact(r.Pattern, factBad, 1)
@@ -82,7 +90,7 @@ func (s *Server) takeOne(w http.ResponseWriter, r *http.Request, read reader) *p
 		s.metrics.fact(r.Pattern, factBad, 1)
 		return p
 	}
-	if err := s.d.Sink.Facts(&e); err != nil {
+	if err := take(&e); err != nil {
 		s.metrics.fact(r.Pattern, factFailed, 1)
 		return s.notTaken(err)
 	}
@@ -94,6 +102,9 @@ func (s *Server) takeOne(w http.ResponseWriter, r *http.Request, read reader) *p
 
 // notTaken answers for a sink that failed. The sink counts and logs its failures itself.
 func (s *Server) notTaken(err error) *problem {
+	if p := controlProblem(err); p != nil {
+		return p
+	}
 	s.log.Debug("facts not taken", zap.Error(err))
 	return unavailable("What was sent could not be put on disk. Send it again: it will count once.")
 }

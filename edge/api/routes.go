@@ -36,6 +36,8 @@ func (s *Server) routes() []route {
 		{pattern: "/v1/senders/{sender}/sequences", get: s.getSequences, peers: true},
 		{pattern: "/v1/rejects", get: s.getRejects},
 		{pattern: "/v1/rejects/replay", post: s.postReplay, streams: true},
+		{pattern: "/v1/contacts/{contact}/denied", get: s.getDenied, put: s.putDenied, delete: s.deleteDenied},
+		{pattern: "/v1/denied", get: s.listDenied, post: s.intakeTo(readDenial, s.deny), streams: true},
 		{pattern: "/v1/peer/events", get: s.getPeerEvents, peers: true, streams: true},
 		{pattern: "/v1/peer/events/{partition}", get: s.getPeerPartition, peers: true},
 		{pattern: "/metrics", get: s.metricsHandler(), everywhere: true},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carom/edge/ref"
+	"carom/pipeline/control"
 	"carom/pipeline/event"
 	"carom/pipeline/log"
 	"carom/pipeline/refine"
@@ -44,6 +45,14 @@ type Scores interface {
 	Sequences(q rollup.Query) ([]rollup.Score, error)
 }
 
+// Controls is what is told of contacts beside their mail: who is denied. All nodes know the same.
+type Controls interface {
+	Set(ctx context.Context, entries ...control.Control) error
+	Remove(ctx context.Context, entries ...control.Control) error
+	Get(kind control.Kind, account, name string) (control.Control, bool, error)
+	List(kind control.Kind, account, after string, limit int) (page []control.Control, next string, err error)
+}
+
 // Problem is one reason why the node should get no traffic now.
 type Problem struct {
 	Part   string `json:"part"`
@@ -65,6 +74,8 @@ type Dependencies struct {
 	// Messages and Scores have what this node has materialised; nil if that is nothing.
 	Messages Messages
 	Scores   Scores
+	// Controls are this node's; nil where nobody can be denied.
+	Controls Controls
 	// Cluster is nil where this node has everything.
 	Cluster *Cluster
 	// PeersOnly is set on a node without the role api: it answers other nodes and whoever watches the process.

@@ -19,6 +19,7 @@ import (
 	"carom/kv"
 	"carom/pipeline"
 	"carom/pipeline/bot"
+	"carom/pipeline/control"
 	"carom/pipeline/event"
 	"carom/pipeline/journal"
 	"carom/pipeline/log"
@@ -41,6 +42,7 @@ type world struct {
 	sink    *sink
 	events  *log.Local
 	journal *journal.Journal
+	table   *control.Table
 	reg     *prometheus.Registry
 	base    string
 	stop    func() // ends Run and waits for it
@@ -120,6 +122,11 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	must(t, err)
 	scores, err := rollup.Open(rollup.Default(), score.Default(), state, w.events, nil, zap.NewNop(), nil)
 	must(t, err)
+	controlLog, err := log.NewLocal(state, kv.LogControls, 0)
+	must(t, err)
+	controls, err := control.Open(control.Options{MaxDenied: 1000}, state, control.Log{In: controlLog, Out: controlLog}, zap.NewNop(), nil)
+	must(t, err)
+	w.table = controls.Table()
 	keys := testKeys(t)
 	accept, err := pipeline.New(pipeline.Default(), w.journal, bot.Default(), keys.ClientKey(), zap.NewNop(), prometheus.NewRegistry())
 	must(t, err)
@@ -127,12 +134,13 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 		TrackBaseURL: "https://track.example.com", BounceDomain: "bounce.example.com", ReplyDomain: "reply.example.com",
 	})
 	must(t, err)
+	accept.Deny(w.table)
 	w.sink = &sink{Sink: accept}
 
 	o := Default()
 	o.Listen = "127.0.0.1:0"
 	d := Dependencies{
-		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores,
+		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls,
 		Gatherer: w.reg, Registerer: w.reg, Clock: func() time.Time { return testNow },
 	}
 	if change != nil {
@@ -145,7 +153,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 
 	var running sync.WaitGroup
 	stages, stopStages := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context) error{refiner.Run, scores.Run} {
+	for _, run := range []func(context.Context) error{refiner.Run, scores.Run, controls.Run} {
 		running.Go(func() {
 			if err := run(stages); err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("stage: %v", err)

@@ -104,17 +104,25 @@ func (c *Controls) Table() *Table { return c.table }
 // Set puts entries in, or in the place of those of the same identity. It returns ErrFull, which names the setting, if
 // they do not fit, and ErrUnavailable if the log can't be written now.
 func (c *Controls) Set(ctx context.Context, entries ...Control) error {
+	var denied, self int // that are new
 	for i := range entries {
 		e := &entries[i]
 		if err := e.check(); err != nil {
 			return err
 		}
-		if !c.table.room(e) {
-			if e.Kind == Self {
-				return fmt.Errorf("%w: control.max_self allows the addresses of %d senders", ErrFull, c.options.MaxSelf)
-			}
-			return fmt.Errorf("%w: control.max_denied allows %d contacts", ErrFull, c.options.MaxDenied)
+		switch {
+		case c.table.has(e):
+		case e.Kind == Self:
+			self++
+		default:
+			denied++
 		}
+	}
+	switch {
+	case self > 0 && c.table.len(Self)+self > c.options.MaxSelf:
+		return fmt.Errorf("%w: control.max_self allows the addresses of %d senders", ErrFull, c.options.MaxSelf)
+	case denied > 0 && c.table.len(Denied)+denied > c.options.MaxDenied:
+		return fmt.Errorf("%w: control.max_denied allows %d contacts", ErrFull, c.options.MaxDenied)
 	}
 	return c.write(ctx, entries, func(e *Control) []byte { return e.appendValue(nil) })
 }

@@ -67,17 +67,13 @@ func (t *Table) publish() {
 	}
 }
 
-// room reports whether c fits: it is there already, or there is a place.
-func (t *Table) room(c *Control) bool {
+// has reports whether c is there, whatever it says. It is safe for concurrent use.
+func (t *Table) has(c *Control) bool {
 	if c.Kind == Self {
-		m := t.next
-		if m == nil {
-			m = *t.self.Load()
-		}
-		_, ok := m[event.ContactKeyOf(c.Account, c.Name)]
-		return ok || len(m) < t.options.MaxSelf
+		_, ok := (*t.self.Load())[event.ContactKeyOf(c.Account, c.Name)]
+		return ok
 	}
-	return t.denied.has(deniedKey(c)) || t.denied.len() < t.options.MaxDenied
+	return t.denied.has(deniedKey(c))
 }
 
 // deniedKey is the key of a contact who is denied by his id or by his key.
@@ -91,18 +87,23 @@ func deniedKey(c *Control) event.ContactKey {
 
 // set takes c in; false if it does not fit.
 func (t *Table) set(c *Control) bool {
-	if !t.room(c) {
-		return false
-	}
 	if c.Kind != Self {
+		if !t.has(c) && t.denied.len() >= t.options.MaxDenied {
+			return false
+		}
 		t.denied.add(deniedKey(c))
 		return true
+	}
+	m := t.edited()
+	key := event.ContactKeyOf(c.Account, c.Name)
+	if _, ok := m[key]; !ok && len(m) >= t.options.MaxSelf {
+		return false
 	}
 	list, err := prefixes(c.Values)
 	if err != nil {
 		panic("BUG: a control that was not checked: " + err.Error())
 	}
-	t.edited()[event.ContactKeyOf(c.Account, c.Name)] = list
+	m[key] = list
 	return true
 }
 

@@ -111,14 +111,18 @@ func appendRecord(dst []byte, timeDelta, offsetDelta int64, r *record) []byte {
 		keyLen = -1
 	}
 	value := r.valueSize()
-	size := 1 + sizeVarint(timeDelta) + sizeVarint(offsetDelta) + sizeVarint(keyLen) + len(r.key) + sizeVarint(int64(value)) + value + len(headers)
+	valueLen := int64(value)
+	if r.value == nil && !r.raw {
+		valueLen = -1 // null: a compacted topic forgets the key
+	}
+	size := 1 + sizeVarint(timeDelta) + sizeVarint(offsetDelta) + sizeVarint(keyLen) + len(r.key) + sizeVarint(valueLen) + value + len(headers)
 	dst = appendVarint(dst, int64(size))
 	dst = append(dst, 0)
 	dst = appendVarint(dst, timeDelta)
 	dst = appendVarint(dst, offsetDelta)
 	dst = appendVarint(dst, keyLen)
 	dst = append(dst, r.key...)
-	dst = appendVarint(dst, int64(value))
+	dst = appendVarint(dst, valueLen)
 	if r.raw {
 		dst = appendRaw(dst, r.source, r.value)
 	} else {

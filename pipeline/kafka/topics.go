@@ -20,10 +20,11 @@ const (
 	Scores       = "scores"
 	Suppressions = "suppressions"
 	Rejects      = "rejects"
+	Controls     = "controls"
 )
 
 // topicKinds lists them all, in the order of the data flow.
-var topicKinds = []string{Raw, Events, Addresses, Scores, Suppressions, Rejects}
+var topicKinds = []string{Raw, Events, Addresses, Scores, Suppressions, Rejects, Controls}
 
 // TopicName returns the full name of a topic, such as carom.raw.
 func (o Options) TopicName(kind string) string { return o.TopicPrefix + "." + kind }
@@ -54,9 +55,9 @@ type TopicConfig struct {
 // Of compacted topics the broker leaves the newest segment alone, so a new one is begun every day; and who was away
 // for a week still hears of a key that was removed.
 const (
-	compactedSegment  = 24 * time.Hour
-	compactedTombs    = 7 * 24 * time.Hour
-	addressPartitions = 1 // only one may decide about an address
+	compactedSegment = 24 * time.Hour
+	compactedTombs   = 7 * 24 * time.Hour
+	onePartition     = 1 // addresses: only one may decide about one; controls: all nodes follow one order
 )
 
 // Specs returns all topics as the settings want them.
@@ -67,8 +68,8 @@ func (o Options) Specs() []TopicSpec {
 			Name: o.TopicName(kind), Partitions: o.Partitions, PartitionsKey: "kafka.partitions", Replication: o.Replication,
 			Configs: append(o.kindConfigs(kind), o.commonConfigs()...),
 		}
-		if kind == Addresses {
-			specs[i].Partitions, specs[i].PartitionsKey = addressPartitions, ""
+		if kind == Addresses || kind == Controls {
+			specs[i].Partitions, specs[i].PartitionsKey = onePartition, ""
 		}
 	}
 	return specs
@@ -85,7 +86,7 @@ func (o Options) kindConfigs(kind string) []TopicConfig {
 		return append(kept(o.AddressesRetention, "kafka.addresses_retention"), ownTime)
 	case Rejects:
 		return append(kept(o.RejectsRetention, "kafka.rejects_retention"), ownTime)
-	case Scores, Suppressions:
+	case Scores, Suppressions, Controls:
 		return []TopicConfig{
 			{Key: "cleanup.policy", Value: "compact"},
 			{Key: "segment.ms", Value: millis(compactedSegment)},

@@ -40,7 +40,7 @@ func testTopics(t *testing.T, o Options) {
 	ids := make(map[TopicID]bool)
 	for _, kind := range topicKinds {
 		topic, want := made[kind], o.Partitions
-		if kind == Addresses {
+		if kind == Addresses || kind == Controls {
 			want = 1
 		}
 		if topic.Name != o.TopicName(kind) || len(topic.Partitions) != want || topic.Replication() != 1 || topic.ID == (TopicID{}) || ids[topic.ID] {
@@ -105,6 +105,7 @@ func testChange(t *testing.T, o Options) {
 = P.scores
 = P.suppressions
 = P.rejects
+= P.controls
 `
 	if text != want || plan.Done() || plan.Refused() != nil {
 		t.Errorf("plan:\n%s", text)
@@ -219,6 +220,17 @@ const wantPlan = `+ P.raw
     cleanup.policy = delete
     retention.ms = 3888000000 (45 d)
     retention.bytes = -1
+    message.timestamp.type = CreateTime
+    min.insync.replicas = 1
+    unclean.leader.election.enable = false
+    compression.type = producer
+    max.message.bytes = 8388608
++ P.controls
+    partitions = 1
+    replication = 1
+    cleanup.policy = compact
+    segment.ms = 86400000 (1 d)
+    delete.retention.ms = 604800000 (7 d)
     message.timestamp.type = CreateTime
     min.insync.replicas = 1
     unclean.leader.election.enable = false

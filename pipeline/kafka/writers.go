@@ -18,6 +18,9 @@ func (p *Producer) Addresses() log.Writer { return p.toPartition(Addresses, 0) }
 // Scores returns a writer of the scores topic: partition by key.
 func (p *Producer) Scores() log.Writer { return p.byKey(Scores) }
 
+// Controls returns a writer of the controls topic, which has one partition.
+func (p *Producer) Controls() log.Writer { return p.toPartition(Controls, 0) }
+
 // Rejects returns a writer of one partition of the rejects topic.
 func (p *Producer) Rejects(partition int32) log.Writer { return p.toPartition(Rejects, partition) }
 
