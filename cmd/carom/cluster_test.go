@@ -280,7 +280,7 @@ func (f *fleet) broken(t *testing.T) {
 
 func (f *fleet) deleteTopics() {
 	request := &kafkago.DeleteTopicsRequest{}
-	for _, kind := range []string{kafka.Raw, kafka.Events, kafka.Addresses, kafka.Scores, kafka.Suppressions, kafka.Rejects} {
+	for _, kind := range []string{kafka.Raw, kafka.Events, kafka.Addresses, kafka.Scores, kafka.Suppressions, kafka.Rejects, kafka.Controls} {
 		request.Topics = append(request.Topics, f.kafka.TopicName(kind))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
