@@ -77,6 +77,10 @@ func TestReader(t *testing.T) {
 			"no header", "From a " + date + "\nA: b\n\nFrom b " + date + "\n\xff\x00\nc\nFrom d " + date + "\nno header\n",
 			[]string{"From a " + date + "\nA: b\n\n", "From b " + date + "\n\xff\x00\nc\nFrom d " + date + "\nno header\n"},
 		},
+		{
+			"a sentence that is a paragraph", "From a " + date + "\nA: b\n\nc\n\nFrom 9:05 on 3 May 2026 we are closed.\n\nd\n",
+			[]string{"From a " + date + "\nA: b\n\nc\n\nFrom 9:05 on 3 May 2026 we are closed.\n\nd\n"},
+		},
 		{"empty mails", "From a " + date + "\n\nFrom b " + date + "\n\nFrom c " + date + "\n", []string{"From a " + date + "\n\n", "From b " + date + "\n\n", "From c " + date + "\n"}},
 		{"a sentence", "From a " + date + "\nA: b\n\nFrom 2020 on, at 10:00:\nWe are open\n", []string{"From a " + date + "\nA: b\n\nFrom 2020 on, at 10:00:\nWe are open\n"}},
 		{"a sentence before a colon", "From a " + date + "\nA: b\n\nc\nFrom 2020 on, at 10:00\nWe: open\n", []string{"From a " + date + "\nA: b\n\nc\nFrom 2020 on, at 10:00\nWe: open\n"}},

@@ -66,9 +66,10 @@ func separates(before, text []byte, all bool) (is, known bool) {
 	return signs >= 2, true
 }
 
-// beginsHeader reports whether text may be what is behind a "From " line: a field, a further envelope line, or nothing.
+// beginsHeader reports whether text may be what is behind a "From " line: a field, a further envelope line, or the end. A
+// blank line is no sign: a sentence that is a paragraph has one too.
 func beginsHeader(text []byte) bool {
-	if len(text) == 0 || text[0] == '\n' || bytes.HasPrefix(text, []byte("\r\n")) {
+	if len(text) == 0 {
 		return true
 	}
 	if bytes.HasPrefix(text, []byte(fromLine)) || bytes.HasPrefix(text, []byte(">"+fromLine)) {
