@@ -5,10 +5,13 @@
 package track
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"carom/edge/ref"
 	"carom/pipeline"
+	"carom/pipeline/event"
 )
 
 // TestHitAllocatesNothing counts the allocations on the whole way of a hit, from the request to the journal's disk.
@@ -16,12 +19,20 @@ func TestHitAllocatesNothing(t *testing.T) {
 	accept := pipeline.Default()
 	accept.RepeatEntries = 0 // every hit is recorded
 	accept.KeepAgent = pipeline.KeepTruncated
-	w := newWhole(t, accept, behindProxies())
-	for name, target := range map[string]string{
-		"open":  "/o/" + seal(t, w.keys, ref.OpenPixel, typical) + ".gif",
-		"click": "/c/" + seal(t, w.keys, ref.Click, linkTo("https://example.com/offers?utm_source=mail")),
+	accept.SelfAddresses = []string{"acme/alice@example.com=192.0.2.0/24"}
+	accept.Accounts = []string{"acme/keep_address=whole"}
+	o := behindProxies()
+	o.Self = true
+	w := newWhole(t, accept, o)
+	var own ref.Marks
+	own.Add("acme", typical.Sender, event.Now(), time.Hour)
+	open := browserRequest("/o/" + seal(t, w.keys, ref.OpenPixel, typical) + ".gif")
+	for name, request := range map[string]string{
+		"open":  open,
+		"click": browserRequest("/c/" + seal(t, w.keys, ref.Click, linkTo("https://example.com/offers?utm_source=mail"))),
+		"own":   strings.Replace(open, "Referer:", "Cookie: carom_self="+string(w.keys.SealMarks(nil, &own))+"\r\nReferer:", 1),
 	} {
-		ctx := inProcess(t, browserRequest(target))
+		ctx := inProcess(t, request)
 		_, before := w.journal.Bounds()
 		const runs = 1000
 		if n := testing.AllocsPerRun(runs, func() {

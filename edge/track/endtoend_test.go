@@ -50,6 +50,25 @@ func newWhole(tb testing.TB, accept pipeline.Options, o Options) *whole {
 	return w
 }
 
+// serve answers until the test ends, and returns the URL.
+func (w *whole) serve(t *testing.T) string {
+	t.Helper()
+	if err := w.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		_ = w.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + w.Addr().String()
+}
+
 // recorded returns all events of the journal.
 func (w *whole) recorded(t *testing.T) []event.Event {
 	t.Helper()

@@ -80,16 +80,16 @@ type chromium struct {
 	complaints []string // what the browser had to say against our pages
 }
 
-func startChromium(t *testing.T, path string) *chromium {
+func startChromium(t *testing.T, path string, options ...chromedp.ExecAllocatorOption) *chromium {
 	t.Helper()
 	b := &chromium{t: t}
 	limited, cancel := context.WithTimeout(t.Context(), chromiumPatience)
 	t.Cleanup(cancel)
 	// It makes an empty profile of its own, and removes it. It must ask nobody but our server for anything.
-	allocator, stop := chromedp.NewExecAllocator(limited, chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox,
+	allocator, stop := chromedp.NewExecAllocator(limited, append(options, chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox,
 		chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-dev-shm-usage", true)) // a container's /dev/shm is small
+		chromedp.Flag("disable-dev-shm-usage", true))...) // a container's /dev/shm is small
 	t.Cleanup(stop)
 	var closeTab context.CancelFunc
 	b.ctx, closeTab = chromedp.NewContext(allocator, chromedp.WithListener(b.listen))
