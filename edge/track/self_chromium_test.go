@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,15 +29,19 @@ func TestSelfInChromium(t *testing.T) {
 		name string
 		tls  bool
 		mail string // the host of the web mail; the tracking domain is 127.0.0.1
-		open event.Verdict
+		// blocks is Chromium's setting "block third-party cookies".
+		blocks bool
+		open   event.Verdict
 	}{
-		{"http, the same site", false, "127.0.0.1", event.Self},
-		{"http, another site", false, "localhost", event.Human}, // the cookie of Lax comes with clicks only
-		{"https, another site", true, "localhost", event.Self},
+		{"http, the same site", false, "127.0.0.1", true, event.Self},
+		{"http, another site", false, "localhost", false, event.Human}, // the cookie of Lax comes with clicks only
+		{"https, another site", true, "localhost", false, event.Self},
+		{"https, another site, blocked", true, "localhost", true, event.Human}, // but clicks are known
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newWebMail(t, c.tls, c.mail)
-			own := startChromium(t, path, chromedp.UserAgent(browser), chromedp.Flag("ignore-certificate-errors", true))
+			profile := chromedp.UserDataDir(newProfile(t, c.blocks))
+			own := startChromium(t, path, profile, chromedp.UserAgent(browser), chromedp.Flag("ignore-certificate-errors", true))
 			own.do(chromedp.EmulateViewport(360, 640))
 			own.visit(m.track+"/self/"+seal(t, m.keys, ref.Self, selfRef(typical.Sender)), 200)
 			own.wantPage("self-marked", "This browser is marked as yours", "Remove the mark", 360)
@@ -55,6 +60,24 @@ func TestSelfInChromium(t *testing.T) {
 			m.want(t, event.Human, event.Human)
 		})
 	}
+}
+
+// newProfile returns the folder of a profile that blocks third-party cookies or not.
+func newProfile(t *testing.T, blocks bool) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "Default"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mode := 0
+	if blocks {
+		mode = 1
+	}
+	preferences := fmt.Sprintf(`{"profile":{"cookie_controls_mode":%d}}`, mode)
+	if err := os.WriteFile(filepath.Join(dir, "Default", "Preferences"), []byte(preferences), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // webMail is a page with a mail in it, and the tracking domain that its pixel and its link lead to.
