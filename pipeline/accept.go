@@ -107,7 +107,7 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	ev.Actor, ev.Soon = a.rules.Load().Judge(ev.Kind, req, h.reasons[:0])
 	ev.Actor = bot.Early(ev.Kind, ev.Actor, ev.SentAt, ev.Time)
-	if reasons := a.selfReasons(ev, req); reasons != nil { // stands above all other verdicts
+	if reasons := a.selfReasons(h.reasons[:0], ev, req); len(reasons) > 0 { // stands above all other verdicts
 		ev.Actor.Verdict, ev.Actor.Reasons, ev.Soon = event.Self, reasons, event.Soon{}
 	}
 	ev.Client = a.keeps.client(&h.scratch, ev, req)
@@ -119,7 +119,7 @@ func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 		a.metrics.repeats[ev.Kind].Inc()
 		return nil
 	}
-	if a.shared.add(ev) {
+	if ev.Actor.Verdict != event.Self && a.shared.add(ev) {
 		ev.Actor.Reasons = append(ev.Actor.Reasons, sharedAddress)
 	}
 	h.evs[0] = ev

@@ -19,25 +19,21 @@ type OwnAddresses interface {
 // Recognise has o asked from now on. Call it before the first Hit.
 func (a *Acceptor) Recognise(o OwnAddresses) { a.own = o }
 
-// The reasons of the verdict self. They are shared by all events: nobody may write to them.
-var (
-	selfByCookie  = []string{"self_cookie"}
-	selfByAddress = []string{"self_address"}
-	selfByBoth    = []string{"self_cookie", "self_address"}
+// The reasons of the verdict self.
+const (
+	selfCookie  = "self_cookie"
+	selfAddress = "self_address"
 )
 
-// selfReasons says why a hit is the sender's own; nil if it isn't.
-func (a *Acceptor) selfReasons(ev *event.Event, req *event.Request) []string {
-	address := a.isSelfAddress(ev, req.IP)
-	switch {
-	case req.Self && address:
-		return selfByBoth
-	case req.Self:
-		return selfByCookie
-	case address:
-		return selfByAddress
+// selfReasons appends why a hit is the sender's own; nothing if it isn't.
+func (a *Acceptor) selfReasons(dst []string, ev *event.Event, req *event.Request) []string {
+	if req.Self {
+		dst = append(dst, selfCookie)
 	}
-	return nil
+	if a.isSelfAddress(ev, req.IP) {
+		dst = append(dst, selfAddress)
+	}
+	return dst
 }
 
 func (a *Acceptor) isSelfAddress(ev *event.Event, ip netip.Addr) bool {

@@ -60,22 +60,77 @@ POST /v1/messages answers it. Nothing is registered: the keys and the settings a
 	f.BoolVar(&anonymous, "anonymous", false, "opens and clicks name no contact")
 	f.BoolVar(&shared, "shared", false, "several recipients share one pixel: opens and clicks name no contact")
 	f.BoolVar(&untracked, "untracked", false, "opens and clicks are answered and not recorded")
+	cmd.AddCommand(newSelfLinkCommand())
 	return cmd
 }
 
-func printLinks(cmd *cobra.Command, flags *configFlags, m ref.Message) error {
+func newSelfLinkCommand() *cobra.Command {
+	var flags configFlags
+	var account, sender string
+	cmd := &cobra.Command{
+		Use:   "self",
+		Short: "Mint the link by which a sender marks a browser as its own",
+		Long: `Mint the link by which a sender marks a browser as its own, and print it as a JSON object, as
+POST /v1/senders/{sender}/self answers it. What the browser then opens and clicks in the mail of
+that sender has the verdict self. The setting track.self switches it on.`,
+		Example: `  carom link self --dev --sender alice
+  carom link self --config carom.yaml --account acme --sender alice`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if sender == "" {
+				return usageError{fmt.Errorf("--sender is required")}
+			}
+			c, minter, err := loadMinter(&flags)
+			if err != nil {
+				return err
+			}
+			if !c.Track.Self {
+				return fmt.Errorf("track.self: is false: the link would lead nowhere: set it to true on all nodes")
+			}
+			url, err := minter.SelfURL(account, sender)
+			if err != nil {
+				return usageError{err}
+			}
+			return printJSON(cmd, selfLink{url})
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVar(&account, "account", "default", "customer of the platform")
+	cmd.Flags().StringVar(&sender, "sender", "", "who the mail is sent as (required)")
+	return cmd
+}
+
+// selfLink is the answer of POST /v1/senders/{sender}/self too.
+type selfLink struct {
+	SelfURL string `json:"self_url"`
+}
+
+// loadMinter reads the settings and the keys.
+func loadMinter(flags *configFlags) (Config, *ref.Minter, error) {
 	c, err := flags.load()
 	if err != nil {
-		return err
+		return c, nil, err
 	}
 	if err := c.validate(); err != nil {
-		return usageError{err}
+		return c, nil, usageError{err}
 	}
 	keys, err := ref.ReadKeyring(c.keysFile())
 	if err != nil {
-		return fmt.Errorf("keys.file: %w", err)
+		return c, nil, fmt.Errorf("keys.file: %w", err)
 	}
 	minter, err := newMinter(c, keys, c.Track.BaseURL)
+	return c, minter, err
+}
+
+// printJSON prints v on a line.
+func printJSON(cmd *cobra.Command, v any) error {
+	encoder := json.NewEncoder(cmd.OutOrStdout())
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+func printLinks(cmd *cobra.Command, flags *configFlags, m ref.Message) error {
+	_, minter, err := loadMinter(flags)
 	if err != nil {
 		return err
 	}
@@ -83,9 +138,7 @@ func printLinks(cmd *cobra.Command, flags *configFlags, m ref.Message) error {
 	if err != nil {
 		return usageError{err}
 	}
-	encoder := json.NewEncoder(cmd.OutOrStdout())
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(linkAnswer{Message: links.Message, Send: true, Links: &links})
+	return printJSON(cmd, linkAnswer{Message: links.Message, Send: true, Links: &links})
 }
 
 // linkAnswer has the fields that POST /v1/messages answers with, in that order. Nobody is asked whether the recipient

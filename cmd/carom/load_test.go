@@ -53,6 +53,46 @@ inbound:
 	}
 }
 
+// What is a map of maps is a mapping in the file, and PATH=VALUE with commas in the environment.
+func TestLoadConfigOfMaps(t *testing.T) {
+	file := writeFile(t, `
+accept:
+  accounts:
+    acme: {keep_address: whole, keep_agent: none}
+    "a/b, c": {keep_agent: truncated}
+    none:
+  self_addresses:
+    acme:
+      alice: [203.0.113.0/24, "2001:db8::/48"]
+      bob@example.com: 198.51.100.7
+`)
+	c, err := loadConfig(defaultConfig(), file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := []string{"acme/keep_address=whole", "acme/keep_agent=none", "a%2Fb%2C%20c/keep_agent=truncated"}
+	if !slices.Equal(c.Accept.Accounts, accounts) {
+		t.Errorf("accounts: got %q, want %q", c.Accept.Accounts, accounts)
+	}
+	addresses := []string{"acme/alice=203.0.113.0/24", "acme/alice=2001:db8::/48", "acme/bob@example.com=198.51.100.7"}
+	if !slices.Equal(c.Accept.SelfAddresses, addresses) {
+		t.Errorf("addresses: got %q, want %q", c.Accept.SelfAddresses, addresses)
+	}
+	if err := c.Accept.Validate(); err != nil {
+		t.Error(err)
+	}
+	again, err := loadConfig(defaultConfig(), "", []string{
+		"CAROM_ACCEPT_ACCOUNTS=" + strings.Join(accounts, ","), "CAROM_ACCEPT_SELF_ADDRESSES=" + strings.Join(addresses, ", "),
+	})
+	if err != nil || !slices.Equal(again.Accept.Accounts, accounts) || !slices.Equal(again.Accept.SelfAddresses, addresses) {
+		t.Errorf("the environment gives %q, %q, %v", again.Accept.Accounts, again.Accept.SelfAddresses, err)
+	}
+	list := writeFile(t, "accept:\n  accounts: [acme/keep_address=whole]\n")
+	if c, err := loadConfig(defaultConfig(), list, nil); err != nil || !slices.Equal(c.Accept.Accounts, accounts[:1]) {
+		t.Errorf("a list gives %q, %v", c.Accept.Accounts, err)
+	}
+}
+
 func TestLoadConfigRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name, file string
@@ -64,6 +104,7 @@ func TestLoadConfigRefuses(t *testing.T) {
 		{"bad duration", "refine:\n  settle: 5 minutes\n", nil, []string{"refine.settle", `"5 minutes"`, "500ms"}},
 		{"bad number", "track:\n  max_connections: many\n", nil, []string{"track.max_connections", "many", "whole number"}},
 		{"mapping for a value", "refine:\n  settle: {a: 1}\n", nil, []string{"refine.settle"}},
+		{"mapping for a list", "track:\n  trusted_proxies: {a: 192.0.2.1}\n", nil, []string{"track.trusted_proxies"}},
 		{"value for a section", "refine: 12s\n", nil, []string{"refine"}},
 		{"twice", "refine:\n  settle: 1s\n  settle: 2s\n", nil, []string{"settle"}},
 		{"two documents", "node: a\n---\nnode: b\n", nil, []string{"more than one YAML document"}},
