@@ -5,14 +5,16 @@ import (
 	"unicode/utf8"
 )
 
-// addressEnd reports whether c ends an address in running text.
-func addressEnd(c byte) bool {
-	switch c {
-	case ' ', '\t', '\r', '\n', '<', '>', '(', ')', '[', ']', '"', '\'', ',', ';', ':', '\\', '`', '|':
-		return true
+// addressEnds holds which characters end an address in running text.
+var addressEnds = func() (t [256]bool) {
+	for _, c := range []byte(" \t\r\n<>()[]\"',;:\\`|") {
+		t[c] = true
 	}
-	return false
-}
+	return t
+}()
+
+// addressEnd reports whether c ends an address in running text.
+func addressEnd(c byte) bool { return addressEnds[c] }
 
 // findAddress returns the first address in running text and what follows it; nil if there is none.
 func findAddress(b []byte) (address, rest []byte) {

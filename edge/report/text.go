@@ -149,81 +149,93 @@ func about(text, address []byte) []byte {
 //
 //	550-5.1.1 The account\r\n550 5.1.1 <Bob@example.com> is gone  ─▶  " 550-5.1.1 the account <@> is gone "
 func normalize(dst, text, code []byte) []byte {
-	base := len(dst)
+	n := len(dst)
+	limit := n + maxMatch - 1
 	dst = slices.Grow(dst, min(len(text), maxMatch)+8+2)
-	dst = append(dst, ' ') // so that a pattern can ask for the beginning of a word
+	dst = dst[:cap(dst)]
+	dst[n] = ' ' // so that a pattern can ask for the beginning of a word
+	n++
+	first := byte(noCode)
+	if len(code) == 3 {
+		first = code[0]
+	}
 	said := len(code) > 0 && bytes.HasPrefix(text, code)
-	for i := 0; i < len(text) && len(dst)-base < maxMatch-1; i++ {
-		if i+9 <= len(text) && len(dst)-base+8 < maxMatch {
+	for i := 0; i < len(text) && n < limit; i++ {
+		for i+8 <= len(text) && n+8 <= limit {
 			x := binary.LittleEndian.Uint64(text[i:])
-			n := plainLetters(x, dst[len(dst)-1] == ' ', text[i+8], code)
-			at := len(dst)
-			dst = dst[:at+8]
-			binary.LittleEndian.PutUint64(dst[at:], lowerLetters(x))
-			dst = dst[:at+n]
-			if n == 8 {
-				i += 7
-				continue
+			binary.LittleEndian.PutUint64(dst[n:], lowerLetters(x))
+			plain := plainLetters(x, dst[n-1], first)
+			n, i = n+plain, i+plain
+			if plain < 8 {
+				break
 			}
-			i += n
+		}
+		if i == len(text) || n == limit {
+			break
 		}
 		switch c := normalized[text[i]]; c {
 		default:
-			dst = append(dst, c)
+			dst[n] = c
+			n++
 		case ' ':
-			if dst[len(dst)-1] != ' ' {
-				dst = append(dst, ' ')
+			if dst[n-1] != ' ' {
+				dst[n] = ' '
+				n++
 			}
 			for i+1 < len(text) && isBlank(text[i+1]) {
 				i++
 			}
-			if n := codeLength(text[i+1:], code); n > 0 {
-				if said {
-					i += n
+			if i+1 < len(text) && text[i+1] == first {
+				if skip := codeLength(text[i+1:], code); skip > 0 {
+					if said {
+						i += skip
+					}
+					said = true
 				}
-				said = true
 			}
 		case normalDrop:
 		case normalEnd:
-			dst = append(dst, text[i])
+			dst[n] = text[i]
+			n++
 		case '@':
-			token := len(dst) // where the word begins in dst
+			token := n // where the word begins in dst
 			for normalized[dst[token-1]] > normalEnd && dst[token-1] != ' ' {
 				token--
 			}
-			if len(dst) == token {
-				dst = append(dst, c)
+			if dst[token] = '@'; token == n {
+				n++
 				continue
 			}
-			dst = append(dst[:token], '@')
+			n = token + 1
 			for i+1 < len(text) && !addressEnd(text[i+1]) {
 				i++
 			}
 		}
 	}
-	return append(dst, ' ')
+	dst[n] = ' '
+	return dst[:n+1]
 }
 
-// plainLetters returns how many of the eight bytes of x normalize takes as they are, but for case: those before the
-// first control character, "@", second blank in a row, or blank before what may be a code.
-// next is the byte behind them.
-func plainLetters(x uint64, behindBlank bool, next byte, code []byte) int {
+// noCode is what no letter of a text is, as the first one of a code that is not there.
+const noCode = 0xff
+
+// plainLetters returns how many of the eight bytes of x normalize takes as they are, but for case: those before the first
+// control character, "@", second blank in a row, or blank before what may be a code, which begins with first.
+func plainLetters(x uint64, before, first byte) int {
 	ascii := x &^ tops
 	blanks := equalTo(ascii, ' ') &^ x
 	stop := ^((ascii & (0x60 * eachByte)) + 0x7f*eachByte) // below a blank
 	stop |= ascii + eachByte                               // 0x7f
 	stop |= equalTo(ascii, '@')
-	stop = stop&^x | blanks&(blanks<<8)
-	if behindBlank {
-		stop |= blanks & 0x80
+	stop &^= x
+	behind := blanks << 8
+	if before == ' ' {
+		behind |= 0x80
 	}
-	if len(code) > 0 {
-		stop |= blanks & (equalTo(ascii, code[0]) >> 8) // of what is not ASCII too: one look too many
-		if next == code[0] {
-			stop |= blanks & (0x80 << 56)
-		}
+	if first != noCode {
+		behind |= equalTo(ascii, first)>>8 | 0x80<<56 // a blank at the end is looked at with what is behind it
 	}
-	return bits.TrailingZeros64(stop&tops) >> 3
+	return bits.TrailingZeros64((stop|blanks&behind)&tops) >> 3
 }
 
 // What normalize makes of a byte, where that is not another byte: nothing, or itself as the end of an address.
