@@ -3,7 +3,7 @@ package report
 // Systems that took Exim's words over and not its header: GMX, Kundenserver, MX Logic, Zoho, and Exim with its
 // header stripped on the way.
 var automaticNotice = notice{
-	intro: []byte("This message was created automatically by mail delivery"),
+	intro: known("This message was created automatically by mail delivery"),
 	begin: []byte("following address"),
 	returned: []string{
 		"--- The header of the original message is following",

@@ -8,7 +8,7 @@ package report
 //	----- Non-delivered information -----
 //	The number of messages in recipient's mailbox exceeded the local limit.
 var biglobeNotice = notice{
-	intro:  []byte("----- The following addresses had delivery problems -----"),
+	intro:  known("----- The following addresses had delivery problems -----"),
 	begin:  []byte("----- The following addresses had delivery problems -----"),
 	reason: [][]byte{[]byte("----- Non-delivered information -----")},
 }

@@ -9,6 +9,6 @@ package report
 //	>>> RCPT TO:<bob@example.com>
 //	<<< 550 User unknown
 var courierNotice = notice{
-	intro: []byte("the Courier mail server"),
+	intro: known("the Courier mail server"),
 	begin: []byte("Your message to the following recipients"),
 }

@@ -10,7 +10,7 @@ package report
 //	  User bob (bob@example.com) not listed in Domino Directory
 var dominoNotice = notice{
 	daemon: true,
-	intro:  []byte("was not delivered to:"),
+	intro:  known("was not delivered to:"),
 	begin:  []byte("was not delivered to:"),
 	reason: [][]byte{[]byte("because:")},
 }

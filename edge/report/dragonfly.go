@@ -9,7 +9,7 @@ package report
 //
 //	Message headers follow.
 var dragonflyNotice = notice{
-	intro:    []byte("This is the DragonFly Mail Agent"),
+	intro:    known("This is the DragonFly Mail Agent"),
 	sentence: []byte("There was an error delivering your mail to <"),
 	returned: []string{"Message headers follow", "Original message follows"},
 }

@@ -3,17 +3,17 @@ package report
 // Exchange 5.5 to 2003: the address and a date on one line, what was said indented below. Exchange 2007 and later
 // write delivery status; where that is lost, the section for administrators names address and reply.
 var exchangeNotice = notice{
-	intro: []byte("did not reach "),
+	intro: known("did not reach "),
 	begin: []byte("following recipient(s)"),
 }
 
 var exchangeOldNotice = notice{
-	intro: []byte("following recipient(s) could not be reached:"),
+	intro: known("following recipient(s) could not be reached:"),
 	begin: []byte("could not be reached:"),
 }
 
 var exchangeAdministrators = notice{
-	intro:    []byte("Diagnostic information for administrators:"),
+	intro:    known("Diagnostic information for administrators:"),
 	begin:    []byte("Diagnostic information for administrators:"),
 	returned: []string{"Original message headers:"},
 }

@@ -27,7 +27,7 @@ func readExim(r *reader) { eximNotice.read(r) }
 //	  bob@@example.com: malformed address
 var eximSubmission = notice{
 	daemon:   true,
-	intro:    []byte("A message that you sent contained"),
+	intro:    known("A message that you sent contained"),
 	begin:    []byte("constructed:"),
 	returned: []string{"------ This is a copy of ", "------ The headers of the message "},
 }

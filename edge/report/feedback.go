@@ -6,10 +6,10 @@ import "bytes"
 func detectFeedback(r *reader) bool { return r.part(partFeedback) != nil && !r.quotes() }
 
 // How complaints begin that providers sent before RFC 5965 and some still send: in words, with the mail attached.
-var abuseReports = [...][]byte{
-	[]byte("This is an email abuse report"),
-	[]byte("This is an abuse report"),
-	[]byte("This is an e-mail abuse report"),
+var abuseReports = [...]phrase{
+	known("This is an email abuse report"),
+	known("This is an abuse report"),
+	known("This is an e-mail abuse report"),
 }
 
 // detectComplaint finds a complaint that lost its feedback part, or never had one.
@@ -20,7 +20,7 @@ func detectComplaint(r *reader) bool {
 	words := r.words()
 	words = words[:min(len(words), maxSelf)]
 	for _, begin := range abuseReports {
-		if r.grams.mayHave(r.intro(), begin) && bytes.Contains(words, begin) {
+		if r.introHas(begin) && bytes.Contains(words, begin.text) {
 			return true
 		}
 	}

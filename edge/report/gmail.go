@@ -6,7 +6,7 @@ import "bytes"
 // alone in a paragraph, the reason after a phrase; a group's bounce is in the reader's language and only its
 // header names the recipient.
 var gmailNotice = notice{
-	intro: []byte("Delivery to the following recipient"),
+	intro: known("Delivery to the following recipient"),
 	begin: []byte("Delivery to the following recipient"),
 	reason: [][]byte{
 		[]byte("other server returned was:"), []byte("Technical details of permanent failure:"), []byte("Technical details of temporary failure:"),

@@ -80,11 +80,11 @@ var fieldNames = []struct {
 	{"x-away", fAutoHeader},
 }
 
-// fieldSlots finds a name by its length and three of its letters, so that one look tells most other names off. A slot
+// fieldSlots finds a name by its length and its first eight letters, so that one look tells most other names off. A slot
 // holds 1 + index into fieldNames; a name whose slot is taken lies in the next free one.
 var fieldSlots = func() (slots [256]uint8) {
 	for i, f := range fieldNames {
-		slot := fieldSlot([]byte(f.name))
+		slot := fieldSlot(nameHead([]byte(f.name), len(f.name)), len(f.name))
 		for slots[slot] != 0 {
 			slot++
 		}
@@ -93,10 +93,22 @@ var fieldSlots = func() (slots [256]uint8) {
 	return slots
 }()
 
-// fieldSlot mixes what tells the names apart: length, first, middle and last letter, in any case. name is not empty.
-func fieldSlot(name []byte) uint8 {
-	n := len(name)
-	return uint8((uint32(n) | uint32(name[0]|0x20)<<8 | uint32(name[n/2]|0x20)<<16 | uint32(name[n-1]|0x20)<<24) * 0x9e3779b1 >> 24)
+// fieldSlot mixes what tells the names apart.
+func fieldSlot(head uint64, n int) uint8 {
+	return uint8((head ^ uint64(n)) * 0x9e3779b97f4a7c15 >> 56)
+}
+
+// nameHead is the first eight letters of the name that b begins with, n bytes long, without their case. It is exact for
+// names of letters and hyphens: no other character of a name becomes one of them.
+func nameHead(b []byte, n int) uint64 {
+	const eachSpace = ' ' * eachByte
+	spare := 64 - 8*min(uint(n), 8)
+	if len(b) >= 8 {
+		return (binary.LittleEndian.Uint64(b) | eachSpace) << spare >> spare
+	}
+	var head [8]byte
+	copy(head[:], b)
+	return (binary.LittleEndian.Uint64(head[:]) | eachSpace) << spare >> spare
 }
 
 // header holds the raw values of the known fields, folds included; the first of several wins.
@@ -107,12 +119,9 @@ func (h *header) get(f field) []byte { return trim(h[f]) }
 
 func (h *header) has(f field) bool { return h[f] != nil }
 
-// lookup returns the field of a name.
-func lookup(name []byte) (field, bool) {
-	if len(name) == 0 {
-		return 0, false
-	}
-	for slot := fieldSlot(name); fieldSlots[slot] != 0; slot++ {
+// lookup returns the field of a name, which is not empty.
+func lookup(name []byte, head uint64) (field, bool) {
+	for slot := fieldSlot(head, len(name)); fieldSlots[slot] != 0; slot++ {
 		if f := &fieldNames[fieldSlots[slot]-1]; fold(name, f.name) {
 			return f.field, true
 		}
@@ -188,45 +197,43 @@ const maxNoise = 5
 // parse reads the header block at the beginning of b and returns the body behind it. n is the number of
 // fields, known or not. It forgives single lines that are no field, and a body without a blank line before it.
 func (h *header) parse(b []byte) (body []byte, n int) {
-	var value *[]byte // of the field that is open, if it is a known one
-	start, pos := 0, 0
-	for pos < len(b) && pos < maxHeader {
+	end := min(len(b), maxHeader)
+	pos := 0
+	for pos < end {
 		c := b[pos]
-		if c == ' ' || c == '\t' {
-			// A fold: it belongs to whatever field is open.
-			pos = nextLine(b, pos)
-			continue
-		}
-		if value != nil {
-			*value = b[start:min(pos, start+maxHeader)]
-			value = nil
-		}
-		if beginsEmpty(b[pos:]) {
-			return b[nextLine(b, pos):], n
-		}
-		colon := nameEnd(b[pos:])
-		name := b[pos : pos+colon]
-		if colon == 0 || colon > maxFieldName || pos+colon == len(b) || b[pos+colon] != ':' || c == '-' {
-			colon, name = fieldName(b[pos:])
-		}
-		if colon < 0 {
-			line, rest := cutLine(b[pos:])
-			if bodyBegins(line, rest, n) {
-				return b[pos:], n
+		if c <= ' ' {
+			if c == ' ' || c == '\t' { // a fold of a field that nobody asks for
+				pos = nextLine(b, pos)
+				continue
 			}
-			pos = nextLine(b, pos)
-			continue
+			if beginsEmpty(b[pos:]) {
+				return b[nextLine(b, pos):], n
+			}
+		}
+		line := b[pos:]
+		colon := nameEnd(line)
+		name := line[:colon]
+		if colon == 0 || colon > maxFieldName || colon == len(line) || line[colon] != ':' || c == '-' {
+			if colon, name = fieldName(line); colon < 0 {
+				line, rest := cutLine(line)
+				if bodyBegins(line, rest, n) {
+					return b[pos:], n
+				}
+				pos = nextLine(b, pos)
+				continue
+			}
 		}
 		n++
-		if fieldSlots[fieldSlot(name)] == 0 {
+		start := pos + colon + 1
+		pos = nextLine(b, start-1)
+		if head := nameHead(line, len(name)); fieldSlots[fieldSlot(head, len(name))] == 0 {
 			// Most names end here.
-		} else if f, known := lookup(name); known && h[f] == nil {
-			value, start = &h[f], pos+colon+1
+		} else if f, known := lookup(name, head); known && h[f] == nil {
+			for pos < end && (b[pos] == ' ' || b[pos] == '\t') {
+				pos = nextLine(b, pos)
+			}
+			h[f] = b[start:min(pos, start+maxHeader)]
 		}
-		pos = nextLine(b, pos+colon)
-	}
-	if value != nil {
-		*value = b[start:min(pos, start+maxHeader)]
 	}
 	return b[pos:], n
 }

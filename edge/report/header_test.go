@@ -44,12 +44,12 @@ func TestHeaderIsBounded(t *testing.T) {
 
 func TestFieldNamesFit(t *testing.T) {
 	for _, f := range fieldNames {
-		if got, ok := lookup([]byte(f.name)); !ok || got != f.field {
+		if got, ok := lookup([]byte(f.name), nameHead([]byte(f.name), len(f.name))); !ok || got != f.field {
 			t.Errorf("%s is not found", f.name)
 		}
 	}
 	for _, name := range []string{"", "x", "received", "fro", "froms", "a-name-that-is-longer-than-all-the-known-ones"} {
-		if f, ok := lookup([]byte(name)); ok {
+		if f, ok := lookup([]byte(name), nameHead([]byte(name), len(name))); ok {
 			t.Errorf("%q is field %d", name, f)
 		}
 	}

@@ -7,11 +7,11 @@ import "bytes"
 //	Sent <<< RCPT TO:<bob@example.com>
 //	Received >>> 550 5.1.1 user unknown
 var interscanNotice = notice{
-	intro:    []byte("Received >>> "),
+	intro:    known("Received >>> "),
 	sentence: []byte("Unable to deliver message to <"),
 }
 
-var interscanSite = []byte("Message from InterScan")
+var interscanSite = known("Message from InterScan")
 
 func detectInterscan(r *reader) bool {
 	if interscanNotice.detect(r) {

@@ -11,14 +11,14 @@ import "bytes"
 //	  MAIL FROM: alice@example.org
 //	  RCPT TO: bob@example.com
 var (
-	jamesNotice    = notice{intro: []byte("Error message below:")}
+	jamesNotice    = notice{intro: known("Error message below:")}
 	jamesRecipient = []byte("RCPT TO: ")
 	jamesDetails   = []byte("Message details:")
 )
 
 func readJames(r *reader) {
 	text := r.words()
-	_, said, _ := bytes.Cut(text, jamesNotice.intro)
+	_, said, _ := bytes.Cut(text, jamesNotice.intro.text)
 	said, list, _ := bytes.Cut(said, jamesDetails)
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(text)

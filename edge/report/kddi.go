@@ -8,8 +8,8 @@ import "bytes"
 //	>>> RCPT TO:<bob@example.com>
 //	<<< 550 <bob@example.com>: User unknown
 var (
-	kddiRecipient = []byte("Recipient: <")
-	kddiSentence  = []byte("Could not be delivered to: <")
+	kddiRecipient = known("Recipient: <")
+	kddiSentence  = known("Could not be delivered to: <")
 )
 
 func detectKDDI(r *reader) bool {
@@ -23,7 +23,7 @@ func readKDDI(r *reader) {
 	text := undelivered.cutReturned(r, r.words())
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(text)
-	for _, mark := range [...][]byte{kddiSentence, kddiRecipient} {
+	for _, mark := range [...][]byte{kddiSentence.text, kddiRecipient.text} {
 		for rest := text; ; {
 			i := bytes.Index(rest, mark)
 			if i < 0 {

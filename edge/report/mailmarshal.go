@@ -11,13 +11,13 @@ import "bytes"
 //	The following recipients were affected:
 //	    bob@example.com
 var mailmarshalNotice = notice{
-	intro: []byte("Could not be delivered because of"),
+	intro: known("Could not be delivered because of"),
 	begin: []byte("The following recipients were affected:"),
 }
 
 func readMailMarshal(r *reader) {
 	text := r.words()
-	_, said, _ := bytes.Cut(text, mailmarshalNotice.intro)
+	_, said, _ := bytes.Cut(text, mailmarshalNotice.intro.text)
 	said, list, _ := bytes.Cut(said, mailmarshalNotice.begin)
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(text)

@@ -14,7 +14,7 @@ import (
 // matcher finds all patterns of the rule tables in one pass over a text, whatever their number. Four bytes of each
 // pattern, the least likely ones, are its anchor; the pass asks of each four bytes of the text only
 // whether they may be an anchor, which a bitmap that fits the nearest cache tells. Where all patterns are long, it asks of
-// every second or fourth byte alone, and a pattern has as many anchors.
+// every second, fourth or eighth byte alone, and a pattern has as many anchors.
 //
 //	four bytes ─▶ filter, 8 KiB ─▶ slots ─▶ fragments of that anchor ─▶ is the fragment here? ─▶ patterns
 //	              most end here
@@ -82,9 +82,9 @@ const (
 	maxGap       = 100
 	filterBits   = 16
 	filterWords  = 1 << (filterBits - 6)
-	sparseBits   = 11 // of the filter where the stride is not 1
+	sparseBits   = 13 // of the filter where the stride is not 1
 	anchorLength = 4
-	maxStride    = 4
+	maxStride    = 8
 )
 
 // hits holds which patterns a text has; it is reused for the next text.
@@ -118,9 +118,18 @@ func (h *hits) first(from, n int) int {
 // anchorHash spreads four bytes over 32 bits, of which the highest are the best.
 func anchorHash(anchor uint32) uint32 { return anchor * 0x9e3779b1 }
 
-// newMatcher compiles patterns; the index of a pattern is its number. They are lower case, because the
-// text is.
+// newMatcher compiles patterns for texts in lower case, so that they are too.
 func newMatcher(patterns []string) (*matcher, error) {
+	for _, p := range patterns {
+		if strings.ToLower(p) != p {
+			return nil, fmt.Errorf("pattern %q: not in lower case", p)
+		}
+	}
+	return newExactMatcher(patterns)
+}
+
+// newExactMatcher compiles patterns; the index of a pattern is its number.
+func newExactMatcher(patterns []string) (*matcher, error) {
 	if len(patterns) > maxPatterns {
 		return nil, fmt.Errorf("%d patterns, at most %d", len(patterns), maxPatterns)
 	}
@@ -145,17 +154,14 @@ func newMatcher(patterns []string) (*matcher, error) {
 }
 
 func checkFragment(fragment string) error {
-	switch {
-	case len(fragment) < 2:
+	if len(fragment) < 2 {
 		return errors.New("a fragment has two characters at least")
-	case strings.ToLower(fragment) != fragment:
-		return errors.New("not in lower case")
 	}
 	return nil
 }
 
-// chooseStride chooses the longest stride that all patterns are long enough for. With a stride of four, only one in four
-// bytes of a text is looked at, and each fragment has four anchors, one of which lies there wherever it stands.
+// chooseStride chooses the longest stride that all patterns are long enough for. With a stride of eight, only one in eight
+// bytes of a text is asked for, and each fragment has eight anchors, one of which lies there wherever it stands.
 func (m *matcher) chooseStride() {
 	m.stride = maxStride
 	for _, fragments := range m.fragments {
@@ -283,7 +289,10 @@ func (m *matcher) slot(anchor uint32) *anchorSlot {
 
 // scan sets in h which patterns text has. text is at most maxMatch long.
 func (m *matcher) scan(text []byte, h *hits) {
-	h.found, h.seen, h.n = [maxPatterns / 64]uint64{}, [maxSeveral]uint8{}, 0
+	h.found = [maxPatterns / 64]uint64{}
+	if h.n = 0; len(m.several) > 0 {
+		h.seen = [maxSeveral]uint8{}
+	}
 	i := 0
 	if m.stride > 1 {
 		i = m.scanSparsely(text, h)

@@ -10,18 +10,18 @@ import "bytes"
 //	  Reason: Remote SMTP server has rejected address
 //	  Diagnostic code: smtp;550 5.1.1 User unknown
 //	  Remote system: dns;mx.example.com (TCP|192.0.2.1|…)
-var messagingServerNotice = notice{intro: []byte("  Recipient address: ")}
+var messagingServerNotice = notice{intro: known("  Recipient address: ")}
 
 func readMessagingServer(r *reader) {
 	text := r.words()
 	f := finding{charset: r.textCharset()}
 	f.kind, f.action = r.outcome(text)
 	for {
-		i := bytes.Index(text, messagingServerNotice.intro)
+		i := bytes.Index(text, messagingServerNotice.intro.text)
 		if i < 0 {
 			return
 		}
-		text = text[i+len(messagingServerNotice.intro):]
+		text = text[i+len(messagingServerNotice.intro.text):]
 		block := paragraph(text[:min(len(text), maxMatch)])
 		if f.recipient, _ = findAddress(block); f.recipient == nil {
 			continue

@@ -12,7 +12,7 @@ package report
 //
 //	-------original mail info
 var mfilterNotice = notice{
-	intro:    []byte("-------server message"),
+	intro:    known("-------server message"),
 	reason:   [][]byte{[]byte("-------server message")},
 	returned: []string{"-------original mail info", "-------original message"},
 }

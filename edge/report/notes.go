@@ -11,7 +11,7 @@ import "bytes"
 //
 //	------- Returned Message --------
 var notesNotice = notice{
-	intro:    []byte("------- Failure Reasons "),
+	intro:    known("------- Failure Reasons "),
 	begin:    []byte("------- Failure Reasons "),
 	returned: []string{"------- Returned Message"},
 }

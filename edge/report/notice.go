@@ -14,7 +14,7 @@ type notice struct {
 	// daemon says that a human might write the intro, so that the mail must come from a mail system.
 	daemon bool
 	// intro is a phrase near the beginning by which the notice is known.
-	intro []byte
+	intro phrase
 	// begin is a phrase behind which the addresses come; without it all of the text is searched.
 	begin []byte
 	// sentence is what stands right before the only address, where it does not begin a line.

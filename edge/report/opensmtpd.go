@@ -2,7 +2,7 @@ package report
 
 // OpenSMTPD's notice: one line for each recipient.
 var opensmtpdNotice = notice{
-	intro:    []byte("This is the MAILER-DAEMON, please DO NOT REPLY to this e"),
+	intro:    known("This is the MAILER-DAEMON, please DO NOT REPLY to this e"),
 	begin:    []byte("list of recipients:"),
 	returned: []string{"    Below is a copy of the original message"},
 }

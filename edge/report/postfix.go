@@ -3,11 +3,11 @@ package report
 // Postfix before it wrote delivery status, and gateways that remove that part. What was said follows the
 // address on its line.
 var postfixNotice = notice{
-	intro: []byte("Postfix program at host"),
+	intro: known("Postfix program at host"),
 }
 
 var postfixSystem = notice{
-	intro: []byte("This is the mail system at host"),
+	intro: known("This is the mail system at host"),
 }
 
 func detectPostfix(r *reader) bool { return postfixNotice.detect(r) || postfixSystem.detect(r) }

@@ -56,7 +56,8 @@ type reader struct {
 	scratch    []byte   // decoded parts and addresses that findings point into
 	out        []byte   // becomes the one string that all facts are cut from
 	match      []byte   // the text that the rules see
-	grams      grams    // of the text
+	intros     hits     // of the phrases that notices are known by, in the beginning of the text; see introHas
+	introRead  bool
 	hits       hits
 	others     hits // of another text of the same finding
 	spans      []findingSpans
@@ -136,7 +137,7 @@ func (r *reader) put() {
 	}
 	r.wrote, r.daemon, r.authorRead = nil, false, false
 	r.failed, r.failedRead, r.scanned = nil, false, nil
-	r.text, r.textRead, r.most, r.unquoted, r.why = nil, false, 0, nil, nil
+	r.text, r.textRead, r.introRead, r.most, r.unquoted, r.why = nil, false, false, 0, nil, nil
 	r.found, r.spans, r.refs = r.found[:0], r.spans[:0], r.refs[:0]
 	r.scratch, r.out, r.match = r.scratch[:0], r.out[:0], r.match[:0]
 	readers.Put(r)

@@ -11,7 +11,7 @@ import "bytes"
 //	<<< 550 No such user here
 //	550 <bob@example.com>... User unknown
 var sendmailNotice = notice{
-	intro:    []byte("Transcript of session follows"),
+	intro:    known("Transcript of session follows"),
 	begin:    []byte("Transcript of session follows"),
 	returned: []string{"   ----- Unsent message follows", "   ----- Original message follows", "   ----- Message header follows", "   ----- Returned message follows"},
 }

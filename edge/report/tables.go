@@ -30,6 +30,7 @@ type tables struct {
 	subjects  []string        // how subjects of auto-replies begin, in lower case
 	sentences *matcher        // what their texts say
 	senders   map[string]bool // local parts that no human writes from
+	phrases   *matcher        // finds what notices are known by
 }
 
 // providerRules is the table of rules that hold for one provider.
@@ -166,6 +167,9 @@ func compileTables(files fs.FS) (*tables, error) {
 		if t.notices[kind], err = newMatcher(noticePatterns[kind]); err != nil {
 			return nil, fmt.Errorf("compile notices: %w", err)
 		}
+	}
+	if t.phrases, err = newExactMatcher(phrases); err != nil {
+		return nil, fmt.Errorf("compile phrases: %w", err)
 	}
 	if t.sentences, err = newMatcher(sentences); err != nil {
 		return nil, fmt.Errorf("compile sentences: %w", err)

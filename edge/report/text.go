@@ -14,7 +14,7 @@ func (r *reader) words() []byte {
 	if r.textRead {
 		return r.text
 	}
-	r.textRead, r.grams.read = true, false
+	r.textRead, r.introRead = true, false
 	p := r.part(partText)
 	if p == nil {
 		p = r.part(partHTML)
@@ -35,12 +35,6 @@ func (r *reader) words() []byte {
 func (r *reader) intro() []byte {
 	words := r.words()
 	return words[:min(len(words), maxIntro)]
-}
-
-// introHas reports whether the beginning of words has a phrase.
-func (r *reader) introHas(phrase []byte) bool {
-	intro := r.intro()
-	return r.grams.mayHave(intro, phrase) && bytes.Contains(intro, phrase)
 }
 
 // textCharset returns the charset of words.

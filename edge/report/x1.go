@@ -6,6 +6,6 @@ package report
 //
 //	bob@example.com [User unknown]
 var x1Notice = notice{
-	intro: []byte("---The following addresses had delivery errors---"),
+	intro: known("---The following addresses had delivery errors---"),
 	begin: []byte("---The following addresses had delivery errors---"),
 }

@@ -10,7 +10,7 @@ package report
 //
 //	--- Original message follows.
 var x2Notice = notice{
-	intro:    []byte("Unable to deliver message to the following address"),
+	intro:    known("Unable to deliver message to the following address"),
 	begin:    []byte("following address"),
 	returned: []string{"--- Below this line is a copy of the message", "--- Original message follows"},
 }

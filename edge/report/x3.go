@@ -11,7 +11,7 @@ package report
 //	SMTP:RCPT host 192.0.2.8: 553 5.3.0 No such user here
 var x3Notice = notice{
 	daemon: true,
-	intro:  []byte("This is an automatically generated Delivery Status Notification."),
+	intro:  known("This is an automatically generated Delivery Status Notification."),
 	begin:  []byte("to the following recipients"),
 	reason: [][]byte{[]byte("Technical details:")},
 }

@@ -9,6 +9,6 @@ package report
 //
 //	--- Below this line is a copy of the message.
 var x4Notice = notice{
-	intro:    []byte("Your mail message to the following address(es) could not be delivered"),
+	intro:    known("Your mail message to the following address(es) could not be delivered"),
 	returned: qmailNotice.returned,
 }

@@ -6,17 +6,17 @@ import "bytes"
 //
 //	SMTP Server <mx.example.com> rejected recipient <bob@example.com> (Error following RCPT command).
 //	It responded as follows: [550 5.1.1 User unknown]
-var x6Notice = notice{intro: []byte("> rejected recipient <"), begin: []byte("We had trouble delivering your message")}
+var x6Notice = notice{intro: known("> rejected recipient <"), begin: []byte("We had trouble delivering your message")}
 
 func readX6(r *reader) {
 	f := finding{kind: Bounce, action: actionFailed, charset: r.textCharset()}
 	for text := r.words(); ; {
-		i := bytes.Index(text, x6Notice.intro)
+		i := bytes.Index(text, x6Notice.intro.text)
 		if i < 0 {
 			return
 		}
 		host := text[bytes.LastIndexByte(text[:i], '<')+1 : i]
-		f.recipient, text = findAddress(text[i+len(x6Notice.intro):])
+		f.recipient, text = findAddress(text[i+len(x6Notice.intro.text):])
 		if f.recipient == nil {
 			return
 		}
