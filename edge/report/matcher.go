@@ -297,10 +297,24 @@ func (m *matcher) scan(text []byte, h *hits) {
 	if m.stride > 1 {
 		i = m.scanSparsely(text, h)
 	}
+	// Four of each eight bytes, so that what is behind them is there for verify.
+	for ; m.stride == 1 && i+12 <= len(text); i += 4 {
+		word, next := binary.LittleEndian.Uint64(text[i:]), binary.LittleEndian.Uint64(text[i+4:])
+		if m.mayBegin(uint32(word)) {
+			m.verify(text, i, word, h)
+		}
+		if m.mayBegin(uint32(word >> 8)) {
+			m.verify(text, i+1, word>>8|next<<24, h)
+		}
+		if m.mayBegin(uint32(word >> 16)) {
+			m.verify(text, i+2, word>>16|next<<16, h)
+		}
+		if m.mayBegin(uint32(word >> 24)) {
+			m.verify(text, i+3, word>>24|next<<8, h)
+		}
+	}
 	for ; i+8 <= len(text); i++ {
-		word := binary.LittleEndian.Uint64(text[i:])
-		f := anchorHash(uint32(word)) >> (32 - filterBits)
-		if m.filter[f>>6]&(1<<(f&63)) != 0 {
+		if word := binary.LittleEndian.Uint64(text[i:]); m.mayBegin(uint32(word)) {
 			m.verify(text, i, word, h)
 		}
 	}
@@ -319,6 +333,12 @@ func (m *matcher) scan(text []byte, h *hits) {
 	for _, p := range m.short {
 		m.ask(p, text, h)
 	}
+}
+
+// mayBegin reports whether four bytes may be an anchor, for a stride of 1.
+func (m *matcher) mayBegin(letters uint32) bool {
+	f := anchorHash(letters) >> (32 - filterBits)
+	return m.filter[f>>6]&(1<<(f&63)) != 0
 }
 
 // scanSparsely is the loop of scan for a stride. It returns where it stopped, less than eight bytes before the end.
