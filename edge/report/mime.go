@@ -18,27 +18,36 @@ const (
 	partReturned        // message/rfc822, message/global
 	partReturnedHeaders // text/rfc822-headers, message/global-headers
 	partCalendar
+	partMultipart // any: it holds parts
 )
 
-var partTypes = []struct {
+type typeName struct {
 	name string
 	typ  partType
-}{
-	{"text/plain", partText},
-	{"text/html", partHTML},
-	{"message/delivery-status", partStatus},
-	{"message/global-delivery-status", partStatus}, // RFC 6533 §6.1
-	{"message/feedback-report", partFeedback},      // RFC 5965 §7.1
-	{"message/disposition-notification", partDisposition},
-	{"message/global-disposition-notification", partDisposition},
-	{"message/rfc822", partReturned},
-	{"message/global", partReturned},
-	{"text/rfc822-headers", partReturnedHeaders},
-	{"text/rfc822-header", partReturnedHeaders},
-	{"message/rfc822-headers", partReturnedHeaders},
-	{"message/global-headers", partReturnedHeaders}, // RFC 6533 §6.2
-	{"text/calendar", partCalendar},
 }
+
+// partTypes are the types of leaves, by the length of their names.
+var partTypes = func() (byLength [40][]typeName) {
+	for _, t := range []typeName{
+		{"text/plain", partText},
+		{"text/html", partHTML},
+		{"message/delivery-status", partStatus},
+		{"message/global-delivery-status", partStatus}, // RFC 6533 §6.1
+		{"message/feedback-report", partFeedback},      // RFC 5965 §7.1
+		{"message/disposition-notification", partDisposition},
+		{"message/global-disposition-notification", partDisposition},
+		{"message/rfc822", partReturned},
+		{"message/global", partReturned},
+		{"text/rfc822-headers", partReturnedHeaders},
+		{"text/rfc822-header", partReturnedHeaders},
+		{"message/rfc822-headers", partReturnedHeaders},
+		{"message/global-headers", partReturnedHeaders}, // RFC 6533 §6.2
+		{"text/calendar", partCalendar},
+	} {
+		byLength[len(t.name)] = append(byLength[len(t.name)], t)
+	}
+	return byLength
+}()
 
 // part is one leaf of the mail's structure, as slices of the mail.
 type part struct {
@@ -50,20 +59,25 @@ type part struct {
 
 // walk appends the leaves of an entity to m.parts. It visits each octet once for every level of nesting at most.
 func (m *mail) walk(contentType, encoding, body []byte, depth int) {
-	if hasFold(trim(contentType), "multipart/") && depth < maxDepth {
+	m.enter(typeOf(contentType), contentType, encoding, body, depth)
+}
+
+// enter is walk for an entity whose type is known.
+func (m *mail) enter(typ partType, contentType, encoding, body []byte, depth int) {
+	if typ == partMultipart && depth < maxDepth {
 		if boundary := parameter(contentType, "boundary"); m.children(boundary, body, depth) {
 			return
 		}
 		if boundary := guessBoundary(body); boundary != nil && m.children(boundary, body, depth) {
 			return
 		}
-		contentType = nil // no part begins: what there is, is text
+		typ, contentType = partText, nil // no part begins: what there is, is text
 	}
 	if len(m.parts) == maxParts {
 		return
 	}
 	m.parts = append(m.parts, part{
-		typ:         typeOf(contentType),
+		typ:         typ,
 		contentType: contentType,
 		encoding:    parseEncoding(encoding),
 		body:        body,
@@ -87,14 +101,15 @@ func (m *mail) children(boundary, body []byte, depth int) bool {
 		h[fContentType], h[fEncoding] = nil, nil
 		content, _ := h.parse(rest)
 		contentType, encoding := h[fContentType], h[fEncoding]
-		if m.isLast(contentType) {
+		typ := typeOf(contentType)
+		if m.isLast(typ) {
 			// The returned message: its end lies behind megabytes that nobody asks for.
-			m.walk(contentType, encoding, content, depth+1)
+			m.enter(typ, contentType, encoding, content, depth+1)
 			return true
 		}
 		// No delimiter lies inside the header, because it is no field.
 		child, after, closed := delimiter.next(content)
-		m.walk(contentType, encoding, child, depth+1)
+		m.enter(typ, contentType, encoding, child, depth+1)
 		if closed {
 			break
 		}
@@ -104,10 +119,8 @@ func (m *mail) children(boundary, body []byte, depth int) bool {
 }
 
 // isLast reports whether nothing behind a part of this type is wanted any more.
-func (m *mail) isLast(contentType []byte) bool {
-	switch typeOf(contentType) {
-	case partReturned, partReturnedHeaders:
-	default:
+func (m *mail) isLast(typ partType) bool {
+	if typ != partReturned && typ != partReturnedHeaders {
 		return false
 	}
 	for i := range m.parts {
@@ -247,13 +260,12 @@ func typeOf(contentType []byte) partType {
 	if len(v) == 0 {
 		return partText // RFC 2045 §5.2
 	}
-	if len(v) < len("text/html") {
-		return partOther
+	if hasFold(v, "multipart/") {
+		return partMultipart
 	}
-	letter := v[len(v)-4] | 0x20 // it tells most apart
-	for i := range partTypes {
-		if name := partTypes[i].name; len(name) == len(v) && name[len(name)-4] == letter && hasFold(v, name) {
-			return partTypes[i].typ
+	for _, t := range partTypes[min(len(v), len(partTypes)-1)] {
+		if fold(v, t.name) {
+			return t.typ
 		}
 	}
 	if i := bytes.IndexAny(v, " \t\r\n("); i > 0 { // a comment, or a semicolon is missing
@@ -266,29 +278,28 @@ func typeOf(contentType []byte) partType {
 // a semicolon or blank only: real boundaries hold "/" and "=" without quotes.
 func parameter(value []byte, name string) []byte {
 	value = value[:min(len(value), 2048)]
-	for from := 0; ; {
-		i := indexFold(value[from:], name)
+	for from := 0; ; from++ {
+		i := bytes.IndexByte(value[from:], '=')
 		if i < 0 {
 			return nil
 		}
-		i += from
-		from = i + len(name)
-		if i == 0 || value[i-1] != ';' && !isBlank(value[i-1]) {
+		from += i
+		end := from
+		for end > 0 && isBlank(value[end-1]) {
+			end--
+		}
+		start := end - len(name)
+		if start <= 0 || value[start-1] != ';' && !isBlank(value[start-1]) || !fold(value[start:end], name) {
 			continue
 		}
-		v := trim(value[from:])
-		if len(v) == 0 || v[0] != '=' {
-			continue
-		}
-		v = trim(v[1:])
+		v := trim(value[from+1:])
 		if len(v) > 0 && v[0] == '"' {
 			if end := bytes.IndexByte(v[1:], '"'); end >= 0 {
 				return v[1 : 1+end]
 			}
 			v = v[1:] // the closing quote is missing
 		}
-		end := 0
-		for end < len(v) && v[end] != ';' && !isBlank(v[end]) {
+		for end = 0; end < len(v) && v[end] != ';' && !isBlank(v[end]); {
 			end++
 		}
 		return v[:end]
