@@ -3,6 +3,8 @@ package burst
 import (
 	"fmt"
 	"time"
+
+	"carom/pipeline/event"
 )
 
 // Options are the windows, all in event time and both ends included, and the weights.
@@ -109,4 +111,9 @@ func (w *WeightOptions) of(r Reasons) (sum float64) {
 		}
 	}
 	return sum
+}
+
+// Reach returns how far two hits may lie apart that bear on each other.
+func (o *Options) Reach() event.Millis {
+	return millis(max(o.AddressWindow, o.LinksWindow, o.HoneypotWindow, o.TwoLinksWindow, o.Repeat))
 }

@@ -51,3 +51,11 @@ func HintsOf(reasons []string) (r Reasons) {
 	}
 	return r
 }
+
+// Strip removes from the reasons of a judged hit, in place, those that Append adds: what is left are the request's.
+func Strip(reasons []string) []string {
+	return slices.DeleteFunc(reasons, func(reason string) bool {
+		i := slices.Index(codes[:], reason)
+		return i >= 0 && !hints.Has(1<<i)
+	})
+}

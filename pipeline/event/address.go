@@ -27,8 +27,8 @@ type AddressFact struct {
 	Reported string
 	// FeedbackType of a complaint; "not-spam" takes it back.
 	FeedbackType string
-	// AliveAt, of a bounce, is the latest event time of a delivery, a human open, click or reply of the same message that
-	// was known by then; 0 for none.
+	// AliveAt, of a bounce, delivered, open, click and reply, is the latest event time of a delivery, a human open, click or
+	// reply of the same message that is known by now; 0 for none. It replaces what was told of the message before.
 	AliveAt Millis
 	// Origin orders the facts about addresses of one partition; its N is of a count of their own.
 	Origin Origin
@@ -56,9 +56,9 @@ func (f *AddressFact) AppendJSON(dst []byte) []byte {
 	}
 	if f.Kind == Bounce {
 		dst = f.Bounce.appendJSON(dst, f.Reported)
-		if f.AliveAt != 0 {
-			dst = appendTime(append(dst, `,"alive_at":`...), f.AliveAt)
-		}
+	}
+	if f.AliveAt != 0 {
+		dst = appendTime(append(dst, `,"alive_at":`...), f.AliveAt)
 	}
 	if f.Kind == Complaint {
 		dst = appendMember(dst, `,"feedback_type":`, f.FeedbackType)

@@ -8,15 +8,16 @@ var addressKinds = [...]event.Kind{
 }
 
 // tellAddresses publishes r to the log of addresses if it bears on the recipient's address; ADDRESSES.md has the rule.
-// stood says whether a bounce of s stood before r.
-func (p *Partition) tellAddresses(r *event.Refined, s *state, stood bool) {
+// bounced says which bounces of s stood before r.
+func (p *Partition) tellAddresses(r *event.Refined, s *state, bounced marksSet) {
 	f := event.AddressFact{
 		ID: r.ID, Revision: r.Revision, Kind: r.Kind, Time: r.Time, Ref: r.Ref, Recipient: s.recipient,
 		Origin: event.Origin{Node: r.Origin.Node, Partition: p.number, Offset: p.now.offset, N: p.meta.addresses},
 	}
 	switch r.Kind {
 	case event.Bounce:
-		f.Bounce, f.Reported, f.AliveAt = r.Bounce, r.Recipient, s.marks.aliveAt()
+		living := s.living()
+		f.Bounce, f.Reported, f.AliveAt = r.Bounce, r.Recipient, living.aliveAt()
 	case event.Complaint:
 		f.FeedbackType = r.FeedbackType
 	case event.Unsubscribe:
@@ -25,9 +26,11 @@ func (p *Partition) tellAddresses(r *event.Refined, s *state, stood bool) {
 			return
 		}
 	case event.Delivered, event.Open, event.Click, event.Reply:
-		if !stood || s.marks.anyBounced() {
+		if bounced == s.bounced() {
 			return
 		}
+		living := s.living()
+		f.AliveAt = living.aliveAt()
 	default:
 		return
 	}
@@ -46,20 +49,56 @@ func (p *Partition) tellAddresses(r *event.Refined, s *state, stood bool) {
 	p.metrics.address(r.Kind)
 }
 
+// life is a hit that shows, or showed, that a message arrived.
+type life struct {
+	kind     event.Kind
+	time     event.Millis
+	id       event.ID
+	revision uint32
+}
+
+// tellLife tells the log of addresses of the hit by which a bounce is lifted, or stands again: the latest that is a
+// human's, or that is none any longer.
+func (p *Partition) tellLife(s *state, bounced marksSet) error {
+	now := s.bounced()
+	if now == bounced {
+		return nil
+	}
+	l := p.lost
+	if bounced&^now != 0 {
+		for i := range s.hits {
+			if h := &s.hits[i]; s.alive(i) {
+				l = life{kind: h.Kind, time: h.Time, id: h.ID, revision: max(s.tellings[i].told, 1) - 1}
+			}
+		}
+	}
+	r := event.Refined{ID: l.id, Revision: l.revision, Kind: l.kind, Time: l.time, Ref: s.published()}
+	var err error
+	if r.Origin.Node, err = p.nodeOf(s, l.id); err != nil {
+		return err
+	}
+	p.tellAddresses(&r, s, bounced)
+	return nil
+}
+
 // bounceMarks and aliveMarks are what lifts a bounce, and what it lifts.
 var (
 	bounceMarks = [...]mark{markGivenUp, markBlocked, markHard, markSoft}
 	aliveMarks  = [...]mark{markDelivered, markOpened, markClicked, markReplied}
 )
 
-// anyBounced reports whether any bounce stands.
-func (m *marks) anyBounced() bool {
+// bounced returns which bounces stand.
+func (s *state) bounced() (set marksSet) {
+	if !s.recorded.has(event.Bounce) {
+		return 0 // most messages have none
+	}
+	m := s.living()
 	for _, k := range bounceMarks {
 		if m.bounced(k) {
-			return true
+			set |= 1 << k
 		}
 	}
-	return false
+	return set
 }
 
 // aliveAt returns the latest time at which the message was seen to have arrived, 0 for never.

@@ -128,10 +128,8 @@ func (p *Partition) handle(f *fact, s *state) error {
 	case f.hit() && (s.ref.Flags | f.Flags).Has(event.Untracked):
 		p.metrics.dropped(dropUntracked)
 		return nil
-	case f.Kind == event.Click && p.opts.Settle > 0:
-		return p.wait(f, s)
 	case f.hit():
-		return p.recordHit(f, s)
+		return p.hear(f, s, f.Kind == event.Click && p.opts.Settle > 0)
 	case awaitsRecipient(f, s):
 		return p.park(f, s.key)
 	}
@@ -164,38 +162,4 @@ func (p *Partition) sent(f *fact, s *state) error {
 		return err // who made the state releases
 	}
 	return p.release(s)
-}
-
-// wait sets a click aside until it can be judged together with the other hits of its message.
-func (p *Partition) wait(f *fact, s *state) error {
-	value := append(make([]byte, 0, len(s.key)+64+len(f.source.Node)+len(f.raw)), s.key[:]...)
-	key := timerKey{due: p.now.at.Add(p.opts.Settle), offset: f.offset, what: timerSettle}
-	p.metrics.waiting.Inc()
-	return p.timers.add(p.step.batch, timer{timerKey: key, value: f.append(value)})
-}
-
-// settle records a click that has waited long enough.
-func (p *Partition) settle(t timer) error {
-	p.metrics.waiting.Dec()
-	if len(t.value) < len(event.Key{}) {
-		return fmt.Errorf("%w: waiting click", errDamaged)
-	}
-	key := event.Key(t.value[:len(event.Key{})])
-	f, err := decodeFact(t.value[len(key):], t.offset)
-	if err != nil {
-		return err
-	}
-	s, err := p.cache.get(key)
-	if err != nil {
-		return err
-	}
-	if s == nil {
-		return fmt.Errorf("%w: a click waits for message %s, which is not known", errDamaged, key)
-	}
-	f.Key = key
-	if (s.ref.Flags | f.Flags).Has(event.Untracked) {
-		p.metrics.dropped(dropUntracked)
-		return nil
-	}
-	return p.recordHit(f, s)
 }

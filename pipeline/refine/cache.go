@@ -44,6 +44,11 @@ func (c *cache) get(key event.Key) (*state, error) {
 	if err := s.decode(value); err != nil {
 		return nil, fmt.Errorf("message %s: %w", key, err)
 	}
+	if s.format1 {
+		if err := c.upgrade(s); err != nil {
+			return nil, err
+		}
+	}
 	c.insert(s)
 	return s, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"carom/pipeline/burst"
 	"carom/pipeline/event"
 )
 
@@ -21,19 +22,45 @@ func randomState(rng *rand.Rand) *state {
 			SentAt: event.Millis(rng.Int64N(maxMillis)), Flags: event.Flags(rng.Uint32()),
 		},
 		recipient: text(), links: rng.Uint32(),
-		recorded: kindSet(rng.Uint32N(allKinds + 1)), firsts: kindSet(rng.Uint32N(allKinds + 1)),
-		hits: rng.Uint32N(maxTimelineHits + 1), facts: rng.Uint32N(maxTimelineFacts + 1), truncated: rng.IntN(2) == 0,
+		recorded: kindSet(rng.Uint32N(allKinds + 1)),
+		events:   rng.Uint32N(maxTimelineHits + 1), facts: rng.Uint32N(maxTimelineFacts + 1), truncated: rng.IntN(2) == 0,
 	}
 	for range rng.IntN(int(numMarks)) {
 		s.marks.add(mark(rng.IntN(int(numMarks))), event.Millis(rng.Int64N(maxMillis)))
 	}
-	for range rng.IntN(maxRecent + 1) {
-		s.recent = append(s.recent, hit{
-			time: event.Millis(rng.Int64N(maxMillis)), kind: pick(rng, event.Open, event.Click),
-			class: pick(rng, classHuman, classMachine, classOther), link: rng.Uint32(), client: rng.Uint64(),
+	at := event.Millis(0)
+	coin := func() bool { return rng.IntN(2) == 0 }
+	for range rng.IntN(maxHits + 1) {
+		at += event.Millis(rng.Int64N(1 << 40))
+		h := burst.Hit{
+			ID: randomID(rng), Time: at, Kind: pick(rng, event.Open, event.Click), Link: pick(rng, 0, rng.Uint32()),
+			Client: pick(rng, 0, rng.Uint64()), Address: pick(rng, 0, rng.Uint64()),
+			Verdict: event.Verdict(rng.UintN(6)), Hints: pick(rng, 0, burst.AcceptNoHTML),
+			Soon:     pick(rng, event.Soon{}, event.Soon{Within: 60_000, Verdict: event.Unknown}),
+			Honeypot: coin(), Fixed: coin(),
+			Final: burst.Verdict{Verdict: event.Verdict(rng.UintN(6)), Reasons: burst.Reasons(rng.UintN(1 << 12)), Repeat: coin(), First: coin()},
+		}
+		s.hits = append(s.hits, h)
+		s.tellings = append(s.tellings, telling{
+			told: rng.Uint32N(300), waiting: coin(), stands: coin(), kept: coin(), gone: coin(), nameless: coin(), anonymous: coin(),
 		})
 	}
+	for range rng.IntN(maxFirsts + 1) {
+		f := first{time: event.Millis(rng.Int64N(maxMillis)), id: randomID(rng), holds: coin()}
+		s.setFirst(event.Kind(1+rng.IntN(maxFirsts)), f)
+	}
+	if coin() {
+		s.horizon, s.opened = at, at/2
+		s.inferred = inferred{told: 1 + rng.Uint32N(5), stands: coin(), kept: coin(), time: at, cause: pick(rng, event.Click, event.Reply)}
+	}
 	return s
+}
+
+func randomID(rng *rand.Rand) (id event.ID) {
+	for i := range id {
+		id[i] = byte(rng.Uint32())
+	}
+	return id
 }
 
 func TestStateRoundTrip(t *testing.T) {
@@ -148,6 +175,7 @@ func FuzzState(f *testing.F) {
 		if s.decode(b) != nil {
 			return
 		}
+		s.format1 = false // upgraded
 		// What is read is written in one way, and read back as the same.
 		again := &state{}
 		out := s.append(nil)

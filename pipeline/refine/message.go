@@ -63,9 +63,10 @@ func (p *Partition) readMessage(r pebble.Reader, account, message string) (Messa
 	if s.standing == enrollment || s.ref.Account != account || s.ref.Message != event.CleanMessageID(message) {
 		return Message{}, false, nil
 	}
+	living := s.living()
 	m := Message{
 		Ref: s.ref, Recipient: s.recipient, Registered: s.standing == registered,
-		Status: s.marks.status(s.standing == registered), Truncated: s.truncated,
+		Status: living.status(s.standing == registered), Truncated: s.truncated,
 	}
 	m.Events, err = readTimeline(r, p.keys.timeline(nil, key))
 	return m, err == nil, err
@@ -77,8 +78,12 @@ func readTimeline(r pebble.Reader, prefix []byte) (events []event.Refined, err e
 		return nil, err
 	}
 	for ok := it.First(); ok && err == nil && len(events) < MaxEvents; ok = it.Next() {
+		withheld, value := isWithheld(it.Value())
+		if withheld {
+			continue
+		}
 		var r event.Refined
-		if err = r.DecodeJSON(it.Value()); err == nil {
+		if err = r.DecodeJSON(value); err == nil {
 			events = append(events, r)
 		}
 	}

@@ -28,6 +28,8 @@ type metrics struct {
 	addresses   map[event.Kind]prometheus.Counter
 	parkedTotal prometheus.Counter
 	withheld    prometheus.Counter
+	revisions   prometheus.Counter
+	restored    prometheus.Counter
 	rebuilds    prometheus.Counter
 	released    prometheus.Counter
 	tickErrors  prometheus.Counter
@@ -49,6 +51,8 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 		parkedTotal: r.counter("parked_total", "Facts parked until their message becomes known."),
 		released:    r.counter("released_total", "Parked facts whose message became known."),
 		withheld:    r.counter("withheld_total", "Refined events that were not published because the log had them already: those of a rebuild."),
+		revisions:   r.counter("revisions_total", "Refined events published again because later evidence changed them."),
+		restored:    r.counter("restored_total", "Repeats published after all because the hit that they repeated turned out to be another's."),
 		rebuilds:    r.counter("rebuilds_total", "States deleted because the input no longer held what follows them."),
 		tickErrors:  r.counter("tick_errors_total", "Ticks that could not be appended."),
 		parked:      r.gauge("parked_facts", "Facts that are parked."),

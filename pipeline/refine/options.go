@@ -3,13 +3,17 @@ package refine
 import (
 	"fmt"
 	"time"
+
+	"carom/pipeline/burst"
 )
 
 // Options are refine's settings. Those that bound memory speak of a whole node: Share makes them those of a partition.
 type Options struct {
 	Settle time.Duration `yaml:"settle" doc:"How long a click waits, in log time, before it is judged together with the other hits of its message; 0 publishes clicks at once; at most 10m."`
 	Park   time.Duration `yaml:"park" doc:"How long a fact about a message that nobody has named yet waits for it, in log time; from 1s to 2160h."`
-	Repeat time.Duration `yaml:"repeat" doc:"Within which distance, in event time, an open or click like a recorded one is a repeat and dropped; from 0 to 1h."`
+	Repeat time.Duration `yaml:"repeat" doc:"Within which distance, in event time, an open or click like a recorded one before it is a repeat and counts for nothing; from 0 to 1h."`
+
+	Burst burst.Options `yaml:"burst"`
 
 	StepRecords   int `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 	StepBytes     int `yaml:"step_bytes" doc:"How many bytes of input and output one commit covers before it ends; from 4096 to 268435456."`
@@ -23,6 +27,7 @@ func Default() Options {
 		Settle:        12 * time.Second, // the longest burst window, 10 s, and 2 s for the way here
 		Park:          7 * 24 * time.Hour,
 		Repeat:        10 * time.Second,
+		Burst:         burst.Default(),
 		StepRecords:   1024,
 		StepBytes:     4 << 20,
 		CacheMessages: 1 << 16,
@@ -51,6 +56,9 @@ func (o Options) Validate() error {
 		return fmt.Errorf("park: %v: want 1s to 2160h", o.Park)
 	case o.Repeat < 0 || o.Repeat > time.Hour:
 		return fmt.Errorf("repeat: %v: want 0 to 1h", o.Repeat)
+	}
+	if err := o.Burst.Validate(); err != nil {
+		return fmt.Errorf("burst.%w", err)
 	}
 	for _, b := range []struct {
 		key       string

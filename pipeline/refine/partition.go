@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"carom/kv"
+	"carom/pipeline/burst"
 	"carom/pipeline/event"
 	"carom/pipeline/log"
 )
@@ -44,6 +45,12 @@ type Partition struct {
 	step    *step
 	now     now
 	scratch []byte
+
+	// Of one review.
+	verdicts []burst.Verdict
+	lost     life          // the latest hit that is no human's any longer
+	again    event.Refined // what is published again
+	reasons  []string
 }
 
 // now is the place in the log that is being worked on: all the clock that refine has.
@@ -75,6 +82,7 @@ func Open(o Options, store *kv.Store, in log.Reader, out Outputs, ticker log.Tic
 	if number < 0 || number > math.MaxUint16 {
 		return nil, fmt.Errorf("refine: partition %d: want 0 to %d", number, math.MaxUint16)
 	}
+	o.Burst.Repeat = o.Repeat
 	p := &Partition{
 		opts: o, store: store, in: in, out: out, ticker: ticker,
 		log:    logger.Named("refine").With(zap.Int32("partition", number)),
@@ -124,7 +132,7 @@ func (p *Partition) loadMeta() error {
 
 // count sets the gauges to what was found on disk.
 func (p *Partition) count() error {
-	waiting, err := p.timers.count(timerSettle)
+	waiting, err := p.timers.waiting()
 	if err != nil {
 		return err
 	}

@@ -247,8 +247,10 @@ func (p *Partition) fire() (done bool, err error) {
 
 func (p *Partition) fired(t timer) error {
 	switch t.what {
-	case timerSettle:
+	case timerClick:
 		return p.settle(t)
+	case timerWhole:
+		return p.settleWhole(t)
 	case timerPark:
 		return p.expire(t)
 	}

@@ -188,6 +188,12 @@ func setField(t testing.TB, e *event.Event, name, value string) {
 		e.Actor.Reasons = append(e.Actor.Reasons, value)
 	case "client":
 		e.Client.Hash = parseUint(t, value)
+	case "address":
+		e.Client.AddressHash = parseUint(t, value)
+	case "soon": // within:verdict
+		within, verdict, _ := strings.Cut(value, ":")
+		e.Soon.Within = event.Millis(parseOffset(t, within).Milliseconds())
+		e.Soon.Verdict, _ = event.ParseVerdict(verdict)
 	case "link":
 		e.Link = uint32(parseUint(t, value))
 	case "links":
@@ -261,6 +267,9 @@ func describeEvent(r *event.Refined) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d.%d %s %v", r.Origin.Offset, r.Origin.N, r.Kind, r.Time.Time().Sub(epoch.Time()))
 	fmt.Fprintf(&b, " %s/%s/%s/%s/%s", r.Account, r.Sender, r.Sequence, r.Contact, r.Message)
+	if r.Revision > 0 {
+		fmt.Fprintf(&b, " revision=%d", r.Revision)
+	}
 	if r.First {
 		b.WriteString(" first")
 	}
@@ -295,6 +304,9 @@ func describeAddress(f *event.AddressFact) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "address %d.%d %s %v", f.Origin.Offset, f.Origin.N, f.Kind, f.Time.Time().Sub(epoch.Time()))
 	fmt.Fprintf(&b, " %s/%s/%s/%s/%s to=%s", f.Account, f.Sender, f.Sequence, f.Contact, f.Message, f.Recipient)
+	if f.Revision > 0 {
+		fmt.Fprintf(&b, " revision=%d", f.Revision)
+	}
 	if f.Flags.Has(event.Transactional) {
 		b.WriteString(" transactional")
 	}

@@ -3,6 +3,7 @@ package refine
 import (
 	"strings"
 
+	"carom/pipeline/burst"
 	"carom/pipeline/event"
 )
 
@@ -16,13 +17,22 @@ type state struct {
 	links     uint32
 
 	recorded kindSet // kinds of which something was recorded
-	firsts   kindSet // kinds whose first was counted
-	marks    marks
-	hits     uint32 // opens and clicks in the timeline
-	facts    uint32 // other events in the timeline
+	marks    marks   // of facts, and of hits that made room
+	events   uint32  // opens and clicks in the timeline, withheld ones included
+	facts    uint32  // other events in the timeline
 	// truncated is set when opens or clicks found no room in the timeline.
 	truncated bool
-	recent    []hit
+
+	// The latest opens and clicks, in canonical order, and what was done about each; horizon is the time of the latest
+	// one that made room, 0 for none, and opened that of the earliest open among those.
+	hits     []burst.Hit
+	tellings []telling
+	horizon  event.Millis
+	opened   event.Millis
+	firsts   []first
+	inferred inferred
+
+	format1 bool // it is to be upgraded
 
 	// Of the cache.
 	dirty      bool
@@ -53,73 +63,7 @@ const (
 	maxTimelineFacts = 1000
 	// MaxEvents is how many events a Message holds at most.
 	MaxEvents = maxTimelineHits + maxTimelineFacts
-	// maxRecent is how many recorded hits are remembered to tell repeats.
-	maxRecent = 32
 )
-
-// hit is a recorded open or click, as far as the next one is compared with it.
-type hit struct {
-	time   event.Millis
-	kind   event.Kind
-	class  class
-	link   uint32
-	client uint64
-}
-
-// class brings verdicts together: hits of different classes never hide each other. The numbers are stored.
-type class uint8
-
-const (
-	classOther class = iota
-	classHuman
-	classMachine
-)
-
-func classOf(v event.Verdict) class {
-	switch {
-	case v == event.Human:
-		return classHuman
-	case v.Machine():
-		return classMachine
-	}
-	return classOther
-}
-
-// repeats reports whether h is like a recorded hit and within window of it, either way: a late relay may bring the
-// earlier of two hits last.
-func (s *state) repeats(h hit, window event.Millis) bool {
-	if window == 0 {
-		return false
-	}
-	for _, r := range s.recent {
-		distance := h.time - r.time
-		if distance < 0 {
-			distance = -distance
-		}
-		r.time = h.time
-		if r == h && distance <= window {
-			return true
-		}
-	}
-	return false
-}
-
-// remember keeps h among the recent hits, of which the oldest by event time makes room.
-func (s *state) remember(h hit) {
-	if len(s.recent) < maxRecent {
-		s.recent = append(s.recent, h)
-		return
-	}
-	oldest := 0
-	for i := range s.recent {
-		if s.recent[i].time < s.recent[oldest].time {
-			oldest = i
-		}
-	}
-	if s.recent[oldest].time < h.time {
-		s.recent[oldest] = h
-	}
-}
 
 // identify takes over the identity that a full ref tells, and the recipient. The strings are copied, in one piece,
 // because those of a decoded event keep the whole record in memory.

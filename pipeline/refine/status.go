@@ -37,10 +37,13 @@ const (
 	numMarks
 )
 
+// marksSet is a set of marks: bit 1<<mark. The bits are stored.
+type marksSet uint16
+
 // marks keep the latest event time of each mark, and nothing of the order in which the facts came: that is why the
 // status depends on the set of facts alone.
 type marks struct {
-	set  uint16 // bit 1<<mark
+	set  marksSet
 	time [numMarks]event.Millis
 }
 

@@ -20,8 +20,10 @@ type step struct {
 	addresses output
 	rejects   output
 
-	created []event.Key                // messages that became known
-	entries map[timelineEntry]struct{} // timeline entries of facts with an identity
+	number   uint64                  // of this step, from 1
+	created  []event.Key             // messages that became known
+	entries  map[timelineEntry]place // timeline entries that were written, but for hits at hand: they know it themselves
+	withheld []byte                  // withheld hits that were written
 
 	// created by prefix, as far as somebody asked.
 	byPrefix map[prefix][]event.Key
@@ -39,7 +41,7 @@ func newStep(store *kv.Store) *step {
 	return &step{
 		// One batch serves all steps, so that it doesn't grow anew in each.
 		batch:    store.DB().NewBatch(pebble.WithMaxRetainedSizeBytes(maxKept)),
-		byPrefix: make(map[prefix][]event.Key), entries: make(map[timelineEntry]struct{}),
+		byPrefix: make(map[prefix][]event.Key), entries: make(map[timelineEntry]place), number: 1,
 	}
 }
 
@@ -53,6 +55,11 @@ func (s *step) reset() {
 	for _, o := range s.outputs() {
 		o.reset()
 	}
+	s.number++
+	if cap(s.withheld) > maxKept {
+		s.withheld = nil
+	}
+	s.withheld = s.withheld[:0]
 	s.created, s.indexed = s.created[:0], 0
 	clear(s.byPrefix)
 	clear(s.entries)

@@ -22,8 +22,9 @@ type timerKey struct {
 type timerKind uint8
 
 const (
-	timerSettle timerKind = 1 // value: message key(16) and the click, as fact.append writes it
-	timerPark   timerKind = 2 // value: the message key(16) under which the fact is parked
+	timerWhole timerKind = 1 // value: message key(16) and the click, as fact.append writes it; read, no longer written
+	timerPark  timerKind = 2 // value: the message key(16) under which the fact is parked
+	timerClick timerKind = 3 // value: message key(16) and id(16) of the click that waits
 )
 
 func (t timerKey) compare(u timerKey) int {
@@ -137,11 +138,11 @@ func (ts *timers) load() error {
 	})
 }
 
-// count returns how many timers of a kind there are.
-func (ts *timers) count(what timerKind) (n int, err error) {
+// waiting returns how many clicks wait.
+func (ts *timers) waiting() (n int, err error) {
 	all, horizon := ts.all, ts.horizon
 	err = ts.scan(func(key timerKey, _ []byte) bool {
-		if key.what == what {
+		if key.what == timerClick || key.what == timerWhole {
 			n++
 		}
 		return true
