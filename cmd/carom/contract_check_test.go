@@ -95,7 +95,7 @@ func (w *world) told(query url.Values, limit int) (events []toldEvent) {
 	}
 }
 
-// latest keeps the highest revision of each event.
+// latest keeps the highest revision of each event, and none of what was taken back.
 func latest(events []toldEvent) (last []toldEvent) {
 	at := make(map[string]int)
 	for _, e := range events {
@@ -106,7 +106,9 @@ func latest(events []toldEvent) (last []toldEvent) {
 		at[e.ID] = len(last)
 		last = append(last, e)
 	}
-	return last
+	return slices.DeleteFunc(last, func(e toldEvent) bool {
+		return slices.Contains(e.Actor.Reasons, "repeat") || slices.Contains(e.Actor.Reasons, "withdrawn")
+	})
 }
 
 // summary is what makes two events the same to the tests.
@@ -157,7 +159,7 @@ func (m *model) events() map[string]int {
 	for _, l := range m.letters {
 		want[(&deedDone{kind: "sent", letter: l}).event().summary()]++
 	}
-	for _, d := range m.deeds {
+	for _, d := range m.judged() {
 		want[d.event().summary()]++
 	}
 	for _, l := range m.inferred() {

@@ -169,7 +169,7 @@ func (w *world) alone() {
 	if err != nil || honeypot.StatusCode != http.StatusFound {
 		w.t.Errorf("the honeypot: %v, %v", honeypot, err)
 	}
-	w.hit(deedDone{kind: "click", letter: l, url: honeypot.Header.Get("Location"), verdict: "scanner", agent: person.agent})
+	w.hit(deedDone{kind: "click", letter: l, url: honeypot.Header.Get("Location"), honeypot: true, verdict: "scanner", agent: person.agent})
 }
 
 // when is the same visitor, of whom something else must be thought.

@@ -41,6 +41,7 @@ type deedDone struct {
 	hard      bool   // of bounces
 	mail      string // identity of replies, auto-replies, complaints and delays
 	takesBack bool   // a complaint of the type not-spam
+	honeypot  bool   // a click on the link that nobody sees
 	id        string // that the API answered, if it did
 	heard     bool   // by a mail first, so that at is about right only
 }
@@ -115,6 +116,54 @@ func (d *deedDone) identity() string {
 		whose = enrollment{account: d.letter.account, message: "letter " + d.letter.name}
 	}
 	return fmt.Sprint(d.kind, whose, parts)
+}
+
+// The windows in which clicks of one letter tell on each other. The tests click from one address.
+const (
+	addressWindow  = 2 * time.Second
+	linksWindow    = 10 * time.Second
+	honeypotWindow = 10 * time.Second
+	tooManyLinks   = 3
+)
+
+// judged are the deeds with the verdicts that follow from all of them: whoever follows too many links at once, or one
+// that nobody sees, is no human.
+func (m *model) judged() (all []*deedDone) {
+	clicks := make(map[*letter][]*deedDone)
+	for _, d := range m.deeds {
+		if d.kind == "click" {
+			clicks[d.letter] = append(clicks[d.letter], d)
+		}
+	}
+	for _, d := range m.deeds {
+		if d.kind == "click" && !d.machine() && d.inBurst(clicks[d.letter]) {
+			burst := *d
+			burst.verdict = "scanner"
+			d = &burst
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// inBurst reports whether a click lies among others of its letter as no human's does.
+func (d *deedDone) inBurst(clicks []*deedDone) bool {
+	near := func(a, b *deedDone, window time.Duration) bool { return a.at.Sub(b.at).Abs() <= window }
+	for _, o := range clicks {
+		if o.link != d.link && near(o, d, addressWindow) || o.honeypot && near(o, d, honeypotWindow) {
+			return true
+		}
+		links := make(map[int]bool)
+		for _, other := range clicks {
+			if !other.at.Before(o.at) && near(other, o, linksWindow) {
+				links[other.link] = true
+			}
+		}
+		if len(links) >= tooManyLinks && !d.at.Before(o.at) && near(d, o, linksWindow) && !d.letter.has("shared") {
+			return true
+		}
+	}
+	return false
 }
 
 // counts are the numbers of a score object.
@@ -192,7 +241,7 @@ func (m *model) passages(q question) map[enrollment]*passage {
 			of(e).letters = append(of(e).letters, l)
 		}
 	}
-	for _, d := range m.deeds {
+	for _, d := range m.judged() {
 		if e := d.enrollment(); q.asks(e) {
 			of(e).deeds = append(of(e).deeds, d)
 		}
@@ -341,22 +390,16 @@ func (m *model) distinct(of func(*letter) (string, bool)) (all []string) {
 	return slices.Compact(all)
 }
 
-// settle is how long clicks wait to be judged, as the servers of the tests are told.
-const settle = time.Second
-
-// inferred lists the letters of which an open must be concluded: a human clicked or replied, and no human had opened when
-// that was judged.
+// inferred lists the letters of which an open must be concluded: a human clicked or replied, and no human had opened by
+// then.
 func (m *model) inferred() (all []*letter) {
-	for _, d := range m.deeds {
+	deeds := m.judged()
+	for _, d := range deeds {
 		if !d.human() || !d.impliesOpen() || slices.Contains(all, d.letter) {
 			continue
 		}
-		judged := d.at
-		if d.kind == "click" {
-			judged = d.at.Add(settle)
-		}
-		if !has(m.deeds, func(o *deedDone) bool {
-			return o.kind == "open" && o.human() && o.letter == d.letter && !o.at.After(judged)
+		if !has(deeds, func(o *deedDone) bool {
+			return o.kind == "open" && o.human() && o.letter == d.letter && !o.at.After(d.at)
 		}) {
 			all = append(all, d.letter)
 		}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"carom/pipeline/event"
 )
@@ -258,10 +259,13 @@ func TestFactIDsAreThoseOfRefine(t *testing.T) {
 		`{"kind":"completed","sender":"alice","sequence":"q4","contact":"eve@example.com"}`,
 	}
 	want := make(map[string]string)
+	begin := time.Date(2026, 11, 21, 11, 0, 0, 0, time.UTC)
 	for range 2 {
-		for _, body := range bodies {
+		for i, body := range bodies {
+			// Of one time, another bounce might be the first, which would be news.
+			at := begin.Add(time.Duration(i) * time.Minute).Format(time.RFC3339)
 			var out struct{ ID string }
-			w.post("/v1/events", body).ok(t, &out)
+			w.post("/v1/events", strings.Replace(body, "{", `{"time":"`+at+`",`, 1)).ok(t, &out)
 			want[out.ID] = body
 		}
 	}
