@@ -163,6 +163,8 @@ func scores(r *rand.Rand, scorer *score.Scorer) rollup.SenderScores {
 			Completed: n, Replied: upTo(), Complained: upTo(), Unsubscribed: upTo(), Opened: upTo(), Clicked: upTo(),
 			MachineOpened: upTo(), MachineClicked: upTo(), AnonymousOpened: r.Int64(),
 		}
+		c.Opens, c.Clicks = c.Opened+r.Int64N(1<<r.IntN(30)), c.Clicked+r.Int64N(1<<r.IntN(30))
+		c.MachineOpens, c.MachineClicks = c.MachineOpened+r.Int64N(1<<r.IntN(30)), c.MachineClicked+r.Int64N(1<<r.IntN(30))
 		c.Bounced = r.Int64N(n - c.Replied + 1)
 		c.BouncedHard = r.Int64N(c.Bounced + 1)
 		s.Windows[window] = rollup.Score{

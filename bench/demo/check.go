@@ -147,6 +147,10 @@ func (c counts) list() []number {
 		{"clicked", c.Clicked},
 		{"opened by machines", c.MachineOpened},
 		{"clicked by machines", c.MachineClicked},
+		{"opens", c.Opens},
+		{"clicks", c.Clicks},
+		{"opens by machines", c.MachineOpens},
+		{"clicks by machines", c.MachineClicks},
 	}
 }
 

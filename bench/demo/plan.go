@@ -146,6 +146,10 @@ type counts struct {
 	Clicked        int `json:"clicked"`
 	MachineOpened  int `json:"machine_opened"`
 	MachineClicked int `json:"machine_clicked"`
+	Opens          int `json:"opens"`
+	Clicks         int `json:"clicks"`
+	MachineOpens   int `json:"machine_opens"`
+	MachineClicks  int `json:"machine_clicks"`
 }
 
 // expectCounts foretells each sender's counts, by enrollment.
@@ -167,6 +171,7 @@ func expectCounts(plan []*message) map[string]counts {
 			var f fate
 			for _, one := range all {
 				f |= one
+				c.addHits(one)
 			}
 			c.add(f)
 		}
@@ -193,6 +198,23 @@ func (c *counts) add(f fate) {
 	count(&c.Clicked, f.has(isClicked))
 	count(&c.MachineOpened, f.has(isPrefetched))
 	count(&c.MachineClicked, f.has(isScanned))
+}
+
+// addHits counts the opens and clicks of one message of which all of f happened.
+func (c *counts) addHits(f fate) {
+	for _, one := range []struct {
+		n    *int
+		when fate
+	}{
+		{&c.Opens, isOpened | isClicked | isReplied},
+		{&c.Clicks, isClicked},
+		{&c.MachineOpens, isPrefetched},
+		{&c.MachineClicks, isScanned},
+	} {
+		if f&one.when != 0 {
+			*one.n++
+		}
+	}
 }
 
 // expectEvents foretells how many refined events of each kind there will be.

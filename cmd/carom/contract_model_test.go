@@ -178,6 +178,10 @@ type counts struct {
 	Clicked         int `json:"clicked"`
 	MachineOpened   int `json:"machine_opened"`
 	MachineClicked  int `json:"machine_clicked"`
+	Opens           int `json:"opens"`
+	Clicks          int `json:"clicks"`
+	MachineOpens    int `json:"machine_opens"`
+	MachineClicks   int `json:"machine_clicks"`
 	AnonymousOpened int `json:"anonymous_opened"`
 }
 
@@ -270,9 +274,15 @@ func (p *passage) completedAt() (at time.Time, ok bool) {
 // score counts what a score object must show.
 func (m *model) score(q question) (c counts, r recent) {
 	from, to := q.bounds()
+	inferred := m.inferred()
 	for _, p := range m.passages(q) {
 		if at, ok := p.completedAt(); ok && at.After(from) && !at.After(to) {
 			c.count(p.deeds)
+			for _, l := range p.letters {
+				if slices.Contains(inferred, l) {
+					c.Opens++
+				}
+			}
 		}
 		for _, l := range p.letters {
 			r.count(l, p.deeds, to)
@@ -286,9 +296,21 @@ func (m *model) score(q question) (c counts, r recent) {
 	return c, r
 }
 
-// count adds one completed enrollment.
+// count adds one completed enrollment. Of its opens, those that were seen: the inferred ones are a matter of letters.
 func (c *counts) count(deeds []*deedDone) {
 	c.Completed++
+	for _, d := range deeds {
+		switch {
+		case d.named("open") && d.human():
+			c.Opens++
+		case d.named("open") && d.machine():
+			c.MachineOpens++
+		case d.named("click") && d.human():
+			c.Clicks++
+		case d.named("click") && d.machine():
+			c.MachineClicks++
+		}
+	}
 	replied := has(deeds, func(d *deedDone) bool { return d.kind == "reply" && d.human() })
 	clicked := has(deeds, func(d *deedDone) bool { return d.named("click") && d.human() })
 	bounced, hard := bouncedFor(deeds)

@@ -75,6 +75,10 @@ var (
 		Completed: 1000, Replied: 80, Bounced: 30, BouncedHard: 20, Complained: 1, Unsubscribed: 2, Opened: 300, Clicked: 50,
 		MachineOpened: 400, MachineClicked: 60, AnonymousOpened: 7,
 	}
+	counts2 = func(c score.Counts) score.Counts { // numbers of hits came later
+		c.Opens, c.Clicks, c.MachineOpens, c.MachineClicks = 450, 55, 500, 75
+		return c
+	}(counts1)
 )
 
 // published is what a refined event shows of a ref.
@@ -88,12 +92,12 @@ func noLink(r event.Ref) event.Ref {
 	return r
 }
 
-func scores1() rollup.SenderScores {
+func scoresOf(counts score.Counts) rollup.SenderScores {
 	rate := func(value float64) score.Rate { return score.Rate{Value: value, Low: value / 2, High: value * 2} }
 	s := rollup.SenderScores{Account: "acme", Sender: "alice", AsOf: rollup.Stamp(at1), Windows: make(map[string]rollup.Score)}
 	for _, window := range []string{"24h", "7d", "30d"} {
 		s.Windows[window] = rollup.Score{
-			Account: "acme", Sender: "alice", Window: window, Counts: counts1, AsOf: s.AsOf,
+			Account: "acme", Sender: "alice", Window: window, Counts: counts, AsOf: s.AsOf,
 			Recent: rollup.Recent{Hour: rollup.Period{Sent: 12, Bounced: 1}, Day: rollup.Period{Sent: 345, Bounced: 6}},
 			Result: score.Result{ // not computed: the last digits may depend on the machine
 				Rates:      score.Rates{Reply: rate(.0625), Bounce: rate(.03125), Complaint: rate(.001), Unsubscribe: rate(.002), Open: rate(.25), Click: rate(.5)},
@@ -141,7 +145,22 @@ func formats(t *testing.T) []format {
 		}
 		return value
 	}
-	scores := scores1()
+	scored := func(file string, s rollup.SenderScores) format {
+		return format{
+			file: file, kind: Scores, today: &log.Record{Key: []byte("acme/alice"), Value: encode(s)},
+			read: func(t *testing.T, rec log.Record) {
+				var got rollup.SenderScores
+				if err := json.Unmarshal(rec.Value, &got); err != nil {
+					t.Fatal(err)
+				}
+				same(t, got, s)
+			},
+		}
+	}
+	noLonger := func(f format) format {
+		f.today = nil
+		return f
+	}
 	return []format{
 		raw("raw-1.txt", testSource, event1),
 		raw("raw-tick-1.txt", event.Source{}, tick1),
@@ -168,16 +187,8 @@ func formats(t *testing.T) []format {
 				same(t, got, reject1)
 			},
 		},
-		{
-			file: "scores-1.txt", kind: Scores, today: &log.Record{Key: []byte("acme/alice"), Value: encode(scores)},
-			read: func(t *testing.T, rec log.Record) {
-				var got rollup.SenderScores
-				if err := json.Unmarshal(rec.Value, &got); err != nil {
-					t.Fatal(err)
-				}
-				same(t, got, scores)
-			},
-		},
+		noLonger(scored("scores-1.txt", scoresOf(counts1))),
+		scored("scores-2.txt", scoresOf(counts2)),
 	}
 }
 

@@ -24,6 +24,12 @@ const (
 	cSentBounced
 	// By time of opening, of opens that name nobody.
 	cAnonymousOpened
+	// By time of completion, of hits: those of an enrollment beyond its first of the kind, in the order of hits. Most
+	// enrollments have none, and so add nothing to a row.
+	cOpenedAgain
+	cMachineOpenedAgain
+	cClickedAgain
+	cMachineClickedAgain
 
 	numCounters
 )
@@ -32,7 +38,8 @@ const (
 type contribution struct {
 	counted bool         // it is in a cohort:
 	at      event.Millis // in that of this time,
-	flags   uint16       // under these counters, by bit
+	flags   uint16       // under these counters, by bit,
+	again   hits         // with so many hits beyond the first of their kind
 	sends   []send       // and its messages, each by its own time
 }
 
@@ -42,16 +49,16 @@ type send struct {
 }
 
 func (c *contribution) equal(d *contribution) bool {
-	return c.counted == d.counted && c.at == d.at && c.flags == d.flags && slices.Equal(c.sends, d.sends)
+	return c.counted == d.counted && c.at == d.at && c.flags == d.flags && c.again == d.again && slices.Equal(c.sends, d.sends)
 }
 
 // contribution computes into c what e counts as. scratch is memory for the work, and returned to be used again.
 func (e *enrollment) contribution(c *contribution, completeAfter event.Millis, scratch []messageTally) []messageTally {
-	all, each := e.tallies(scratch)
+	all, n, each := e.tallies(scratch)
 	c.at, c.counted = all.completion(completeAfter)
-	c.flags = 0
+	c.flags, c.again = 0, hits{}
 	if c.counted {
-		c.flags = all.flags()
+		c.flags, c.again = all.flags(), n.again()
 	}
 	blamed := e.gone.complained()
 	c.sends = c.sends[:0]

@@ -87,6 +87,9 @@ func (d *deltas) addContribution(scope int32, c *contribution, by int64) {
 				row[counter] += by
 			}
 		}
+		for i, n := range c.again {
+			row[cOpenedAgain+i] += by * int64(n)
+		}
 	}
 	for _, s := range c.sends {
 		row := d.at(scope, s.at)

@@ -1,12 +1,18 @@
 package rollup
 
-import "carom/pipeline/event"
+import (
+	"cmp"
+	"slices"
+
+	"carom/pipeline/event"
+)
 
 // maxFacts bounds what an enrollment remembers one by one; shrink then goes down to keptFacts, so that not every
-// further fact pays for it.
+// further fact pays for it. Refine revises no more than the 64 latest hits of a message: an enrollment of one message
+// remembers those, and the facts that are no hits.
 const (
-	maxFacts  = 64
-	keptFacts = 48
+	maxFacts  = 96
+	keptFacts = 80
 )
 
 // enrollment is all that is known of one contact's passage through one sequence: its facts, each by the id of its
@@ -14,8 +20,31 @@ const (
 // revision can make a number drift.
 type enrollment struct {
 	facts []fact
-	// gone is what the facts of messages that were forgotten add up to.
-	gone tally
+	gone  forgotten
+}
+
+// forgotten is what is left of facts that are not remembered one by one.
+type forgotten struct {
+	tally // what those of forgotten messages add up to
+	// hits is how many opens and clicks were forgotten, with their message or alone; all at or before until.
+	hits  hits
+	until event.Millis
+}
+
+// addHit notes that f is forgotten, if it is a hit.
+func (g *forgotten) addHit(f *fact) {
+	if n := g.hits.of(f.what); n != nil {
+		*n++
+		g.until = max(g.until, f.at)
+	}
+}
+
+// takeBack undoes addHit for a fact that may be the revision of one that was forgotten, and so must not count twice.
+// Those that have become another kind, or nothing, go on to count as what they were.
+func (g *forgotten) takeBack(f *fact) {
+	if n := g.hits.of(f.what); n != nil && *n > 0 && f.at <= g.until {
+		*n--
+	}
 }
 
 // add takes f in, or leaves it if it is known in this revision or a later one.
@@ -29,6 +58,9 @@ func (e *enrollment) add(f fact) (changed bool) {
 			return true
 		}
 	}
+	if f.revision > 0 {
+		e.gone.takeBack(&f)
+	}
 	e.facts = append(e.facts, f)
 	return true
 }
@@ -38,7 +70,7 @@ func (e *enrollment) full() bool { return len(e.facts) > maxFacts }
 
 // shrink forgets facts: first those that another one outdoes, which changes nothing but that they can't be revised any
 // more; if that is not enough, whole messages, from the oldest, into gone. Messages are forgotten whole because half of
-// one could say that it bounced and not that it was delivered later.
+// one could say that it bounced and not that it was delivered later. Hits that are forgotten stay in gone as numbers.
 //
 // A message that is gone counts no longer in sends: who calls must have accounted for it.
 func (e *enrollment) shrink() {
@@ -51,13 +83,21 @@ func (e *enrollment) shrink() {
 // marks are facts by index.
 type marks [maxFacts + 1]bool
 
-// outdone marks at most limit facts that another of the same kind and message makes superfluous, from the oldest.
+// outdone marks at most limit facts that another of the same kind and message makes superfluous: those of the earliest
+// times, for they are revised the least.
 func (e *enrollment) outdone(limit int) (m marks) {
+	var memory [maxFacts + 1]int
+	found := memory[:0]
 	for i, f := range e.facts {
-		if limit > 0 && e.outdoes(i, f) {
-			m[i] = true
-			limit--
+		if e.outdoes(i, f) {
+			found = append(found, i)
 		}
+	}
+	slices.SortFunc(found, func(i, j int) int {
+		return cmp.Or(cmp.Compare(e.facts[i].at, e.facts[j].at), cmp.Compare(e.facts[i].id, e.facts[j].id))
+	})
+	for _, i := range found[:min(limit, len(found))] {
+		m[i] = true
 	}
 	return m
 }
@@ -96,13 +136,15 @@ func (e *enrollment) fold(message uint64) (m marks) {
 	return m
 }
 
-// drop removes the marked facts.
+// drop forgets the marked facts.
 func (e *enrollment) drop(m marks) {
 	kept := e.facts[:0]
 	for i, f := range e.facts {
-		if !m[i] {
-			kept = append(kept, f)
+		if m[i] {
+			e.gone.addHit(&f)
+			continue
 		}
+		kept = append(kept, f)
 	}
 	e.facts = kept
 }
@@ -125,11 +167,12 @@ type messageTally struct {
 }
 
 // tallies adds up the facts of the enrollment and, in the memory of each, those of every message.
-func (e *enrollment) tallies(each []messageTally) (all tally, _ []messageTally) {
-	all = e.gone
+func (e *enrollment) tallies(each []messageTally) (all tally, n hits, _ []messageTally) {
+	all, n = e.gone.tally, e.gone.hits
 	each = each[:0]
 	for _, f := range e.facts {
 		all.add(f.what, f.at)
+		n.add(f.what)
 		i := 0
 		for i < len(each) && each[i].message != f.message {
 			i++
@@ -139,7 +182,7 @@ func (e *enrollment) tallies(each []messageTally) (all tally, _ []messageTally) 
 		}
 		each[i].add(f.what, f.at)
 	}
-	return all, each
+	return all, n, each
 }
 
 // completion returns when the enrollment completes: at its completed event, or completeAfter its first send, whichever

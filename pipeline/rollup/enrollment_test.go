@@ -1,8 +1,10 @@
 package rollup
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"carom/pipeline/event"
@@ -23,7 +25,7 @@ func TestManyHits(t *testing.T) {
 		}
 		f.tell(events...)
 		got := f.score(hour0 + 3*day)
-		if want := (score.Counts{Completed: 1, Opened: 1, MachineClicked: 1}); got.Counts != want {
+		if want := (score.Counts{Completed: 1, Opened: 1, MachineClicked: 1, Opens: 1000, MachineClicks: 1000}); got.Counts != want {
 			t.Errorf("got %+v, want %+v", got.Counts, want)
 		}
 		if got := f.score(hour0).Recent.Hour; got != (Period{1, 0}) {
@@ -42,6 +44,56 @@ func TestManyHits(t *testing.T) {
 				t.Errorf("an enrollment takes %d bytes", len(value))
 			}
 		}
+	}
+}
+
+// TestManyHitsRevised: refine revises the 64 latest hits of a message. Of an enrollment with one message all of them are
+// remembered, however many came before, and so nothing drifts.
+func TestManyHitsRevised(t *testing.T) {
+	const revisable = 64
+	rng := newRand(t)
+	for range 10 {
+		o := Options{CompleteAfter: 36 * 3600e9, PublishEvery: 60e9, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
+		f := newFixture(t, o)
+		m := newModel(36 * hour)
+		events := []event.Refined{ev(event.Sent, hour0), ev(event.Delivered, hour0+1), ev(event.Bounce, hour0+2)}
+		verdicts := []event.Verdict{event.Human, event.Human, event.Scanner, event.Unknown, event.Proxy}
+		var hits []event.Refined // by time
+		for range 400 {
+			hit := ev(pick(rng, []event.Kind{event.Open, event.Click}), hour0+event.Millis(rng.Int64N(int64(day))), verdict(pick(rng, verdicts)))
+			at, _ := slices.BinarySearchFunc(hits, hit.Time, func(h event.Refined, at event.Millis) int { return cmp.Compare(h.Time, at) })
+			if at < len(hits)-revisable {
+				hit.Actor.Verdict = event.Human // too late to be judged with others: published once
+			}
+			hits = slices.Insert(hits, at, hit)
+			events = append(events, hit)
+			for range rng.IntN(3) {
+				i := max(0, len(hits)-revisable) + rng.IntN(min(len(hits), revisable))
+				hits[i] = revised(hits[i], verdict(pick(rng, verdicts)))
+				events = append(events, hits[i])
+			}
+		}
+		f.tell(events...)
+		m.tell(events...)
+		q := Query{Account: "a", Sender: "s", Window: 720 * 3600e9, AsOf: hour0 + 2*day}
+		if got, want := f.ask(q), m.score(q); got.Counts != want.Counts || got.Opens < 50 {
+			t.Fatalf("got %+v\nwant %+v", got.Counts, want.Counts)
+		}
+	}
+}
+
+// TestForgottenHitRevised: a revision of a hit that was forgotten does not count it twice.
+func TestForgottenHitRevised(t *testing.T) {
+	f := newFixture(t, Default())
+	events := []event.Refined{ev(event.Sent, hour0)}
+	for i := range event.Millis(200) {
+		events = append(events, ev(event.Open, hour0+i*minute), ev(event.Click, hour0+i*minute, verdict(event.Scanner)))
+	}
+	f.tell(events...)
+	f.tell(revised(events[1]), revised(events[2]), revised(events[3], verdict(event.Unknown)))
+	want := score.Counts{Completed: 1, Opened: 1, Opens: 200, MachineClicked: 1, MachineClicks: 200}
+	if got := f.score(hour0 + 3*day); got.Counts != want {
+		t.Errorf("got %+v, want %+v", got.Counts, want)
 	}
 }
 
@@ -89,7 +141,7 @@ func TestShrinkKeepsWhatCounts(t *testing.T) {
 		e.contribution(&before, hour, nil)
 		e.shrink()
 		e.contribution(&after, hour, nil)
-		if before.counted != after.counted || before.at != after.at || before.flags != after.flags {
+		if before.counted != after.counted || before.at != after.at || before.flags != after.flags || before.again != after.again {
 			t.Fatalf("before %+v\nafter  %+v", before, after)
 		}
 		if len(e.facts) > keptFacts {

@@ -17,7 +17,7 @@ const (
 	delivered
 	bouncedSoft
 	bouncedHard
-	openedHuman
+	openedHuman // the four of hits, in their order
 	openedMachine
 	clickedHuman
 	clickedMachine
@@ -32,7 +32,8 @@ const (
 // notSpam is the feedback type that takes a complaint back, RFC 6430.
 const notSpam = "not-spam"
 
-// whatOf returns what r counts as: nothing for a hit of unknown or own making, an auto-reply, a delay.
+// whatOf returns what r counts as: nothing for a hit of unknown or own making, or one that was taken back, which is then
+// unknown; nothing for an auto-reply, a delay. An inferred open counts by its verdict, like any.
 func whatOf(r *event.Refined) what {
 	switch r.Kind {
 	case event.Sent:
@@ -65,7 +66,7 @@ func whatOf(r *event.Refined) what {
 
 func byVerdict(r *event.Refined, human, machine what) what {
 	switch {
-	case r.Actor.Verdict == event.Human, r.Inferred:
+	case r.Actor.Verdict == event.Human:
 		return human
 	case r.Actor.Verdict.Machine():
 		return machine
@@ -75,7 +76,7 @@ func byVerdict(r *event.Refined, human, machine what) what {
 
 // fact is what an enrollment remembers of one event.
 type fact struct {
-	id       uint64 // the first six bytes of the event's id: among 64 facts that is one in a hundred billion
+	id       uint64 // the first six bytes of the event's id: two of 96 facts share them once in sixty billion enrollments
 	message  uint64 // hashMessage, 0 for an event about no message
 	revision uint32
 	what     what

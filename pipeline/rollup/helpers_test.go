@@ -167,6 +167,12 @@ func verdict(v event.Verdict) func(*event.Refined) {
 	return func(r *event.Refined) { r.Actor.Verdict = v }
 }
 
+func reason(code string) func(*event.Refined) {
+	return func(r *event.Refined) { r.Actor.Reasons = []string{code} }
+}
+
+func inferred(r *event.Refined) { r.Inferred = true }
+
 func hard(r *event.Refined) { r.Bounce.Hard = true }
 
 func message(m string) func(*event.Refined) { return func(r *event.Refined) { r.Message = m } }

@@ -99,6 +99,19 @@ func (m *model) count(events []event.Refined, from, to event.Millis, c *score.Co
 	}
 	c.Completed++
 	has := func(match func(event.Refined) bool) bool { return !lastOf(events, match).missing }
+	for _, e := range events {
+		human, machine := e.Actor.Verdict == event.Human, e.Actor.Verdict == event.Proxy || e.Actor.Verdict == event.Scanner
+		switch {
+		case e.Kind == event.Open && human:
+			c.Opens++
+		case e.Kind == event.Open && machine:
+			c.MachineOpens++
+		case e.Kind == event.Click && human:
+			c.Clicks++
+		case e.Kind == event.Click && machine:
+			c.MachineClicks++
+		}
+	}
 	bounced, hard := isBounced(events)
 	for _, f := range []struct {
 		counter *int64

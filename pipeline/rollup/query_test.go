@@ -43,6 +43,10 @@ func TestScoreObject(t *testing.T) {
  "clicked": 0,
  "machine_opened": 0,
  "machine_clicked": 0,
+ "opens": 0,
+ "clicks": 0,
+ "machine_opens": 0,
+ "machine_clicks": 0,
  "anonymous_opened": 0,
  "recent": {
   "hour": {

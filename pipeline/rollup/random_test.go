@@ -66,6 +66,8 @@ func randomEvents(rng *rand.Rand, n int) []event.Refined {
 			e.Actor.Verdict = pick(rng, verdicts)
 			if e.Kind != event.Reply && rng.IntN(8) == 0 {
 				someone(&e)
+			} else if e.Kind == event.Open && rng.IntN(4) == 0 {
+				e.Inferred, e.Actor.Verdict = true, event.Human
 			}
 		case event.Bounce:
 			e.Bounce.Hard = rng.IntN(2) == 0
@@ -78,7 +80,10 @@ func randomEvents(rng *rand.Rand, n int) []event.Refined {
 		}
 		events = append(events, e)
 		for hit := e; (e.Kind == event.Open || e.Kind == event.Click) && rng.IntN(4) == 0; {
-			hit = revised(hit, verdict(pick(rng, verdicts)))
+			hit = revised(hit, verdict(pick(rng, verdicts))) // unknown, among others: taken back
+			if hit.Inferred {
+				hit.Time = randomTime(rng) // it goes where the click or the reply is that implies it
+			}
 			events = append(events, hit)
 		}
 	}

@@ -110,6 +110,10 @@ func (c *counts) score() score.Counts {
 		Clicked:         c.floor(cClicked),
 		MachineOpened:   c.floor(cMachineOpened),
 		MachineClicked:  c.floor(cMachineClicked),
+		Opens:           c.floor(cOpened) + c.floor(cOpenedAgain),
+		Clicks:          c.floor(cClicked) + c.floor(cClickedAgain),
+		MachineOpens:    c.floor(cMachineOpened) + c.floor(cMachineOpenedAgain),
+		MachineClicks:   c.floor(cMachineClicked) + c.floor(cMachineClickedAgain),
 		AnonymousOpened: c.floor(cAnonymousOpened),
 	}
 }

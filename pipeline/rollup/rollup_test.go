@@ -11,6 +11,7 @@ import (
 
 // TestOutcome tells one enrollment's story and reads what it counts as, sent at hour0.
 func TestOutcome(t *testing.T) {
+	guess, again := ev(event.Open, hour0+1, inferred, sequence("q")), ev(event.Open, hour0+9, sequence("q"))
 	for _, tt := range []struct {
 		name  string
 		story []event.Refined
@@ -33,16 +34,16 @@ func TestOutcome(t *testing.T) {
 		{
 			"bounce lifted by open",
 			[]event.Refined{ev(event.Bounce, hour0+1, hard), ev(event.Open, hour0+2)},
-			score.Counts{Completed: 1, Opened: 1},
+			score.Counts{Completed: 1, Opened: 1, Opens: 1},
 		},
 		{
 			"bounce lifted by click",
 			[]event.Refined{ev(event.Bounce, hour0+1), ev(event.Click, hour0+2)},
-			score.Counts{Completed: 1, Clicked: 1},
+			score.Counts{Completed: 1, Clicked: 1, Clicks: 1},
 		},
 		{"bounce not lifted by a machine", []event.Refined{
 			ev(event.Bounce, hour0+1), ev(event.Open, hour0+2, verdict(event.Proxy)), ev(event.Click, hour0+2, verdict(event.Scanner)),
-		}, score.Counts{Completed: 1, Bounced: 1, MachineOpened: 1, MachineClicked: 1}},
+		}, score.Counts{Completed: 1, Bounced: 1, MachineOpened: 1, MachineClicked: 1, MachineOpens: 1, MachineClicks: 1}},
 		{
 			"bounce and delivery at the same time",
 			[]event.Refined{ev(event.Bounce, hour0+1), ev(event.Delivered, hour0+1)},
@@ -99,13 +100,42 @@ func TestOutcome(t *testing.T) {
 		},
 		{
 			"inferred open",
-			[]event.Refined{ev(event.Open, hour0+1, verdict(event.NoVerdict), func(r *event.Refined) { r.Inferred = true })},
-			score.Counts{Completed: 1, Opened: 1},
+			[]event.Refined{ev(event.Open, hour0+1, inferred)},
+			score.Counts{Completed: 1, Opened: 1, Opens: 1},
+		},
+		{
+			"inferred open taken back",
+			[]event.Refined{guess, revised(guess, verdict(event.Unknown), reason("withdrawn"))},
+			score.Counts{Completed: 1},
+		},
+		{
+			"inferred open taken back, and again implied",
+			[]event.Refined{guess, revised(revised(guess, verdict(event.Human))), revised(guess, verdict(event.Unknown), reason("withdrawn"))},
+			score.Counts{Completed: 1, Opened: 1, Opens: 1},
+		},
+		{
+			"repeat taken back",
+			[]event.Refined{ev(event.Open, hour0+1), ev(event.Open, hour0+2), again, revised(again, verdict(event.Unknown), reason("repeat"))},
+			score.Counts{Completed: 1, Opened: 1, Opens: 2},
+		},
+		{
+			"a human's that turns out to be a machine's",
+			[]event.Refined{ev(event.Open, hour0+1), again, revised(again, verdict(event.Scanner))},
+			score.Counts{Completed: 1, Opened: 1, Opens: 1, MachineOpened: 1, MachineOpens: 1},
+		},
+		{
+			"of two messages",
+			[]event.Refined{
+				ev(event.Open, hour0+1), ev(event.Open, hour0+2, message("m2")), ev(event.Click, hour0+3, message("m2")),
+				ev(event.Click, hour0+4, message("m2")),
+			},
+			score.Counts{Completed: 1, Opened: 1, Opens: 2, Clicked: 1, Clicks: 2},
 		},
 		{"both kinds of hits, twice", []event.Refined{
 			ev(event.Open, hour0+1), ev(event.Open, hour0+2), ev(event.Open, hour0+1, verdict(event.Proxy)), ev(event.Click, hour0+1),
 			ev(event.Click, hour0+1, verdict(event.Scanner)), ev(event.Click, hour0+9, verdict(event.Scanner)),
-		}, score.Counts{Completed: 1, Opened: 1, Clicked: 1, MachineOpened: 1, MachineClicked: 1}},
+		}, score.Counts{Completed: 1, Opened: 1, Clicked: 1, MachineOpened: 1, MachineClicked: 1,
+			Opens: 2, Clicks: 1, MachineOpens: 1, MachineClicks: 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for i := range tt.story {
@@ -390,17 +420,17 @@ func TestRevisions(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", step, got, want)
 		}
 	}
-	want("told", score.Counts{Completed: 1, Opened: 1, MachineClicked: 1})
+	want("told", score.Counts{Completed: 1, Opened: 1, Opens: 1, MachineClicked: 1, MachineClicks: 1})
 	f.tell(revised(open, verdict(event.Scanner)))
-	want("the open was a scanner's", score.Counts{Completed: 1, Bounced: 1, MachineOpened: 1, MachineClicked: 1})
+	want("the open was a scanner's", score.Counts{Completed: 1, Bounced: 1, MachineOpened: 1, MachineClicked: 1, MachineOpens: 1, MachineClicks: 1})
 	f.tell(revised(click, verdict(event.Human)))
-	want("the click was human", score.Counts{Completed: 1, Clicked: 1, MachineOpened: 1})
+	want("the click was human", score.Counts{Completed: 1, Clicked: 1, Clicks: 1, MachineOpened: 1, MachineOpens: 1})
 	f.tell(open, click)
-	want("old revisions again", score.Counts{Completed: 1, Clicked: 1, MachineOpened: 1})
+	want("old revisions again", score.Counts{Completed: 1, Clicked: 1, Clicks: 1, MachineOpened: 1, MachineOpens: 1})
 	f.tell(revised(revised(open), verdict(event.Unknown)))
-	want("the open was nobody's", score.Counts{Completed: 1, Clicked: 1})
+	want("the open was nobody's", score.Counts{Completed: 1, Clicked: 1, Clicks: 1})
 	f.tell(revised(open, verdict(event.Scanner)))
-	want("a lower revision", score.Counts{Completed: 1, Clicked: 1})
+	want("a lower revision", score.Counts{Completed: 1, Clicked: 1, Clicks: 1})
 }
 
 // TestRepeatedOrigins: a record that was written twice is counted once, whatever it says.

@@ -191,7 +191,7 @@ func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
 
 // readEnrollment reads the enrollment under key into s.state, and what it counts as into s.before.
 func (s *step) readEnrollment(key []byte) error {
-	s.state.facts, s.state.gone = s.state.facts[:0], tally{}
+	s.state.facts, s.state.gone = s.state.facts[:0], forgotten{}
 	value, ok := s.p.enrollments.get(key)
 	if !ok {
 		var err error

@@ -4,14 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"carom/pipeline/event"
 )
 
 // Every value starts with the version of its layout.
 const (
-	enrollmentVersion byte = 1
-	rowVersion        byte = 1
+	enrollmentVersion byte = 2
+	rowVersion        byte = 2 // rows of 1 are of older rules, and computed anew
 	nameVersion       byte = 1
 	namelessVersion   byte = 1
 	positionVersion   byte = 1
@@ -27,17 +28,27 @@ type source struct {
 	err  error
 }
 
-// openValue checks the version of a value.
+// openValue checks the version of a value of which there is one version to read.
 func openValue(value []byte, version byte, name string) source {
-	switch {
-	case len(value) == 0:
-		return source{err: errValue}
-	case value[0] > version:
-		return source{err: fmt.Errorf("rollup: %s has version %d, this Carom reads %d: use a newer Carom", name, value[0], version)}
-	case value[0] != version:
-		return source{err: fmt.Errorf("rollup: %s has version %d, this Carom reads %d", name, value[0], version)}
+	_, s := openVersions(value, version, version, name)
+	return s
+}
+
+// openVersions checks that the version of a value is one from oldest to newest, and returns it.
+func openVersions(value []byte, oldest, newest byte, name string) (version byte, s source) {
+	if len(value) == 0 {
+		return 0, source{err: errValue}
 	}
-	return source{rest: value[1:]}
+	version = value[0]
+	switch {
+	case version > newest:
+		s.err = fmt.Errorf("rollup: %s has version %d, this Carom reads %d: use a newer Carom", name, version, newest)
+	case version < oldest:
+		s.err = fmt.Errorf("rollup: %s has version %d, this Carom reads %d", name, version, newest)
+	default:
+		s.rest = value[1:]
+	}
+	return version, s
 }
 
 func (s *source) fail() {
@@ -65,6 +76,15 @@ func (s *source) uvarint() uint64 {
 	}
 	s.rest = s.rest[n:]
 	return v
+}
+
+// uint32 reads a uvarint that fits.
+func (s *source) uint32() uint32 {
+	v := s.uvarint()
+	if v > math.MaxUint32 {
+		s.fail()
+	}
+	return uint32(v)
 }
 
 func (s *source) varint() int64 {

@@ -9,10 +9,12 @@ import (
 
 // A stored enrollment:
 //
-//	┌─────────┬──────┬─────────────────────────┬────────────────┬────────────┬────────────
-//	│ version │ seen │ time of each bit of seen│ m, the number  │ m messages │ n facts …
-//	│ 1       │      │ of gone, from bit 0     │ of messages    │            │
-//	└─────────┴──────┴─────────────────────────┴────────────────┴────────────┴────────────
+//	┌─────────┬──────┬─────────────────────────┬────────────────────┬────────────────┬────────────┬────────────
+//	│ version │ seen │ time of each bit of seen│ hits (4), until,   │ m, the number  │ m messages │ n facts …
+//	│ 2       │      │ of gone, from bit 1     │ if bit 0 is set    │ of messages    │            │
+//	└─────────┴──────┴─────────────────────────┴────────────────────┴────────────────┴────────────┴────────────
+//
+// Version 1 has no hits, and never bit 0.
 //
 // and each fact, until the end:
 //
@@ -89,21 +91,34 @@ func (f *fact) append(dst []byte, messages []uint64, before event.Millis) []byte
 	return binary.AppendVarint(dst, int64(f.at-before))
 }
 
-func (t *tally) append(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(t.seen))
+// seenHits in seen says that numbers of hits follow the times. Of nothing there is no time: its bit is free.
+const seenHits = 1 << nothing
+
+func (g *forgotten) append(dst []byte) []byte {
+	seen := g.seen
+	if g.hits != (hits{}) || g.until != 0 {
+		seen |= seenHits
+	}
+	dst = binary.AppendUvarint(dst, uint64(seen))
 	for w := range whatEnd {
-		if t.has(w) {
-			dst = binary.AppendVarint(dst, int64(t.at[w]))
+		if g.has(w) {
+			dst = binary.AppendVarint(dst, int64(g.at[w]))
 		}
 	}
-	return dst
+	if seen&seenHits == 0 {
+		return dst
+	}
+	for _, n := range g.hits {
+		dst = binary.AppendUvarint(dst, uint64(n))
+	}
+	return binary.AppendVarint(dst, int64(g.until))
 }
 
 // decode reads what append wrote into e, replacing all of it.
 func (e *enrollment) decode(value []byte) error {
-	s := openValue(value, enrollmentVersion, "enrollment")
+	version, s := openVersions(value, 1, enrollmentVersion, "enrollment")
 	e.facts = e.facts[:0]
-	e.gone = s.tally()
+	e.gone = s.forgotten(version)
 	var messages [maxFacts]uint64
 	m := s.count(maxFacts)
 	for i := range m {
@@ -125,11 +140,7 @@ func (s *source) fact(messages []uint64, before event.Millis) fact {
 	head := s.byte()
 	f := fact{what: what(head & 0x0f), id: s.uint(idBytes)}
 	if head&factRevised != 0 {
-		revision := s.uvarint()
-		f.revision = uint32(revision)
-		if uint64(f.revision) != revision {
-			s.fail()
-		}
+		f.revision = s.uint32()
 	}
 	at := unplaced(messages)
 	if head&factPlaced != 0 {
@@ -146,18 +157,35 @@ func (s *source) fact(messages []uint64, before event.Millis) fact {
 	return f
 }
 
-func (s *source) tally() tally {
-	var t tally
+func (s *source) forgotten(version byte) (g forgotten) {
 	seen := s.uvarint()
-	if bits.Len64(seen) > int(whatEnd) || seen&1 != 0 {
+	if bits.Len64(seen) > int(whatEnd) || version == 1 && seen&seenHits != 0 {
 		s.fail()
-		return t
+		return g
 	}
-	t.seen = uint16(seen)
+	g.seen = uint16(seen &^ seenHits)
 	for w := range whatEnd {
-		if t.has(w) {
-			t.at[w] = s.millis()
+		if g.has(w) {
+			g.at[w] = s.millis()
 		}
 	}
-	return t
+	switch {
+	case version == 1:
+		g.assumeHits()
+	case seen&seenHits != 0:
+		for i := range g.hits {
+			g.hits[i] = s.uint32()
+		}
+		g.until = s.millis()
+	}
+	return g
+}
+
+// assumeHits fills in what version 1 did not count: of each kind that there is, one at least.
+func (g *forgotten) assumeHits() {
+	for w := openedHuman; w <= clickedMachine; w++ {
+		if g.has(w) {
+			g.addHit(&fact{what: w, at: g.at[w]})
+		}
+	}
 }

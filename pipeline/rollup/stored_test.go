@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -19,6 +20,11 @@ func randomEnrollment(rng *rand.Rand) *enrollment {
 	for range rng.IntN(20) * rng.IntN(2) {
 		f := randomFact(rng, 1)
 		e.gone.add(f.what, f.at)
+		e.gone.addHit(&f)
+	}
+	for range rng.IntN(20) * rng.IntN(2) {
+		f := randomFact(rng, 1)
+		e.gone.addHit(&f)
 	}
 	return e
 }
@@ -38,6 +44,34 @@ func TestEnrollmentIsReadAsWritten(t *testing.T) {
 		if !reflect.DeepEqual(used, want) {
 			t.Fatalf("got %+v\nwant %+v", used, want)
 		}
+	}
+}
+
+// TestEnrollmentOfVersion1: what it forgot had no numbers; there was one of each kind at least.
+func TestEnrollmentOfVersion1(t *testing.T) {
+	rng := newRand(t)
+	for range 1000 {
+		e := randomEnrollment(rng)
+		e.gone.hits, e.gone.until = hits{}, 0
+		value := e.append(nil)
+		value[0] = 1
+		want := *e
+		want.gone.assumeHits()
+		var got enrollment
+		if err := got.decode(value); err != nil || !slices.Equal(got.facts, want.facts) || got.gone != want.gone {
+			t.Fatalf("got %+v, %v\nwant %+v", got, err, want)
+		}
+	}
+	var gone forgotten
+	gone.add(openedHuman, hour0)
+	gone.add(clickedMachine, hour0+1)
+	gone.add(delivered, hour0+2)
+	gone.assumeHits()
+	if want := (hits{1, 0, 0, 1}); gone.hits != want || gone.until != hour0+1 {
+		t.Errorf("got %v, want %v", gone, want)
+	}
+	if err := new(enrollment).decode([]byte{1, 1, 1, 1, 1, 1, 0}); err == nil {
+		t.Error("version 1 is read with numbers")
 	}
 }
 
@@ -103,7 +137,7 @@ func TestRowIsReadAsWritten(t *testing.T) {
 }
 
 func TestMalformedRowsAreRefused(t *testing.T) {
-	for _, value := range []string{"\x01", "\x01\x00\x00\x00", "\x01\x00\x3d\x00", "\x01\x00\x02\x00\x02\x00", "\x01\x00\x02\x00\x01\x00", "\x01\x80\x80\x01\x00", "\x01\x00\x01", "\x01\x01"} {
+	for _, value := range []string{"\x02", "\x02\x00\x00\x00", "\x02\x00\x3d\x00", "\x02\x00\x02\x00\x02\x00", "\x02\x00\x02\x00\x01\x00", "\x02\x80\x80\x08\x00", "\x02\x00\x01", "\x02\x01"} {
 		if err := new(row).addStored([]byte(value)); err == nil {
 			t.Errorf("%x is read", value)
 		}
@@ -140,23 +174,31 @@ func TestNamelessIsReadAsWritten(t *testing.T) {
 
 // TestNewerVersionsAreRefused, and older ones, which never were.
 func TestNewerVersionsAreRefused(t *testing.T) {
-	for name, decode := range map[string]func([]byte) error{
-		"enrollment":    func(b []byte) error { return new(enrollment).decode(b) },
-		"cohort row":    func(b []byte) error { return new(row).addStored(b) },
-		"position":      func(b []byte) error { return new(position).decode(b) },
-		"rebuild":       func(b []byte) error { return new(rebuild).decode(b) },
-		"nameless open": func(b []byte) error { return new(namelessOpen).decode(b) },
+	for _, format := range []struct {
+		name           string
+		oldest, newest byte
+		decode         func([]byte) error
+	}{
+		{"enrollment", 1, 2, func(b []byte) error { return new(enrollment).decode(b) }},
+		{"cohort row", 2, 2, func(b []byte) error { return new(row).addStored(b) }},
+		{"position", 1, 1, func(b []byte) error { return new(position).decode(b) }},
+		{"rebuild", 1, 1, func(b []byte) error { return new(rebuild).decode(b) }},
+		{"nameless open", 1, 1, func(b []byte) error { return new(namelessOpen).decode(b) }},
 	} {
-		want := "rollup: " + name + " has version 2, this Carom reads 1: use a newer Carom"
-		if err := decode([]byte{2, 0, 0, 0}); err == nil || err.Error() != want {
+		name, decode := format.name, format.decode
+		want := fmt.Sprintf("rollup: %s has version %d, this Carom reads %d: use a newer Carom", name, format.newest+1, format.newest)
+		if err := decode([]byte{format.newest + 1, 0, 0, 0}); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if err := decode([]byte{0, 0, 0, 0}); err == nil || !strings.Contains(err.Error(), "version 0") {
+		want = fmt.Sprintf("rollup: %s has version %d, this Carom reads %d", name, format.oldest-1, format.newest)
+		if err := decode([]byte{format.oldest - 1, 0, 0, 0}); err == nil || err.Error() != want {
 			t.Errorf("%s: got %v", name, err)
 		}
-		for _, b := range [][]byte{nil, {1, 0x80}, {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}} {
-			if err := decode(b); err == nil {
-				t.Errorf("%s: %x is read", name, b)
+		for v := format.oldest; v <= format.newest; v++ {
+			for _, b := range [][]byte{nil, {v, 0x80}, {v, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}} {
+				if err := decode(b); err == nil {
+					t.Errorf("%s: %x is read", name, b)
+				}
 			}
 		}
 	}

@@ -2,8 +2,9 @@ package score
 
 import "fmt"
 
-// Counts are the completed enrollments of a window, and how many of them did or suffered what. Every other count is
-// of completed enrollments too, and so at most Completed; AnonymousOpened alone is of opens.
+// Counts are the completed enrollments of a window, and how many of them did or suffered what: at most Completed. Opens
+// and the three after it are of those enrollments' opens and clicks, each at least its count of enrollments above.
+// AnonymousOpened is of opens that belong to no enrollment.
 type Counts struct {
 	Completed       int64 `json:"completed"`
 	Replied         int64 `json:"replied"`
@@ -15,6 +16,10 @@ type Counts struct {
 	Clicked         int64 `json:"clicked"` // by a human
 	MachineOpened   int64 `json:"machine_opened"`
 	MachineClicked  int64 `json:"machine_clicked"`
+	Opens           int64 `json:"opens"`  // by a human, all: the first, and those again
+	Clicks          int64 `json:"clicks"` // likewise
+	MachineOpens    int64 `json:"machine_opens"`
+	MachineClicks   int64 `json:"machine_clicks"`
 	AnonymousOpened int64 `json:"anonymous_opened"`
 }
 
