@@ -10,21 +10,27 @@ import (
 
 // messageAnswer is the answer of GET /v1/messages/{message}.
 type messageAnswer struct {
-	Account       string            `json:"account"`
-	Sender        string            `json:"sender"`
-	Sequence      string            `json:"sequence"`
-	Contact       string            `json:"contact"`
-	Message       string            `json:"message"`
-	Recipient     string            `json:"recipient"`
-	Status        string            `json:"status"`
-	Registered    bool              `json:"registered"`
-	SentAt        string            `json:"sent_at,omitempty"`
-	Transactional bool              `json:"transactional,omitempty"`
-	Anonymous     bool              `json:"anonymous,omitempty"`
-	Shared        bool              `json:"shared,omitempty"`
-	Untracked     bool              `json:"untracked,omitempty"`
-	Events        []json.RawMessage `json:"events"`
-	Truncated     bool              `json:"truncated,omitempty"`
+	Account       string `json:"account"`
+	Sender        string `json:"sender"`
+	Sequence      string `json:"sequence"`
+	Contact       string `json:"contact"`
+	Message       string `json:"message"`
+	Recipient     string `json:"recipient"`
+	Status        string `json:"status"`
+	Registered    bool   `json:"registered"`
+	SentAt        string `json:"sent_at,omitempty"`
+	Transactional bool   `json:"transactional,omitempty"`
+	Anonymous     bool   `json:"anonymous,omitempty"`
+	Shared        bool   `json:"shared,omitempty"`
+	Untracked     bool   `json:"untracked,omitempty"`
+
+	Opens            hitCounts      `json:"opens"`
+	Clicks           hitCounts      `json:"clicks"`
+	Clients          []clientAnswer `json:"clients"`
+	ClientsTruncated bool           `json:"clients_truncated,omitempty"`
+
+	Events    []json.RawMessage `json:"events"`
+	Truncated bool              `json:"truncated,omitempty"`
 }
 
 // timeLayout is how every time is written: RFC 3339, UTC, milliseconds.
@@ -60,12 +66,15 @@ func (s *Server) getMessage(w http.ResponseWriter, r *http.Request) *problem {
 }
 
 func newMessageAnswer(m *refine.Message) messageAnswer {
+	hits := summarise(m.Events)
 	a := messageAnswer{
 		Account: m.Account, Sender: m.Sender, Sequence: m.Sequence, Contact: m.Contact, Message: m.Message,
 		Recipient: m.Recipient, Status: m.Status, Registered: m.Registered,
 		Transactional: m.Flags.Has(event.Transactional), Anonymous: m.Flags.Has(event.Anonymous),
 		Shared: m.Flags.Has(event.Shared), Untracked: m.Flags.Has(event.Untracked),
-		Events: make([]json.RawMessage, len(m.Events)), Truncated: m.Truncated,
+		Opens: hits.opens, Clicks: hits.clicks, Clients: hits.clients[:min(len(hits.clients), maxClients)],
+		ClientsTruncated: len(hits.clients) > maxClients,
+		Events:           make([]json.RawMessage, len(m.Events)), Truncated: m.Truncated,
 	}
 	if m.SentAt != 0 {
 		a.SentAt = m.SentAt.Time().Format(timeLayout)
