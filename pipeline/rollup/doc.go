@@ -27,8 +27,11 @@
 //     whole buckets, and so is as_of minus whole hours.
 //   - A late fact moves what was counted before: the old contribution is subtracted, the new one added. Both are computed
 //     by today's code. A change of that computation must raise the constant rules, which has the cohorts computed anew.
-//   - An enrollment remembers at most 64 facts one by one (enrollment.go). A fact beyond them can't be revised any more, and
-//     the messages forgotten with them keep the numbers in recent that they had.
+//   - An enrollment remembers at most 96 facts one by one (enrollment.go), and of the rest what they add up to and how many
+//     hits they were. A fact beyond them can't be revised any more: a revision of one is told by its time, and not counted
+//     twice. The messages forgotten with them keep the numbers in recent that they had.
+//   - Refine takes an event back by a revision with the verdict unknown. It is remembered as counting for nothing, so that
+//     no earlier revision brings it back.
 //   - An event is known by its id within its enrollment. A revision that moves it to another enrollment would count in both;
 //     none does, since events carry the registered identity of their message.
 package rollup
