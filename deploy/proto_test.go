@@ -84,6 +84,7 @@ func want(e *event.Event) map[string]any {
 		"action": e.Bounce.Action, "remote_mta": e.Bounce.RemoteMTA, "diagnostic": e.Bounce.Diagnostic, "provider": e.Bounce.Provider,
 		"mail_id": e.Mail.ID, "mail_from": e.Mail.From, "feedback_type": e.Mail.FeedbackType,
 		"reply_address": b(e.Mail.ReplyAddress), "references": b(e.Mail.References),
+		"address_hash": e.Client.AddressHash, "soon_within": uint64(e.Soon.Within), "soon_verdict": uint64(e.Soon.Verdict),
 	}
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == "" || v == uint64(0) })
 	if len(e.Links) > 0 {

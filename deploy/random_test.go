@@ -90,7 +90,7 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 		},
 		First: r.IntN(2) == 0, Inferred: r.IntN(2) == 0,
 		Actor:     event.Actor{Verdict: pick(r, verdicts()...), Via: text(r)},
-		Client:    event.Client{IP: ip(r), UserAgent: text(r), Hash: r.Uint64()},
+		Client:    event.Client{IP: ip(r), UserAgent: text(r), Hash: r.Uint64(), AddressHash: r.Uint64()},
 		Bounce:    diagnosis(r),
 		Recipient: text(r), FeedbackType: text(r),
 		Origin: event.Origin{Node: text(r), Partition: number[int32](r, math.MaxInt32), Offset: number[int64](r, math.MaxInt64), N: number[int32](r, math.MaxInt32)},
@@ -127,6 +127,7 @@ func raw(r *rand.Rand, kind event.Kind) event.Event {
 		Kind: kind, Time: f.Time, Key: event.KeyOf(f.Account, f.Message), KnownBy: event.KnownBy(r.IntN(4)), Ref: f.Ref, Recipient: f.Recipient,
 		Actor: f.Actor, Client: f.Client, Bounce: f.Bounce,
 		Mail: event.Mail{ID: text(r), From: text(r), FeedbackType: f.FeedbackType, ReplyAddress: r.IntN(2) == 0, References: r.IntN(2) == 0},
+		Soon: event.Soon{Within: event.Millis(r.Int64N(600_000)), Verdict: pick(r, verdicts()...)},
 	}
 	for range r.IntN(4) {
 		e.Links = append(e.Links, text(r))
