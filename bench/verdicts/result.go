@@ -69,10 +69,6 @@ func (v *Verdicts) add(verdict string) {
 	}
 }
 
-func (v *Verdicts) merge(o Verdicts) {
-	v.Machine, v.Human, v.Unknown, v.Lost = v.Machine+o.Machine, v.Human+o.Human, v.Unknown+o.Unknown, v.Lost+o.Lost
-}
-
 func (v *Verdicts) all() int { return v.Machine + v.Human + v.Unknown + v.Lost }
 
 func (m *Matrix) of(t Truth) *Verdicts {
