@@ -27,6 +27,7 @@ type Denials interface {
 // Acceptor is the first stage. It is safe for concurrent use.
 type Acceptor struct {
 	journal Journal
+	log     *zap.Logger
 	rules   atomic.Pointer[bot.Rules]
 	clients *clients
 	repeats *repeats
@@ -38,6 +39,10 @@ type Acceptor struct {
 	keeps         keeps
 	selfAddresses selfAddresses
 	own           OwnAddresses // nil: there are none but those
+
+	rulesDir   string
+	rulesMu    sync.Mutex // held while rules are replaced
+	rulesState rulesState // of rulesMu
 }
 
 // New returns an Acceptor. Nodes whose client keys are the same give a client the same hash, on the same day.
@@ -53,7 +58,8 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
-	log.Named("accept").Info("what is kept of clients", zap.String("address", o.KeepAddress),
+	log = log.Named("accept")
+	log.Info("what is kept of clients", zap.String("address", o.KeepAddress),
 		zap.String("agent", o.KeepAgent), zap.Int("accounts-of-their-own", len(k.accounts)))
 	a := &Acceptor{
 		journal: j,
@@ -65,8 +71,11 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 
 		keeps:         k,
 		selfAddresses: own,
+
+		log:      log,
+		rulesDir: o.RulesDir,
 	}
-	a.rules.Store(rules)
+	a.useRules(rules)
 	return a, nil
 }
 

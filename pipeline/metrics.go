@@ -12,6 +12,7 @@ type metrics struct {
 	repeats   [kinds]prometheus.Counter // of opens and clicks
 	untracked prometheus.Counter
 	denied    prometheus.Counter
+	rules     rulesMetrics
 }
 
 // How many kinds and verdicts there are.
@@ -45,6 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Help: "Opens and clicks that were not journaled, because the same was recorded a moment before.",
 	}, []string{"kind"})
 	m := &metrics{
+		rules: newRulesMetrics(reg),
 		untracked: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carom_pipeline_untracked_total",
 			Help: "Opens and clicks that were not journaled, because their message is not tracked.",

@@ -59,6 +59,7 @@ type node struct {
 	state   *kv.Store // holds everything that stages keep, and the logs that are not topics
 	stages  stages
 
+	accept  *pipeline.Acceptor
 	track   *track.Server   // nil without the role
 	inbound *inbound.Server // nil without the role
 	api     *api.Server
@@ -146,10 +147,15 @@ func openStore(dir, role string, cacheBytes int64, logger *zap.Logger, reg *prom
 // API is opened whatever the roles: for metrics, health and other nodes.
 func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	c := &n.config
-	accept, err := pipeline.New(c.Accept, n.journal, bot.Default(), keys.ClientKey(), n.log, reg)
+	rules, err := bot.Load(c.Accept.RulesDir)
+	if err != nil {
+		return fmt.Errorf("accept.rules_dir: %w", err)
+	}
+	accept, err := pipeline.New(c.Accept, n.journal, rules, keys.ClientKey(), n.log, reg)
 	if err != nil {
 		return err
 	}
+	n.accept = accept
 	accept.Deny(n.stages.controls().Table())
 	if c.has(roleTrack) {
 		if n.track, err = track.New(c.Track, keys, accept, n.log, reg); err != nil {
@@ -168,7 +174,7 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 		}
 	}
 	d := api.Dependencies{
-		Sink: accept, Journal: n.journal, PeersOnly: !c.has(roleAPI),
+		Sink: accept, Journal: n.journal, Rules: rulesOf{accept}, PeersOnly: !c.has(roleAPI),
 		Controls: n.stages.controls(),
 		Ready:    n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
 	}
@@ -202,6 +208,7 @@ func (n *node) run(ctx context.Context) error {
 			return errStageStopped
 		}
 	})
+	edges.Go(func() error { return reloadOnHangup(edgeCtx, n.accept) })
 	for name, run := range n.serving() {
 		edges.Go(func() error { return named(name, run(edgeCtx)) })
 	}

@@ -78,6 +78,8 @@ type Dependencies struct {
 	Controls Controls
 	// Cluster is nil where this node has everything.
 	Cluster *Cluster
+	// Rules are those by which this node judges requests; nil: it judges none.
+	Rules Rules
 	// PeersOnly is set on a node without the role api: it answers other nodes and whoever watches the process.
 	PeersOnly bool
 	// Ready returns why the node is not ready; nothing if it is.

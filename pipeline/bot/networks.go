@@ -18,6 +18,16 @@ type networks struct {
 	named bart.Table[uint16] // all by the index of their rule
 	lists bart.Table[uint16]
 	asns  bart.Table[uint16]
+
+	used []*bart.Table[uint16] // those that are not empty, by precedence
+}
+
+func (n *networks) noteUsed() {
+	for _, t := range []*bart.Table[uint16]{&n.named, &n.lists, &n.asns} {
+		if t.Size() > 0 {
+			n.used = append(n.used, t)
+		}
+	}
 }
 
 // networkRule is a line of networks.tsv or asns.tsv.
@@ -42,7 +52,7 @@ func (n *networks) find(h hit, ip netip.Addr) (p place) {
 		return p
 	}
 	ip = ip.Unmap()
-	for _, table := range [...]*bart.Table[uint16]{&n.named, &n.lists, &n.asns} {
+	for _, table := range n.used {
 		i, ok := table.Lookup(ip)
 		if !ok {
 			continue

@@ -25,7 +25,11 @@ func (l *loader) parseNetworks() (*networks, map[string]bool, error) {
 	if err := l.readTable(asnsFile, asnColumns, b.addASN); err != nil {
 		return nil, nil, err
 	}
-	return n, b.codes, b.readOrigins()
+	if err := b.readOrigins(); err != nil {
+		return nil, nil, err
+	}
+	n.noteUsed()
+	return n, b.codes, nil
 }
 
 // networksBuilder fills the tables of prefixes.
