@@ -115,7 +115,6 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 
 func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	ev.Actor, ev.Soon = a.rules.Load().Judge(ev.Kind, req, h.reasons[:0])
-	ev.Actor = bot.Early(ev.Kind, ev.Actor, ev.SentAt, ev.Time)
 	if reasons := a.selfReasons(h.reasons[:0], ev, req); len(reasons) > 0 { // stands above all other verdicts
 		ev.Actor.Verdict, ev.Actor.Reasons, ev.Soon = event.Self, reasons, event.Soon{}
 	}
