@@ -66,6 +66,16 @@ func lower(c byte) byte {
 	return c
 }
 
+// toLower puts the ASCII letters of b in lower case.
+func toLower(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		binary.LittleEndian.PutUint64(b, lowerLetters(binary.LittleEndian.Uint64(b)))
+	}
+	for i, c := range b {
+		b[i] = lower(c)
+	}
+}
+
 // fold reports whether b is the lower-case ASCII string s in any case.
 func fold(b []byte, s string) bool { return len(b) == len(s) && hasFold(b, s) }
 

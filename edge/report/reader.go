@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"sync"
@@ -293,15 +294,20 @@ func isBidi(char rune) bool {
 // lowerToken is token in lower case.
 func (r *reader) lowerToken(b []byte, limit int) span {
 	s := r.token(b, limit)
-	for i := s.from; i < s.to; i++ {
-		r.out[i] = lower(r.out[i])
-	}
+	toLower(r.out[s.from:s.to])
 	return s
 }
 
 // address appends an address; nothing if it is none.
 func (r *reader) address(b []byte) span {
 	from := len(r.out)
+	if isPrintable(b) && len(b) <= maxAddress && !hasPrefix(b, `"`) {
+		r.out = append(r.out, b...)
+		if at := bytes.LastIndexByte(b, '@'); at >= 0 {
+			toLower(r.out[from+at:])
+		}
+		return span{int32(from), int32(len(r.out))}
+	}
 	r.out = appendAddress(r.out, b)
 	if len(r.out)-from > maxAddress || !isClean(r.out[from:]) {
 		r.out = r.out[:from]
