@@ -34,7 +34,7 @@ const (
 	numFields
 )
 
-var fieldNames = []struct {
+var fieldNames = [...]struct {
 	name string
 	field
 }{
@@ -82,15 +82,16 @@ var fieldNames = []struct {
 
 // fieldSlots finds a name by its length and its first eight letters, so that one look tells most other names off. A slot
 // holds 1 + index into fieldNames; a name whose slot is taken lies in the next free one.
-var fieldSlots = func() (slots [256]uint8) {
+var fieldSlots, fieldHeads = func() (slots [256]uint8, heads [len(fieldNames)]uint64) {
 	for i, f := range fieldNames {
-		slot := fieldSlot(nameHead([]byte(f.name), len(f.name)), len(f.name))
+		heads[i] = nameHead([]byte(f.name), len(f.name))
+		slot := fieldSlot(heads[i], len(f.name))
 		for slots[slot] != 0 {
 			slot++
 		}
 		slots[slot] = uint8(i + 1)
 	}
-	return slots
+	return slots, heads
 }()
 
 // fieldSlot mixes what tells the names apart.
@@ -119,10 +120,12 @@ func (h *header) get(f field) []byte { return trim(h[f]) }
 
 func (h *header) has(f field) bool { return h[f] != nil }
 
-// lookup returns the field of a name, which is not empty.
+// lookup returns the field of a name, of which nameHead is head.
 func lookup(name []byte, head uint64) (field, bool) {
 	for slot := fieldSlot(head, len(name)); fieldSlots[slot] != 0; slot++ {
-		if f := &fieldNames[fieldSlots[slot]-1]; fold(name, f.name) {
+		i := fieldSlots[slot] - 1
+		f := &fieldNames[i]
+		if fieldHeads[i] == head && len(name) == len(f.name) && (len(name) <= 8 || hasFold(name[8:], f.name[8:])) {
 			return f.field, true
 		}
 	}

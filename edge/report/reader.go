@@ -165,7 +165,9 @@ func (r *reader) line(b []byte, limit int) span {
 			var blank bool
 			if n, size, blank = oddity(b[i:]); n == 0 {
 				gap = gap || blank
-				i += size
+				for i += size; blank && i < len(b) && isBlank(b[i]); {
+					i++
+				}
 				continue
 			}
 		}

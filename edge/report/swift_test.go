@@ -29,6 +29,13 @@ func samples(t *testing.T, f func(b []byte)) {
 				b = append(b, "user unknown"[:random.IntN(13)]...)
 			}
 		}
+		if random.IntN(4) == 0 {
+			name := []byte(fieldNames[random.IntN(len(fieldNames))].name + ":")
+			name[random.IntN(len(name))] ^= 0x20
+			if b = append(name, b...); random.IntN(2) == 0 {
+				b[random.IntN(len(name))] ^= 1 << random.IntN(8)
+			}
+		}
 		if f(b); t.Failed() {
 			t.Fatalf("seed %d: %q", seed, b)
 		}
@@ -66,12 +73,44 @@ func TestEightBytesAtATime(t *testing.T) {
 				t.Errorf("lowerLetters: %x, want %x", got, want)
 			}
 		}
+		lowered, lowerSlowly := bytes.Clone(b), bytes.Clone(b)
+		toLower(lowered)
+		for i, c := range b {
+			lowerSlowly[i] = lower(c)
+		}
+		if !bytes.Equal(lowered, lowerSlowly) {
+			t.Errorf("toLower: %q, want %q", lowered, lowerSlowly)
+		}
+		var r reader
+		told, want := r.address(b), appendAddress(nil, b)
+		if !isClean(want) {
+			want = nil
+		}
+		if !bytes.Equal(r.out[told.from:told.to], want) {
+			t.Errorf("address: %q, want %q", r.out[told.from:told.to], want)
+		}
+		if name := b[:nameEnd(b)]; len(name) > 0 {
+			_, known := lookup(name, nameHead(b, len(name)))
+			if want := isKnownSlowly(name); known != want {
+				t.Errorf("lookup of %q: %v", name, known)
+			}
+		}
 		for _, code := range []string{"", "550"} {
 			if got, want := normalize(nil, b, []byte(code)), normalizeSlowly(b, []byte(code)); !bytes.Equal(got, want) {
 				t.Errorf("normalize: %q, want %q", got, want)
 			}
 		}
 	})
+}
+
+// isKnownSlowly reports whether a name is that of a field, by one look at each.
+func isKnownSlowly(name []byte) bool {
+	for _, f := range fieldNames {
+		if bytes.EqualFold(name, []byte(f.name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestDelimiterIsFound holds the search for a boundary against one that looks at each line.
