@@ -53,6 +53,8 @@ func ParseID(s string) (ID, error) {
 const (
 	factTag = "carom fact 1\x00"
 	hitTag  = "carom hit 1\x00"
+	// Erases: "carom erase 1" 0x00 | incarnation(16) | sequence(8) | partition(4) | n(4), big-endian
+	eraseTag = "carom erase 1\x00"
 )
 
 // IdentityOf returns the id of the refined event that e becomes: two tellings of one fact have one id. e.Key must be
@@ -87,6 +89,16 @@ func HitID(src Source) ID {
 	b := append(stack[:0], hitTag...)
 	b = append(b, src.Incarnation[:]...)
 	return shortHash(binary.BigEndian.AppendUint64(b, src.Sequence))
+}
+
+// EraseID returns the id of the n-th event that the erase journaled at src becomes in a partition.
+func EraseID(src Source, partition, n int32) ID {
+	var stack [64]byte
+	b := append(stack[:0], eraseTag...)
+	b = append(b, src.Incarnation[:]...)
+	b = binary.BigEndian.AppendUint64(b, src.Sequence)
+	b = binary.BigEndian.AppendUint32(b, uint32(partition))
+	return shortHash(binary.BigEndian.AppendUint32(b, uint32(n)))
 }
 
 // appendPart writes the length first, so that the parts "a", "bc" and "ab", "c" differ.

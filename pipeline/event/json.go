@@ -38,6 +38,9 @@ func (r *Refined) AppendJSON(dst []byte) []byte {
 	if r.Kind == Complaint {
 		dst = appendMember(dst, `,"feedback_type":`, r.FeedbackType)
 	}
+	if r.Kind == Erase {
+		dst = appendStrings(dst, `,"messages":`, r.Messages)
+	}
 	dst = append(dst, `,"origin":`...)
 	dst = r.Origin.appendJSON(dst)
 	return append(dst, '}')

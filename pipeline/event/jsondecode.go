@@ -45,6 +45,10 @@ func (r *Refined) readJSON(in *JSONReader) {
 			r.Bounce.readJSON(in, &r.Recipient)
 		case "feedback_type":
 			r.FeedbackType = in.String()
+		case "messages":
+			for range in.Elements() {
+				r.Messages = append(r.Messages, in.String())
+			}
 		case "origin":
 			r.Origin.readJSON(in)
 		default:

@@ -3,7 +3,7 @@ package event
 // Kind is what happened. The numbers are stored.
 type Kind uint8
 
-// The kinds of DESIGN §3, and Tick, which is no fact: it only moves log time on while a log is silent.
+// The kinds of DESIGN §3; and Tick, which is no fact: it only moves log time on while a log is silent.
 const (
 	Sent Kind = iota + 1
 	Delivered
@@ -18,7 +18,10 @@ const (
 	Dropped
 	Completed
 
-	Tick Kind = 255
+	// Erase is no fact about a message either: all that is kept of a contact goes. A raw one names him by his ContactKey
+	// alone, in the place of the contact.
+	Erase Kind = 254
+	Tick  Kind = 255
 )
 
 var kindNames = [...]string{
@@ -29,7 +32,10 @@ var kindNames = [...]string{
 
 // String returns the kind's name, "tick" for a tick and "" for a number that is no kind.
 func (k Kind) String() string {
-	if k == Tick {
+	switch k {
+	case Erase:
+		return eraseName
+	case Tick:
 		return "tick"
 	}
 	if int(k) < len(kindNames) {
@@ -38,8 +44,13 @@ func (k Kind) String() string {
 	return ""
 }
 
-// ParseKind is the inverse of String for facts; ok is false for anything else, a tick included.
+const eraseName = "erase"
+
+// ParseKind is the inverse of String for what is published; ok is false for anything else, a tick included.
 func ParseKind(s string) (k Kind, ok bool) {
+	if s == eraseName {
+		return Erase, true
+	}
 	for i, name := range kindNames {
 		if name != "" && name == s {
 			return Kind(i), true

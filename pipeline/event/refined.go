@@ -20,7 +20,9 @@ type Refined struct {
 	Recipient string
 	// FeedbackType of a complaint; "not-spam" takes it back.
 	FeedbackType string
-	Origin       Origin
+	// Messages are those that an erase speaks of: some of the contact's, of one sender and sequence.
+	Messages []string
+	Origin   Origin
 }
 
 // Someone is the contact of an open or click that must not name one.

@@ -28,6 +28,9 @@ func (p *Partition) attribute(f *fact) error {
 		return err
 	}
 	if s == nil {
+		if gone, err := p.dropErased(f); gone || err != nil {
+			return err
+		}
 		return p.park(f, f.Key)
 	}
 	return p.handle(f, s)
@@ -53,9 +56,15 @@ func (p *Partition) attributeByRef(f *fact, as standing) error {
 	if f.Key != event.KeyOf(f.Account, f.Message) {
 		return p.reject(f, rejectBadFact, "the key is not that of account and message")
 	}
+	if gone, err := p.dropErased(f); gone || err != nil {
+		return err
+	}
 	s = p.cache.create(f.Key, as)
 	if f.Kind != event.Sent { // which tells more
 		s.identify(&f.Ref, "")
+		if err := p.indexContact(s); err != nil {
+			return err
+		}
 	}
 	p.step.created = append(p.step.created, s.key)
 	waited := p.parked.perID[prefixOf(s.key)] > 0 // before f itself may begin to wait: that is not on disk yet
@@ -91,6 +100,9 @@ func (p *Partition) attributeByMessageID(f *fact) error {
 		found = s
 	}
 	if found == nil {
+		if gone, err := p.dropErased(f); gone || err != nil {
+			return err
+		}
 		return p.park(f, f.Key)
 	}
 	return p.handle(f, found)
@@ -156,7 +168,13 @@ func (p *Partition) sent(f *fact, s *state) error {
 		p.metrics.conflicts.Inc()
 	}
 	known := s.ref.Message != ""
+	if err := p.unindexContact(s); err != nil {
+		return err
+	}
 	s.register(f)
+	if err := p.indexContact(s); err != nil {
+		return err
+	}
 	p.cache.touch(s)
 	if err := p.recordFact(f, s); err != nil || !known {
 		return err // who made the state releases

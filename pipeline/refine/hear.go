@@ -132,6 +132,10 @@ func (p *Partition) settleWhole(t timer) error {
 	if err != nil {
 		return err
 	}
+	if s == nil && p.erased {
+		p.metrics.dropped(dropErased)
+		return nil
+	}
 	if s == nil {
 		return fmt.Errorf("%w: a click waits for message %s, which is not known", errDamaged, key)
 	}

@@ -15,6 +15,7 @@ import (
 //	                    | 3 | due(8) | offset(8) | what(1)       timers, in the order in which they fire
 //	                    | 4 | message key(16) | offset(8)        parked facts; the key's last 12 bytes may be zero
 //	                    | 5 | incarnation(16)                    how far each source was read
+//	                    | 16 …                                   of contacts and erases: contacts.go, erase.go
 type table byte
 
 const (

@@ -15,13 +15,14 @@ const (
 	dropRepeat    = "repeat"    // a hit like a recorded one, seconds apart
 	dropDuplicate = "duplicate" // the same fact, told again
 	dropUntracked = "untracked" // of a message that is not to be tracked
+	dropErased    = "erased"    // of a contact, or a message, that was erased
 )
 
-var dropReasons = []string{dropSeen, dropRepeat, dropDuplicate, dropUntracked}
+var dropReasons = []string{dropSeen, dropRepeat, dropDuplicate, dropUntracked, dropErased}
 
 type metrics struct {
 	records     prometheus.Counter
-	events      [event.Completed + 1]prometheus.Counter
+	events      map[event.Kind]prometheus.Counter
 	drops       map[string]prometheus.Counter
 	rejects     map[string]prometheus.Counter
 	conflicts   prometheus.Counter
@@ -58,6 +59,7 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 		parked:      r.gauge("parked_facts", "Facts that are parked."),
 		waiting:     r.gauge("waiting_clicks", "Clicks that wait to be judged."),
 		addresses:   make(map[event.Kind]prometheus.Counter),
+		events:      make(map[event.Kind]prometheus.Counter),
 		drops:       make(map[string]prometheus.Counter),
 		rejects:     make(map[string]prometheus.Counter),
 		stepSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -70,6 +72,7 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 	for k := event.Sent; k <= event.Completed; k++ {
 		m.events[k] = events.WithLabelValues(k.String())
 	}
+	m.events[event.Erase] = events.WithLabelValues(event.Erase.String())
 	addresses := r.vec("addresses_total", "Facts about addresses published.", "kind")
 	for _, k := range addressKinds {
 		m.addresses[k] = addresses.WithLabelValues(k.String())

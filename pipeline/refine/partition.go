@@ -42,6 +42,8 @@ type Partition struct {
 	timers  *timers
 	parked  *parked
 	sources *sources
+	erased  bool // some contact was erased
+	erasing bool // the step has erased something
 	step    *step
 	now     now
 	scratch []byte
@@ -113,6 +115,9 @@ func (p *Partition) load() (err error) {
 		return err
 	}
 	if p.sources, err = openSources(p.store, p.keys); err != nil {
+		return err
+	}
+	if err := p.loadContacts(); err != nil {
 		return err
 	}
 	return p.timers.load()

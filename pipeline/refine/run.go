@@ -205,6 +205,9 @@ func (p *Partition) advance(rec *log.Record) (done bool, err error) {
 	case rec.Offset > p.meta.offset: // topics have gaps
 		p.meta = meta{offset: rec.Offset, logTime: p.meta.logTime}
 	}
+	if p.erasing {
+		return false, nil // what was erased is looked for on disk
+	}
 	p.now = now{offset: rec.Offset, at: max(rec.Time, p.meta.logTime)}
 	if done, err := p.fire(); err != nil || !done {
 		return false, err
@@ -214,7 +217,11 @@ func (p *Partition) advance(rec *log.Record) (done bool, err error) {
 	if flaw == nil && f.KnownBy == event.ByRef && p.parked.changed(prefixOf(f.Key)) {
 		return false, nil // it may release what is parked, and that is read from disk
 	}
-	if err := p.intake(&f, flaw); err != nil {
+	if flaw == nil && f.Kind == event.Erase {
+		if done, err := p.erase(&f); err != nil || !done {
+			return false, err
+		}
+	} else if err := p.intake(&f, flaw); err != nil {
 		return false, err
 	}
 	p.meta = meta{offset: rec.Offset + 1, logTime: p.now.at}

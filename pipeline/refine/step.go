@@ -162,7 +162,7 @@ func (p *Partition) commit(ctx context.Context) error {
 
 // committed follows a commit: what was in memory for its sake goes.
 func (p *Partition) committed() error {
-	p.blank = false
+	p.blank, p.erasing = false, false
 	p.cache.committed()
 	p.parked.committed()
 	p.logTime.Store(int64(p.meta.logTime))

@@ -36,6 +36,8 @@ func makeTraffic(rng *rand.Rand, n int) []log.Record {
 			tr.garbage()
 		case 2:
 			tr.repeat()
+		case 3:
+			tr.erase()
 		default:
 			tr.add(tr.nodes[rng.IntN(2)].record(tr.at, tr.event()))
 		}
@@ -73,13 +75,32 @@ func (tr *traffic) repeat() {
 	}
 }
 
+// erase erases one of the latest contacts.
+func (tr *traffic) erase() {
+	span := 4 + len(tr.recs)/20
+	contact := contactOf(max(0, span-6) + tr.rng.IntN(6))
+	tr.add(tr.nodes[tr.rng.IntN(2)].record(tr.at, eraseOf("acme", contact, pick(tr.rng, epoch, tr.at))))
+}
+
+// contactOf is whom a message goes to: some get several.
+func contactOf(n int) string { return fmt.Sprint("c-", n/3) }
+
+// eraseOf is an erase as the API journals it.
+func eraseOf(account, contact string, at event.Millis) event.Event {
+	return event.Event{
+		Kind: event.Erase, Time: at, KnownBy: event.ByKey,
+		Ref: event.Ref{Account: account, Contact: event.ContactKeyOf(account, contact).String()},
+	}
+}
+
 func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
 
 // event makes a fact about one of a few messages; their number grows, so that some are known and some are not.
 func (tr *traffic) event() event.Event {
 	rng := tr.rng
 	span := 4 + len(tr.recs)/20
-	id := fmt.Sprint("m", max(0, span-6)+rng.IntN(6))
+	n := max(0, span-6) + rng.IntN(6)
+	id := fmt.Sprint("m", n)
 	e := event.Event{
 		Kind: pick(rng, event.Sent, event.Sent, event.Open, event.Open, event.Open, event.Click, event.Click, event.Click,
 			event.Bounce, event.Bounce, event.Delivered, event.Delay, event.Complaint, event.Unsubscribe, event.Reply,
@@ -88,7 +109,7 @@ func (tr *traffic) event() event.Event {
 		KnownBy: pick(rng, event.ByKey, event.ByKey, event.ByMessageID, event.ByRef),
 		Ref: event.Ref{
 			Account: pick(rng, "acme", "acme", "acme", "acme", "other"), Sender: pick(rng, "alice", "alice", "bob"),
-			Sequence: "q4", Contact: "c-" + id, Message: id, SentAt: epoch,
+			Sequence: "q4", Contact: contactOf(n), Message: id, SentAt: epoch + event.Millis(n)*997,
 		},
 	}
 	switch e.Kind {

@@ -1,0 +1,300 @@
+package refine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"carom/kv"
+	"carom/pipeline/event"
+)
+
+// An erase record takes from its partition all that is kept of a contact:
+//
+//	erase ─▶ entries of the index, eraseAtOnce a commit ─┬▶ state, timeline, parked facts: deleted
+//	                                                     ├▶ tomb of the message: late facts are dropped, not parked
+//	                                                     └▶ one event of kind erase for each sender and sequence
+//
+// What waits in a timer finds nothing when it fires. A message that was sent after the erase stays.
+const eraseAtOnce = 256
+
+var errErase = fmt.Errorf("%w: an erase without the key of a contact", event.ErrMalformed)
+
+// erased is what is kept of an erased contact, under his key:
+//
+//	byte 0       format: 1
+//	byte 1       1 while the erase is being done
+//	bytes 2-9    its time: facts of messages that were sent before are dropped
+//	bytes 10-17  offset of its record
+//	bytes 18-21  how many events it has told so far
+//	bytes 22-    while it is being done: the place in the contact's list that was done last, empty at the beginning
+//
+// Times and offsets are big-endian. It stays for ever: tokens of old mails do.
+type erased struct {
+	running bool
+	at      event.Millis
+	offset  int64
+	told    int32
+	place   []byte
+}
+
+const (
+	erasedFormat byte = 1
+	erasedBytes       = 1 + 1 + 8 + 8 + 4
+)
+
+func (e *erased) append(dst []byte) []byte {
+	dst = append(dst, erasedFormat, boolByte(e.running))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.at))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.offset))
+	dst = binary.BigEndian.AppendUint32(dst, uint32(e.told))
+	return append(dst, e.place...)
+}
+
+func (e *erased) decode(b []byte) error {
+	if err := checkFormat("erased contact", b, erasedFormat); err != nil {
+		return err
+	}
+	if n := len(b) - erasedBytes; n < 0 || n != 0 && n != placeBytes {
+		return fmt.Errorf("%w: erased contact", errDamaged)
+	}
+	*e = erased{
+		running: b[1] == 1, at: event.Millis(binary.BigEndian.Uint64(b[2:])),
+		offset: int64(binary.BigEndian.Uint64(b[10:])), told: int32(binary.BigEndian.Uint32(b[18:])), place: append([]byte(nil), b[erasedBytes:]...),
+	}
+	return nil
+}
+
+func (k keyspace) erased(dst []byte, c event.ContactKey) []byte {
+	return append(k.table(dst, tableErased), c[:]...)
+}
+
+func (k keyspace) tomb(dst []byte, key event.Key) []byte {
+	return append(k.table(dst, tableTombs), key[:]...)
+}
+
+// readErased reads what is kept of a contact who was erased.
+func (p *Partition) readErased(r pebble.Reader, c event.ContactKey) (e erased, ok bool, err error) {
+	value, closer, err := r.Get(p.keys.erased(nil, c))
+	if isNotFound(err) {
+		return e, false, nil
+	}
+	if err != nil {
+		return e, false, err
+	}
+	return e, true, errors.Join(e.decode(value), closer.Close())
+}
+
+// erase does some of what an erase record asks for. Until it returns true, the step must be committed and erase called
+// again: it looks at the disk, which must show what the step did.
+func (p *Partition) erase(f *fact) (done bool, err error) {
+	if !p.step.batch.Empty() || len(p.cache.dirty) > 0 {
+		return false, nil
+	}
+	contact, ok := event.ParseContactKey(f.Contact)
+	if !ok {
+		return true, p.intake(f, errErase)
+	}
+	e, _, err := p.readErased(p.store.DB(), contact)
+	if err != nil {
+		return false, fmt.Errorf("erase: %w", err)
+	}
+	if !e.running || e.offset != f.offset {
+		if p.sources.pass(f.source, p.now.at) {
+			p.metrics.dropped(dropSeen)
+			return true, nil
+		}
+		e = erased{running: true, at: max(e.at, f.Time), offset: f.offset}
+	}
+	p.erased, p.erasing = true, true
+	if err := p.eraseSome(f, contact, &e); err != nil {
+		return false, fmt.Errorf("erase: %w", err)
+	}
+	if err := p.step.batch.Set(p.keys.erased(nil, contact), e.append(nil), nil); err != nil {
+		return false, fmt.Errorf("erase: %w", err)
+	}
+	return !e.running, nil
+}
+
+// eraseSome erases the next messages of the contact's list, and clears e.running at its end.
+func (p *Partition) eraseSome(f *fact, contact event.ContactKey, e *erased) error {
+	prefix := p.keys.contact(nil, contact)
+	from := append([]byte(nil), prefix...)
+	if len(e.place) > 0 {
+		from = append(append(from, e.place...), 0)
+	}
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(prefix)})
+	if err != nil {
+		return err
+	}
+	told := eraseTeller{p: p, f: f, n: &e.told}
+	n, more := 0, it.First()
+	for ; more && n < eraseAtOnce && err == nil; more = it.Next() {
+		n++
+		e.place = append(e.place[:0], entryPlace(it.Key())...)
+		err = p.eraseEntry(it.Key(), e, &told)
+	}
+	if err := errors.Join(err, it.Error(), it.Close()); err != nil {
+		return err
+	}
+	if !more {
+		e.running, e.place = false, nil
+	}
+	told.tell()
+	return nil
+}
+
+// eraseEntry erases the message of one entry.
+func (p *Partition) eraseEntry(entry []byte, e *erased, told *eraseTeller) error {
+	key := entryMessage(entry)
+	s, err := p.cache.get(key)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return p.step.batch.Delete(entry, nil)
+	}
+	if s.ref.SentAt > e.at {
+		return nil // he came back
+	}
+	told.add(s)
+	for i := range s.tellings {
+		if s.tellings[i].waiting {
+			p.metrics.dropped(dropErased) // its timer will find nothing
+		}
+	}
+	b := p.step.batch
+	timeline := p.keys.timeline(nil, key)
+	if err := errors.Join(
+		b.Delete(entry, nil),
+		b.Delete(p.keys.message(nil, key), nil),
+		b.DeleteRange(timeline, kv.PrefixEnd(timeline), nil),
+		b.Set(p.keys.tomb(nil, key), []byte(s.ref.Account), nil),
+		p.eraseParked(key),
+	); err != nil {
+		return err
+	}
+	p.cache.forget(s)
+	return nil
+}
+
+// eraseParked drops what is parked for a message that is known: replies that wait for its registration.
+func (p *Partition) eraseParked(key event.Key) error {
+	if p.parked.perID[prefixOf(key)] == 0 {
+		return nil
+	}
+	waiting, err := p.parkedFor(key, nil)
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		if err := p.unpark(w.key, w.offset); err != nil {
+			return err
+		}
+		if err := p.timers.remove(p.step.batch, timerKey{due: w.due, offset: w.offset, what: timerPark}); err != nil {
+			return err
+		}
+		p.metrics.dropped(dropErased)
+	}
+	return nil
+}
+
+// forget drops a state that was not changed since it was committed.
+func (c *cache) forget(s *state) {
+	c.unlink(s)
+	delete(c.states, s.key)
+}
+
+// eraseTeller gathers messages of one sender and sequence, and tells of them in one event.
+type eraseTeller struct {
+	p  *Partition
+	f  *fact
+	n  *int32 // how many events were told
+	of event.Refined
+}
+
+func (t *eraseTeller) add(s *state) {
+	if t.of.Sender != s.ref.Sender || t.of.Sequence != s.ref.Sequence || t.of.Contact != s.ref.Contact {
+		t.tell()
+	}
+	if t.of.Kind == 0 {
+		t.of = event.Refined{
+			Kind: event.Erase, Time: t.f.Time,
+			Ref:    event.Ref{Account: s.ref.Account, Sender: s.ref.Sender, Sequence: s.ref.Sequence, Contact: s.ref.Contact},
+			Origin: event.Origin{Node: t.f.source.Node},
+		}
+	}
+	if s.standing != enrollment {
+		t.of.Messages = append(t.of.Messages, s.ref.Message)
+	}
+}
+
+func (t *eraseTeller) tell() {
+	if t.of.Kind == 0 {
+		return
+	}
+	t.of.ID = event.EraseID(t.f.source, t.p.number, *t.n)
+	*t.n++
+	t.p.emit(&t.of)
+	t.of = event.Refined{}
+}
+
+// dropErased drops a fact of an erased contact, or of an erased message, that refine would else park or take for new. A
+// message that was sent after the erase is not erased, even under the id of one that was.
+func (p *Partition) dropErased(f *fact) (bool, error) {
+	if !p.erased {
+		return false, nil
+	}
+	gone, err := p.isErased(f)
+	if gone {
+		p.metrics.dropped(dropErased)
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for what was erased: %w", err)
+	}
+	return gone, nil
+}
+
+func (p *Partition) isErased(f *fact) (bool, error) {
+	switch f.KnownBy {
+	case event.ByRef:
+		e, ok, err := p.readErased(p.store.DB(), event.ContactKeyOf(f.Account, f.Contact))
+		return ok && f.sentAt() <= e.at, err
+	case event.ByKey:
+		_, ok, err := p.store.Get(nil, p.keys.tomb(nil, f.Key))
+		return ok, err
+	}
+	// A tomb has no id to compare, but with the account it gives the key that the id makes.
+	p.scratch = append(p.keys.table(p.scratch[:0], tableTombs), f.Key[:len(prefix{})]...)
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: p.scratch, UpperBound: kv.PrefixEnd(p.scratch)})
+	if err != nil {
+		return false, err
+	}
+	gone := false
+	for ok := it.First(); ok && !gone; ok = it.Next() {
+		gone = event.KeyOf(string(it.Value()), f.Message) == event.Key(it.Key()[tableBytes:])
+	}
+	return gone, errors.Join(it.Error(), it.Close())
+}
+
+// sentAt is when the message of a fact with a whole ref was sent, 0 if that is not known. What is told of an enrollment
+// has the time of its telling.
+func (f *fact) sentAt() event.Millis {
+	if f.Kind == event.Sent || f.aboutEnrollment() {
+		return cmp.Or(f.SentAt, f.Time)
+	}
+	return f.SentAt
+}
+
+// Erased tells what was erased, for whoever rewrites copies of it: by contact and by message. It is safe while Run runs.
+func (p *Partition) Erased(contact event.ContactKey) (at event.Millis, done bool, err error) {
+	if err := p.store.Enter(); err != nil {
+		return 0, false, err
+	}
+	defer p.store.Leave()
+	e, ok, err := p.readErased(p.store.DB(), contact)
+	return e.at, ok && !e.running, err
+}
