@@ -223,7 +223,9 @@ func TestAddressesFollowEvents(t *testing.T) {
 			t.Errorf("told of no event: %+v", f)
 		}
 	}
-	checkBounces(t, u)
+	if stand, lifted := checkBounces(t, u); stand == 0 || lifted == 0 {
+		t.Errorf("%d bounces stand and %d are lifted: the traffic is too dull", stand, lifted)
+	}
 	for _, k := range addressKinds {
 		if kinds[k] == 0 {
 			t.Errorf("no %v was told", k)
@@ -233,7 +235,7 @@ func TestAddressesFollowEvents(t *testing.T) {
 
 // checkBounces follows the log of addresses as its reader does, and compares which bounces it believes to stand with what
 // the states of the messages know.
-func checkBounces(t *testing.T, u uncut) {
+func checkBounces(t *testing.T, u uncut) (stand, lifted int) {
 	t.Helper()
 	type known struct {
 		bounces marks
@@ -258,7 +260,6 @@ func checkBounces(t *testing.T, u uncut) {
 			k.alive = f.AliveAt
 		}
 	}
-	stand, lifted := 0, 0
 	for key, k := range read {
 		if _, erased := u.stored[string(keyspace(3).tomb(nil, key))]; erased {
 			continue
@@ -283,7 +284,5 @@ func checkBounces(t *testing.T, u uncut) {
 			}
 		}
 	}
-	if stand == 0 || lifted == 0 {
-		t.Errorf("%d bounces stand and %d are lifted: the traffic is too dull", stand, lifted)
-	}
+	return stand, lifted
 }

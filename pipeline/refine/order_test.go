@@ -1,6 +1,7 @@
 package refine
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -8,9 +9,12 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
 
 	"carom/pipeline/event"
 	"carom/pipeline/log"
+	"carom/pipeline/rollup"
+	"carom/pipeline/score"
 )
 
 // set makes records that may come in any order: each is of a journal of its own. It has all that bears on verdicts,
@@ -114,6 +118,7 @@ type seen struct {
 	// Counted are the latest revisions of events that count: what was taken back is as if it had never been.
 	Counted  map[event.ID]event.Refined
 	Inferred int
+	Score    rollup.Score
 }
 
 func (w *world) seen() (out seen) {
@@ -134,6 +139,7 @@ func (w *world) seen() (out seen) {
 		}
 		out.Messages[id] = got
 	}
+	out.Score = w.score()
 	revisions := make(map[event.ID]uint32)
 	for _, r := range refinedOf(w.t, contents(w.t, w.events)) {
 		if last, told := revisions[r.ID]; told && r.Revision != last+1 || !told && r.Revision != 0 {
@@ -148,6 +154,29 @@ func (w *world) seen() (out seen) {
 	return out
 }
 
+// score is what rollup makes of the events.
+func (w *world) score() rollup.Score {
+	w.t.Helper()
+	_, end := w.events.Bounds()
+	p, err := rollup.Open(rollup.Default(), score.Default(), w.store, w.events, nil, zap.NewNop(), nil)
+	w.check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	for p.Passed() < end {
+		select {
+		case err := <-done:
+			w.t.Fatalf("rollup ended: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cancel()
+	w.check(<-done)
+	s, err := p.Score(rollup.Query{Account: "acme", Sender: "alice", Window: 30 * 24 * time.Hour, AsOf: epoch.Add(80 * time.Hour)})
+	w.check(err)
+	return s
+}
+
 func plain(r event.Refined) event.Refined {
 	r.Revision, r.Origin = 0, event.Origin{}
 	return r
@@ -157,7 +186,7 @@ func plain(r event.Refined) event.Refined {
 // memory meanwhile, it ends the same: timelines, statuses, firsts, inferred opens, and what counts.
 func TestEndDoesNotDependOnOrder(t *testing.T) {
 	rng := seeded(t)
-	moved, inferredOpens := 0, 0
+	moved, inferredOpens, scored := 0, 0, 0
 	for round := range 40 {
 		recs := makeSet(rng)
 		o := testOptions()
@@ -177,6 +206,7 @@ func TestEndDoesNotDependOnOrder(t *testing.T) {
 			got := w.seen()
 			moved += int(w.value("carom_refine_revisions_total"))
 			inferredOpens += got.Inferred
+			scored += int(got.Score.Clicked)
 			w.close()
 			if try == 0 {
 				want = got
@@ -185,8 +215,8 @@ func TestEndDoesNotDependOnOrder(t *testing.T) {
 			diffSeen(t, round, got, want)
 		}
 	}
-	if moved == 0 || inferredOpens == 0 {
-		t.Errorf("%d revisions, %d inferred opens: the sets are too dull", moved, inferredOpens)
+	if moved == 0 || inferredOpens == 0 || scored == 0 {
+		t.Errorf("%d revisions, %d inferred opens, %d clicked: the sets are too dull", moved, inferredOpens, scored)
 	}
 }
 
@@ -210,6 +240,9 @@ func diffSeen(t *testing.T, round int, got, want seen) {
 			}
 		}
 		t.Fatalf("round %d: message %s has status %s, want %s", round, id, g.Status, m.Status)
+	}
+	if !reflect.DeepEqual(got.Score, want.Score) {
+		t.Fatalf("round %d: the score is\n  %+v\nwant\n  %+v", round, got.Score, want.Score)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("round %d: what counts differs: %d events, %d", round, len(got.Counted), len(want.Counted))
