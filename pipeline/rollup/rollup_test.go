@@ -134,8 +134,10 @@ func TestOutcome(t *testing.T) {
 		{"both kinds of hits, twice", []event.Refined{
 			ev(event.Open, hour0+1), ev(event.Open, hour0+2), ev(event.Open, hour0+1, verdict(event.Proxy)), ev(event.Click, hour0+1),
 			ev(event.Click, hour0+1, verdict(event.Scanner)), ev(event.Click, hour0+9, verdict(event.Scanner)),
-		}, score.Counts{Completed: 1, Opened: 1, Clicked: 1, MachineOpened: 1, MachineClicked: 1,
-			Opens: 2, Clicks: 1, MachineOpens: 1, MachineClicks: 2}},
+		}, score.Counts{
+			Completed: 1, Opened: 1, Clicked: 1, MachineOpened: 1, MachineClicked: 1,
+			Opens: 2, Clicks: 1, MachineOpens: 1, MachineClicks: 2,
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for i := range tt.story {
