@@ -58,23 +58,25 @@ func (r *Rules) Judge(kind event.Kind, req *event.Request, dst []string) (event.
 	if header.verdict(h) == verdict {
 		dst = append(dst, header.rule.code)
 	}
+	network := ""
 	if place.verdict(h) == verdict {
-		dst = append(dst, place.rule.code)
-		soon = place.rule.soon
+		network, soon = place.rule.code, place.rule.soon
+		dst = append(dst, network)
 	}
 	if agent != nil {
 		actor.Via = agent.via
 		if agent.verdicts[h] == verdict {
 			dst = append(dst, agent.code)
-			if agent.network != "" && (place.verdict(h) != verdict || place.rule.code != agent.network) {
-				dst = append(dst, agent.network)
+			if agent.network != "" && agent.network != network {
+				network = agent.network
+				dst = append(dst, network)
 			}
 			if soon == (event.Soon{}) {
 				soon = agent.soon
 			}
 		}
 	}
-	if place.weighs(h) {
+	if place.weighs(h) && place.rule.code != network {
 		dst = append(dst, place.rule.code)
 	}
 	dst = header.appendWeights(dst)
