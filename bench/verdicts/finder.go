@@ -67,8 +67,8 @@ func (f *finder) early(e told) {
 		return
 	}
 	for _, h := range f.around(e) {
-		if h.early == "" && near(h, e) {
-			h.early = e.Actor.Verdict
+		if near(h, e) && (h.early == "" || distance(h, e) < h.nearestEarly) {
+			h.early, h.nearestEarly = e.Actor.Verdict, distance(h, e)
 		}
 	}
 }

@@ -38,8 +38,8 @@ type hit struct {
 	early string    // the verdict at once
 	final string    // the verdict after settling
 	why   []string  // its reasons
-	// nearest is how far the event that gave the final verdict is.
-	nearest time.Duration
+	// How far the record and the event are that gave the two verdicts.
+	nearestEarly, nearest time.Duration
 }
 
 // planner draws what the scripts leave open.
