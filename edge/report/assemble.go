@@ -80,7 +80,11 @@ func (r *reader) layFacts() {
 			sourceIP:     r.token(f.sourceIP, 64),
 			originalID:   r.messageID(f.originalID),
 		}
-		if f.kind != Other {
+		if f.kind == Other {
+			// It tells nothing.
+		} else if i > 0 && sameBytes(f.said, r.found[i-1].said) && bytes.Equal(f.charset, r.found[i-1].charset) && r.found[i-1].kind != Other {
+			s.said = r.spans[i-1].said // a notice may say the same words about a thousand recipients
+		} else {
 			s.said = r.line(toUTF8(f.said[:min(len(f.said), 4*maxDiagnostic)], f.charset), maxDiagnostic)
 		}
 		r.spans = append(r.spans, s)
