@@ -10,16 +10,16 @@ import (
 // Hit is an open or a click as far as it is judged together with the others of its message.
 type Hit struct {
 	ID   event.ID
-	Kind event.Kind // Open or Click
 	Time event.Millis
-	Link uint32 // of a click
 	// Client and Address are the hashes of event.Client; 0 is nobody's.
 	Client, Address uint64
+	Link            uint32     // of a click
+	Kind            event.Kind // Open or Click
 	// Verdict is what the request alone told, Soon what holds in its place if the hit came soon enough, and Hints are the
 	// request's reasons that have a weight (HintsOf).
 	Verdict  event.Verdict
-	Soon     event.Soon
 	Hints    Reasons
+	Soon     event.Soon
 	Honeypot bool // a click on the link that no human sees
 	// Fixed says that Final stands, whatever the other hits are. A fixed hit still bears on the others.
 	Fixed bool
@@ -38,8 +38,8 @@ type Message struct {
 
 // Verdict is what is found about a hit.
 type Verdict struct {
-	Verdict event.Verdict
 	Reasons Reasons
+	Verdict event.Verdict
 	// Repeat: an earlier recorded hit is the same, and near enough that this one counts for nothing.
 	Repeat bool
 	// First: the earliest hit of its kind by a human.

@@ -52,11 +52,13 @@ func TestOutputDoesNotDependOnSteps(t *testing.T) {
 			o.CacheMessages = 16 + rng.IntN(8)
 			w := openWorld(t, o, vfs.NewMem(), newFeed(recs...))
 			w.p.timers.bound = frontBound{timers: 1 + rng.IntN(4), bytes: 1 << 10}
+			w.p.hand = newHand(1 + rng.IntN(2_000))
 			longest := 1 + rng.IntN(100)
 			w.drain(func() int {
 				if rng.IntN(10) == 0 {
 					w.reopen(o)
 					w.p.timers.bound = frontBound{timers: 1 + rng.IntN(4), bytes: 1 << 10}
+					w.p.hand = newHand(1 + rng.IntN(2_000))
 				}
 				return 1 + rng.IntN(longest)
 			})

@@ -80,6 +80,7 @@ func (p *Partition) wait(f *fact, s *state, r *event.Refined, t *telling) (err e
 	if t.at, err = p.withhold(s, r); err != nil {
 		return err
 	}
+	p.hand.put(r.ID, p.step.withheld[t.at.from:t.at.to])
 	value := append(make([]byte, 0, len(s.key)+len(r.ID)), s.key[:]...)
 	key := timerKey{due: p.now.at.Add(p.opts.Settle), offset: f.offset, what: timerClick}
 	p.metrics.waiting.Inc()

@@ -50,6 +50,7 @@ type Partition struct {
 
 	// Of one review.
 	verdicts []burst.Verdict
+	hand     *hand
 	lost     life          // the latest hit that is no human's any longer
 	again    event.Refined // what is published again
 	reasons  []string
@@ -107,6 +108,7 @@ func (p *Partition) load() (err error) {
 	p.passed.Store(p.meta.offset)
 	p.logTime.Store(int64(p.meta.logTime))
 	p.cache = newCache(p.store, p.keys, p.opts.CacheMessages)
+	p.hand = newHand(p.opts.CacheMessages * handBytesPerMessage)
 	p.timers = &timers{
 		store: p.store, keys: p.keys, bound: defaultFront,
 		floor: timerKey{due: p.meta.logTime, offset: math.MaxInt64},

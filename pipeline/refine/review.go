@@ -111,7 +111,11 @@ func (p *Partition) tell(s *state, i int, v burst.Verdict, heard *event.Refined)
 	r := heard
 	if !fresh {
 		r = &p.again
-		if ok, err := p.recall(s, h.ID, t.at, r); err != nil || !ok {
+		if json := p.hand.get(h.ID); json != nil && t.told == 0 {
+			if err := r.DecodeJSON(json); err != nil {
+				return err
+			}
+		} else if ok, err := p.recall(s, h.ID, t.at, r); err != nil || !ok {
 			t.gone = true
 			return err
 		}

@@ -218,7 +218,8 @@ func (p *Partition) advance(rec *log.Record) (done bool, err error) {
 		return false, nil // it may release what is parked, and that is read from disk
 	}
 	if flaw == nil && f.Kind == event.Erase {
-		if done, err := p.erase(&f); err != nil || !done {
+		erase := f // a copy, because what erases keeps it: other facts need no place on the heap
+		if done, err := p.erase(&erase); err != nil || !done {
 			return false, err
 		}
 	} else if err := p.intake(&f, flaw); err != nil {

@@ -20,7 +20,7 @@ type step struct {
 	addresses output
 	rejects   output
 
-	number   uint64                  // of this step, from 1
+	number   uint32                  // of this step, from 1
 	created  []event.Key             // messages that became known
 	entries  map[timelineEntry]place // timeline entries that were written, but for hits at hand: they know it themselves
 	withheld []byte                  // withheld hits that were written
@@ -55,7 +55,7 @@ func (s *step) reset() {
 	for _, o := range s.outputs() {
 		o.reset()
 	}
-	s.number++
+	s.number = max(s.number+1, 1)
 	if cap(s.withheld) > maxKept {
 		s.withheld = nil
 	}

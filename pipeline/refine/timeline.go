@@ -17,9 +17,9 @@ const withheldMark = 0
 
 // place says where, in what a step collects, the JSON of a timeline entry lies.
 type place struct {
-	step     uint64 // its number; 0: nowhere
+	step     uint32 // its number; 0: nowhere
 	withheld bool   // in step.withheld, and not in step.events
-	from, to int
+	from, to uint32
 }
 
 // emit gives r its origin and writes it to the events. The place is that of its JSON.
@@ -28,7 +28,7 @@ func (p *Partition) emit(r *event.Refined) place {
 	p.meta.events++
 	out := &p.step.events
 	value := out.append(p.now.at, r)
-	at := place{step: p.step.number, from: len(out.buf) - len(value), to: len(out.buf)}
+	at := place{step: p.step.number, from: uint32(len(out.buf) - len(value)), to: uint32(len(out.buf))}
 	if p.withheld() {
 		out.withhold()
 		p.metrics.withheld.Inc()
@@ -53,9 +53,9 @@ func (p *Partition) keep(s *state, id event.ID, at place) error {
 // withhold writes r to the timeline of s as a hit that is not to be seen.
 func (p *Partition) withhold(s *state, r *event.Refined) (place, error) {
 	b := append(p.step.withheld, withheldMark)
-	at := place{step: p.step.number, withheld: true, from: len(b)}
+	at := place{step: p.step.number, withheld: true, from: uint32(len(b))}
 	b = r.AppendJSON(b)
-	at.to = len(b)
+	at.to = uint32(len(b))
 	p.step.withheld = b
 	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, r.ID)
 	if err := p.step.batch.Set(p.scratch, b[at.from-1:], nil); err != nil {
