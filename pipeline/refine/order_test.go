@@ -187,14 +187,14 @@ func plain(r event.Refined) event.Refined {
 func TestEndDoesNotDependOnOrder(t *testing.T) {
 	rng := seeded(t)
 	moved, inferredOpens, scored := 0, 0, 0
-	for round := range 40 {
+	for round := range 24 {
 		recs := makeSet(rng)
 		o := testOptions()
 		o.Settle = pick(rng, 0, 0, o.Settle)
 		o.Burst.Weights.Threshold = pick(rng, 0, 0, 2.0)
 		o.Burst.Weights.EarlyClick, o.Burst.Weights.AcceptNoHTML = 1, 1
 		var want seen
-		for try := range 6 {
+		for try := range 4 {
 			w := openWorld(t, o, vfs.NewMem(), newFeed(arrive(rng, recs)...))
 			w.drain(func() int {
 				if rng.IntN(20) == 0 {
