@@ -95,7 +95,13 @@ func isReset(err error) bool { return strings.Contains(err.Error(), "connection 
 // begin opens a transaction for some recipients.
 func (c *client) begin(to ...string) {
 	c.t.Helper()
-	c.do("MAIL FROM:<>", "250 2.1.0")
+	c.beginFrom("", to...)
+}
+
+// beginFrom is begin under a return path.
+func (c *client) beginFrom(from string, to ...string) {
+	c.t.Helper()
+	c.do("MAIL FROM:<"+from+">", "250 2.1.0")
 	for _, a := range to {
 		c.do("RCPT TO:<"+a+">", "250 2.1.5")
 	}
@@ -104,7 +110,13 @@ func (c *client) begin(to ...string) {
 // deliver sends one mail by DATA and returns the last reply.
 func (c *client) deliver(mail string, to ...string) string {
 	c.t.Helper()
-	c.begin(to...)
+	return c.deliverFrom("", mail, to...)
+}
+
+// deliverFrom is deliver under a return path.
+func (c *client) deliverFrom(from, mail string, to ...string) string {
+	c.t.Helper()
+	c.beginFrom(from, to...)
 	c.do("DATA", "354")
 	c.send(stuff(mail) + ".\r\n")
 	got, err := c.reply()

@@ -49,9 +49,9 @@ func eventsOf(r *report.Report, header *original, targets []target, now event.Mi
 }
 
 // factsFor returns what the mail says to one of its recipients. To write to an unsubscribe address is to unsubscribe
-// (RFC 2369 §3.2), whatever the mail says, unless a machine wrote it.
+// (RFC 2369 §3.2), whatever the mail says, unless a machine wrote it: then it says what its facts say, often nothing.
 func factsFor(r *report.Report, t target) []report.Fact {
-	if t.role != toUnsubscribe {
+	if t.role != toUnsubscribe || r.ByMachine {
 		return r.Facts
 	}
 	for i := range r.Facts {

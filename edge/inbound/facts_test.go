@@ -33,6 +33,7 @@ func TestEventsOf(t *testing.T) {
 	with := func(r report.Report, change func(*report.Report)) report.Report { change(&r); return r }
 	refers := func(ids ...string) func(*report.Report) { return func(r *report.Report) { r.References = ids } }
 	returned := func(id string) func(*report.Report) { return func(r *report.Report) { r.OriginalMessageID = id } }
+	byMachine := func(r *report.Report) { r.ByMachine = true }
 	b, r, u := target{toReturnPath, key}, target{toReply, key}, target{toUnsubscribe, key}
 	fbl, replies, operator := target{role: toFeedback}, target{role: toReplies}, target{role: toOperator}
 
@@ -157,6 +158,18 @@ func TestEventsOf(t *testing.T) {
 			[]target{u},
 			[]event.Event{{Kind: event.Bounce, Key: key, KnownBy: event.ByKey, Mail: mail}},
 			map[string]int{ignoredOther: 1},
+		},
+		{
+			"a machine's mail that tells nothing to an unsubscribe address", with(factIs(report.Other), byMachine), nil,
+			[]target{u},
+			nil,
+			map[string]int{ignoredOther: 1},
+		},
+		{
+			"a machine's opt-out to an unsubscribe address", with(factIs(report.Unsubscribe), byMachine), nil,
+			[]target{u},
+			[]event.Event{{Kind: event.Unsubscribe, Key: key, KnownBy: event.ByKey, Mail: mail}},
+			nil,
 		},
 		{
 			"an opt-out to an unsubscribe address", factIs(report.Unsubscribe), nil,

@@ -79,28 +79,44 @@ func TestMailsBecomeEvents(t *testing.T) {
 	full := dsn("bob@example.org", "5.1.1", "X-Carom-Ref: "+string(header)+"\nMessage-ID: <"+message.Message+">\n")
 	byID := dsn("bob@example.org", "5.1.1", "Message-ID: <"+message.Message+">\n")
 	reply := "From: bob@example.org\r\nTo: x\r\nSubject: Re: Hello\r\nMessage-ID: <reply-1@example.org>\r\nIn-Reply-To: <" + message.Message + ">\r\n\r\nYes, please.\r\n"
+	const (
+		human  = "bob@example.org"
+		notice = "From: MAILER-DAEMON@example.org\r\n\r\nThis is about your mail.\r\n"
+		optOut = "From: bob@example.org\r\nSubject: unsubscribe\r\n\r\n"
+		pasted = "From: Bob, System Administrator <bob@example.org>\r\n\r\nWhat is this?\r\n\r\n" +
+			"This is the mail system at host mx.example.com.\r\n\r\n<carol@example.org>: host mx.example.org said: 550 5.1.1\r\n    User unknown\r\n"
+	)
 	type result struct {
 		kind    event.Kind
 		knownBy event.KnownBy
 		key     event.Key
 	}
 	for _, tt := range []struct {
-		name, mail, to string
-		want           []result
+		name, from, mail, to string
+		want                 []result
 	}{
-		{"bounce", bounce, f.returnPath(), []result{{event.Bounce, event.ByKey, messageKey()}}},
-		{"bounce with the header", full, f.returnPath(), []result{{event.Bounce, event.ByRef, messageKey()}}},
-		{"bounce to a fixed address, header", full, feedbackAddr, []result{{event.Bounce, event.ByRef, messageKey()}}},
-		{"bounce to a fixed address, Message-ID", byID, feedbackAddr, []result{{event.Bounce, event.ByMessageID, event.PartialKey(message.Message)}}},
-		{"bounce to a fixed address, header of another installation", forged, feedbackAddr, []result{{event.Bounce, event.ByMessageID, event.PartialKey(message.Message)}}},
-		{"bounce to a fixed address, nothing", bounce, feedbackAddr, nil},
-		{"reply", reply, f.replyTo(), []result{{event.Reply, event.ByKey, messageKey()}}},
-		{"copy of a reply", reply, repliesAddr, []result{{event.Reply, event.ByMessageID, event.PartialKey(message.Message)}}},
-		{"unsubscribe", reply, f.unsubscribe(), []result{{event.Unsubscribe, event.ByKey, messageKey()}}},
-		{"empty unsubscribe", "\r\n", f.unsubscribe(), []result{{event.Unsubscribe, event.ByKey, messageKey()}}},
+		{"bounce", "", bounce, f.returnPath(), []result{{event.Bounce, event.ByKey, messageKey()}}},
+		{"bounce with the header", "", full, f.returnPath(), []result{{event.Bounce, event.ByRef, messageKey()}}},
+		{"bounce to a fixed address, header", "", full, feedbackAddr, []result{{event.Bounce, event.ByRef, messageKey()}}},
+		{"bounce to a fixed address, Message-ID", "", byID, feedbackAddr, []result{{event.Bounce, event.ByMessageID, event.PartialKey(message.Message)}}},
+		{"bounce to a fixed address, header of another installation", "", forged, feedbackAddr, []result{{event.Bounce, event.ByMessageID, event.PartialKey(message.Message)}}},
+		{"bounce to a fixed address, nothing", "", bounce, feedbackAddr, nil},
+		{"reply", human, reply, f.replyTo(), []result{{event.Reply, event.ByKey, messageKey()}}},
+		{"copy of a reply", human, reply, repliesAddr, []result{{event.Reply, event.ByMessageID, event.PartialKey(message.Message)}}},
+		{"unsubscribe", human, reply, f.unsubscribe(), []result{{event.Unsubscribe, event.ByKey, messageKey()}}},
+		{"empty unsubscribe", human, "\r\n", f.unsubscribe(), []result{{event.Unsubscribe, event.ByKey, messageKey()}}},
+		{"a machine's answer", "", reply, f.replyTo(), []result{{event.AutoReply, event.ByKey, messageKey()}}},
+		{"a machine's answer to unsubscribe", "", reply, f.unsubscribe(), []result{{event.AutoReply, event.ByKey, messageKey()}}},
+		{"bounce to unsubscribe", "", bounce, f.unsubscribe(), []result{{event.Bounce, event.ByKey, messageKey()}}},
+		{"a daemon's notice to unsubscribe", "", notice, f.unsubscribe(), nil},
+		{"a daemon's notice to unsubscribe, under its address", "mailer-daemon@example.org", notice, f.unsubscribe(), nil},
+		{"an empty mail of a machine to unsubscribe", "", "\r\n", f.unsubscribe(), nil},
+		{"unsubscribe by subject", human, optOut, f.unsubscribe(), []result{{event.Unsubscribe, event.ByKey, messageKey()}}},
+		{"unsubscribe by a mail program", human, "Auto-Submitted: auto-replied\r\n" + optOut, f.unsubscribe(), []result{{event.Unsubscribe, event.ByKey, messageKey()}}},
+		{"a pasted notice", human, pasted, f.returnPath(), []result{{event.Reply, event.ByKey, messageKey()}}},
 	} {
 		before := len(f.sink.all())
-		got := f.hello().deliver(tt.mail, tt.to)
+		got := f.hello().deliverFrom(tt.from, tt.mail, tt.to)
 		if want := fmt.Sprintf("events=%d", len(tt.want)); !strings.HasPrefix(got, "250 2.0.0 Ok ") || !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %q, want %s", tt.name, got, want)
 		}

@@ -57,7 +57,11 @@ func (s *Server) tell(m *transaction, id string) (int, error) {
 	if !m.tells() {
 		return 0, nil
 	}
-	r := report.Read(m.body.bytes)
+	envelope := report.Envelope{ReversePath: m.from}
+	if m.from == "" {
+		envelope.ReversePath = report.NullPath
+	}
+	r := envelope.Read(m.body.bytes)
 	events, ignored := eventsOf(&r, s.openHeader(r.OriginalRef), m.targets, s.now())
 	if len(events) > 0 {
 		if err := s.sink.Facts(events...); err != nil {

@@ -31,6 +31,7 @@ func (r *reader) report() Report {
 		OriginalMessageID: originalID.in(all),
 		OriginalRef:       ref.in(all),
 		Subject:           subject.in(all),
+		ByMachine:         r.byMachine(),
 	}
 	if len(r.refs) > 0 {
 		out.References = make([]string, len(r.refs))

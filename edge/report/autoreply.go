@@ -17,7 +17,7 @@ func detectAutoReply(r *reader) bool {
 		r.head.has(fAutoHeader),
 		isAutoPrecedence(r.head.get(fPrecedence)),
 		hasFold(r.head.get(fMailer), "vacation"),
-		r.nullPath():
+		r.nullPath() && r.author() != nil: // nobody's mail answers for nobody
 		return !r.fromDaemon()
 	}
 	return r.isAutoSubject() || r.isAutoText()

@@ -8,7 +8,7 @@ func detectReply(r *reader) bool {
 		return false
 	case r.fromDaemon():
 		// A postmaster may write himself; the rest of those addresses have nobody behind them.
-		return hasFold(author, "postmaster@") && r.answers()
+		return hasFold(author, "postmaster@") && r.answers() && !r.nullPath()
 	}
 	return r.answers() || len(trim(r.body[:min(len(r.body), maxText)])) > 0
 }

@@ -12,7 +12,8 @@ func detectListManager(r *reader) bool {
 
 // byListManager reports whether a list's manager wrote, not one of its members: his posts bear its headers too.
 func (r *reader) byListManager() bool {
-	return bytes.Contains(r.author(), []byte("-admin@")) || bytes.Contains(r.head.get(fMessageID), []byte(".FML")) || r.bySystem()
+	return bytes.Contains(r.author(), []byte("-admin@")) || bytes.Contains(r.head.get(fMessageID), []byte(".FML")) ||
+		r.nullPath() || r.bySystem() && !r.humanPath()
 }
 
 func readListManager(r *reader) {

@@ -41,6 +41,7 @@ func (m *mail) part(t partType) *part {
 //	mail ─▶ decoder ─▶ findings (slices of mail or scratch) ─▶ classify ─▶ facts (one string, cut up)
 type reader struct {
 	mail
+	envelope string // the reverse path, see Envelope
 	tables   *tables
 	text     []byte // the first readable text, decoded; see words
 	textRead bool
@@ -131,7 +132,7 @@ func (r *reader) put() {
 	}
 	clear(r.parts[:cap(r.parts)])
 	clear(r.found[:r.most])
-	r.raw, r.body, r.fields, r.parts = nil, nil, 0, r.parts[:0]
+	r.raw, r.body, r.fields, r.parts, r.envelope = nil, nil, 0, r.parts[:0], ""
 	r.head, r.inner = header{}, header{}
 	if r.hasReturned {
 		r.returned, r.hasReturned = header{}, false

@@ -63,13 +63,30 @@ type Report struct {
 	OriginalRef string
 	// Subject is decoded, one line, at most 256 bytes.
 	Subject string
+	// ByMachine says that no human wrote the mail: its envelope was empty, its author is a mail system, or it calls itself
+	// automatic.
+	ByMachine bool
 }
 
 // Read tells what a mail says. It takes any bytes, never fails and keeps nothing of mail. Its time is
 // linear in the mail's size, its memory bounded by a constant. It may be called from several goroutines.
-func Read(mail []byte) Report {
+func Read(mail []byte) Report { return Envelope{}.Read(mail) }
+
+// Envelope is what who took a mail over SMTP knows beside it. Without it, only a Return-Path that the mail bears counts.
+type Envelope struct {
+	// ReversePath is that of MAIL FROM (RFC 5321 §4.1.1.2), with or without its angle brackets: NullPath of bounces and
+	// auto-replies (§4.5.5), "" if not known.
+	ReversePath string
+}
+
+// NullPath is the reverse path that only machines give.
+const NullPath = "<>"
+
+// Read is the function of that name, of a mail that came in this envelope.
+func (e Envelope) Read(mail []byte) Report {
 	r := getReader()
 	defer r.put()
+	r.envelope = e.ReversePath
 	return r.read(mail)
 }
 

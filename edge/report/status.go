@@ -32,8 +32,12 @@ func (r *reader) postmasterAnswers() bool {
 func (r *reader) isHuman() bool {
 	switch {
 	case r.quotes():
+		return !r.nullPath() || r.part(partStatus) == nil // its own, for who answers from an empty envelope attaches none
+	case r.isReport():
+		return false
+	case r.humanPath():
 		return true
-	case r.isReport(), r.bySystem():
+	case r.bySystem():
 		return false
 	case r.nullPath(), isAutoSubmitted(r.head.get(fAutoSubmitted)):
 		return r.isForHuman()
@@ -49,7 +53,10 @@ func (r *reader) bySystem() bool {
 	if r.author() == nil {
 		return true
 	}
-	from := r.head.get(fFrom)
+	return namesSystem(r.head.get(fFrom))
+}
+
+func namesSystem(from []byte) bool {
 	from = from[:min(len(from), maxAddress)]
 	for _, word := range systemWords {
 		if indexFold(from, word) >= 0 {
@@ -59,8 +66,22 @@ func (r *reader) bySystem() bool {
 	return false
 }
 
-// nullPath reports whether the envelope was empty: only machines write so (RFC 5321 §4.5.5).
-func (r *reader) nullPath() bool { return fold(r.head.get(fReturnPath), "<>") }
+// nullPath reports whether the envelope was empty: only machines write so (RFC 5321 §4.5.5). A Return-Path that came along
+// is that of an earlier hop, before somebody had it sent on.
+func (r *reader) nullPath() bool {
+	return r.envelope == NullPath || fold(r.head.get(fReturnPath), NullPath)
+}
+
+// humanPath reports whether the envelope has the address of a human, as far as one can tell: neither a mail system's nor
+// one made to take bounces. Only the envelope itself says so, because what delivers a mail may write a Return-Path of its own.
+func (r *reader) humanPath() bool {
+	return r.envelope != "" && !r.nullPath() && !isAutoSubmitted(r.head.get(fAutoSubmitted)) && !namesSystem([]byte(r.envelope))
+}
+
+// byMachine is Report.ByMachine.
+func (r *reader) byMachine() bool {
+	return r.nullPath() || isAutoSubmitted(r.head.get(fAutoSubmitted)) || r.fromDaemon() && r.found[0].kind != Reply
+}
 
 // isReport reports whether a mail says of itself that it is a report, so that fields in its text are its own
 // and not quoted by a human.
