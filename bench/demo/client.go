@@ -77,6 +77,10 @@ type refinedEvent struct {
 		Status    string `json:"status"`
 		Recipient string `json:"recipient"`
 	} `json:"bounce"`
+	Origin struct {
+		Offset int64 `json:"offset"`
+		N      int   `json:"n"`
+	} `json:"origin"`
 }
 
 const (

@@ -1,22 +1,27 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"carom/bench/progress"
+	"carom/edge/report"
 )
 
 const (
 	maxFolderMails = 100_000
 	maxMailBytes   = 64 << 20
 	folderSender   = "mail-folder"
+	maxReturnPath  = 254 // RFC 5321 §4.5.3.1.3, without the brackets
 )
 
 // delivery is one mail of a folder and what became of it.
@@ -24,6 +29,7 @@ type delivery struct {
 	file    string
 	message string
 	failure error
+	why     string // it tells nothing; "" if it does
 	events  []refinedEvent
 }
 
@@ -94,7 +100,7 @@ func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minte
 				return err
 			}
 		}
-		if d.failure = mailer.deliver(minted[i].ReturnPath, mail); d.failure != nil {
+		if d.failure = mailer.deliver(d.envelope(mail), minted[i].ReturnPath, mail); d.failure != nil {
 			mailer.close()
 			mailer = nil
 		}
@@ -112,6 +118,22 @@ func readMail(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxMailBytes)
 	}
 	return os.ReadFile(path)
+}
+
+// envelope is the return path under which a mail of a folder is delivered, which no longer tells its own: the author's for
+// what a human wrote, else the empty one of reports and auto-replies (RFC 5321 §4.5.5).
+func (d *delivery) envelope(mail []byte) string {
+	r := report.Read(mail)
+	d.why = r.Facts[0].Why
+	switch r.Facts[0].Kind {
+	case report.Reply, report.Unsubscribe:
+	default:
+		return ""
+	}
+	if len(r.From) > maxReturnPath || strings.ContainsFunc(r.From, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`<>\"`, c) }) {
+		return "somebody@example.net"
+	}
+	return r.From
 }
 
 // waitForFolder waits until the node has worked off everything: a last event, sent after all mails, has come through.
@@ -138,20 +160,24 @@ func (c *client) waitForFolder(ctx context.Context, all []delivery) error {
 		if err != nil {
 			return err
 		}
+		// The facts of a mail are of one time: this is the order in which it tells them.
+		slices.SortStableFunc(events, func(a, b refinedEvent) int {
+			return cmp.Or(cmp.Compare(a.Origin.Offset, b.Origin.Offset), cmp.Compare(a.Origin.N, b.Origin.N))
+		})
 		all[i].events = events
 	}
 	return nil
 }
 
-// writeFolder lists each mail's facts and fails if one was not answered with 250.
+// writeFolder lists each mail's facts, counts them by kind, and fails if a mail was not answered with 250.
 func writeFolder(w io.Writer, all []delivery) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "mail\tkind\tstatus\tcategory\thard\trecipient")
-	refused, silent := 0, 0
+	fmt.Fprintln(t, "mail\tkind\tstatus\tcategory\thard\trecipient, or why not")
+	refused, silent, kinds := 0, 0, map[string]int{}
 	for _, d := range all {
 		if d.failure != nil {
 			refused++
-			fmt.Fprintf(t, "%s\tREFUSED: %v\t\t\t\t\n", d.file, d.failure)
+			fmt.Fprintf(t, "%s\tREFUSED\t-\t-\t-\t%v\n", d.file, d.failure)
 			continue
 		}
 		told := 0
@@ -160,23 +186,37 @@ func writeFolder(w io.Writer, all []delivery) error {
 				continue
 			}
 			told++
+			kinds[e.Kind]++
 			hard := ""
 			if e.Kind == "bounce" {
 				hard = fmt.Sprint(e.Bounce.Hard)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.file, e.Kind, e.Bounce.Status, e.Bounce.Category, hard, e.Bounce.Recipient)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", d.file, e.Kind,
+				orDash(e.Bounce.Status), orDash(e.Bounce.Category), orDash(hard), orDash(e.Bounce.Recipient))
 		}
 		if told == 0 {
 			silent++
-			fmt.Fprintf(t, "%s\ttells nothing\t\t\t\t\n", d.file)
+			fmt.Fprintf(t, "%s\tnothing\t-\t-\t-\t%s\n", d.file, orDash(d.why))
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%d mails, %d answered with 250, %d of them tell nothing\n", len(all), len(all)-refused, silent)
+	fmt.Fprintf(w, "\n%d mails, %d answered with 250, %d of them tell nothing; facts:", len(all), len(all)-refused, silent)
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		fmt.Fprintf(w, " %d %s", kinds[kind], kind)
+	}
+	fmt.Fprintln(w)
 	if refused > 0 {
 		return fmt.Errorf("%d of %d mails were refused", refused, len(all))
 	}
 	return nil
+}
+
+// orDash keeps an empty cell from being taken for the next one.
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }

@@ -10,8 +10,8 @@ import (
 
 const mailDate = "Mon, 02 Jan 2006 15:04:05 -0700"
 
-// report returns a delivery status notification (RFC 3464) about m.
-func report(m *message, action, status, diagnostic string, now time.Time) string {
+// statusReport returns a delivery status notification (RFC 3464) about m.
+func statusReport(m *message, action, status, diagnostic string, now time.Time) string {
 	return crlf(fmt.Sprintf(`From: MAILER-DAEMON@mx.example.net
 To: <%[1]s>
 Date: %[2]s

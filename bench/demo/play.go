@@ -144,17 +144,18 @@ func (p *player) click(ctx context.Context, m *message, agent string) error {
 
 // letter is one mail to deliver.
 type letter struct {
+	from     string // the return path; "" of reports and auto-replies
 	to, text string
 }
 
 func bounceMails(m *message, now time.Time) []letter {
 	switch {
 	case m.fate.has(bouncesHard):
-		return []letter{{m.links.ReturnPath, report(m, "failed", "5.1.1", "550 5.1.1 <"+m.recipient+">: no such user here", now)}}
+		return []letter{{"", m.links.ReturnPath, statusReport(m, "failed", "5.1.1", "550 5.1.1 <"+m.recipient+">: no such user here", now)}}
 	case m.fate.has(bouncesSoft):
-		return []letter{{m.links.ReturnPath, report(m, "failed", "5.2.2", "552 5.2.2 <"+m.recipient+">: mailbox is full", now)}}
+		return []letter{{"", m.links.ReturnPath, statusReport(m, "failed", "5.2.2", "552 5.2.2 <"+m.recipient+">: mailbox is full", now)}}
 	case m.fate.has(isDelayed):
-		return []letter{{m.links.ReturnPath, report(m, "delayed", "4.4.1", "421 4.4.1 connection timed out", now)}}
+		return []letter{{"", m.links.ReturnPath, statusReport(m, "delayed", "4.4.1", "421 4.4.1 connection timed out", now)}}
 	}
 	return nil
 }
@@ -163,13 +164,13 @@ func answerMails(feedback string) func(*message, time.Time) []letter {
 	return func(m *message, now time.Time) []letter {
 		var all []letter
 		if m.fate.has(isReplied) {
-			all = append(all, letter{m.links.ReplyTo, reply(m, now)})
+			all = append(all, letter{m.recipient, m.links.ReplyTo, reply(m, now)})
 		}
 		if m.fate.has(isAway) {
-			all = append(all, letter{m.links.ReplyTo, vacation(m, now)})
+			all = append(all, letter{"", m.links.ReplyTo, vacation(m, now)})
 		}
 		if m.fate.has(isComplained) {
-			all = append(all, letter{feedback, complaint(m, feedback, now)})
+			all = append(all, letter{"feedback@example.net", feedback, complaint(m, feedback, now)})
 		}
 		return all
 	}
@@ -201,7 +202,7 @@ func (p *player) mails(ctx context.Context, title string, plan []*message, write
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := mailer.deliver(l.to, []byte(l.text)); err != nil {
+				if err := mailer.deliver(l.from, l.to, []byte(l.text)); err != nil {
 					return fmt.Errorf("deliver a mail to %s: %w", l.to, err)
 				}
 				bar.Add(1)

@@ -47,10 +47,10 @@ func (m *mailer) close() {
 	_ = m.conn.Close() // Quit leaves it open when nobody answers
 }
 
-// deliver sends one mail with a null return path, as reports have. Nil says that it was answered with 250.
-func (m *mailer) deliver(to string, mail []byte) error {
+// deliver sends one mail; the return path from is empty for what machines write. Nil says that it was answered with 250.
+func (m *mailer) deliver(from, to string, mail []byte) error {
 	_ = m.conn.SetDeadline(time.Now().Add(mailTimeout))
-	if err := m.command(250, "MAIL FROM:<> SIZE=%d", len(mail)); err != nil {
+	if err := m.command(250, "MAIL FROM:<%s> SIZE=%d", from, len(mail)); err != nil {
 		return err
 	}
 	if err := m.command(250, "RCPT TO:<%s>", to); err != nil {

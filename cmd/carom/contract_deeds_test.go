@@ -357,7 +357,7 @@ func (w *world) unsubscribes() {
 	_, after, _ := strings.Cut(set[2].minted.Headers["List-Unsubscribe"], "<mailto:")
 	address, _, _ := strings.Cut(after, ">")
 	address, _, _ = strings.Cut(address, "?")
-	w.mail(address, newMail("From: "+set[2].recipient, "To: "+address, "Subject: unsubscribe").text("\n"))
+	w.mail(address, newMail("From: "+set[2].recipient, "To: "+address, "Subject: unsubscribe").text("\n").by(set[2].recipient))
 	w.add(deedDone{kind: "unsubscribe", letter: set[2], at: time.Now()})
 	w.complain(set[3], "opt-out", true)
 }

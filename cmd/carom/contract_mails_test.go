@@ -9,9 +9,16 @@ import (
 type mail struct {
 	fields []string
 	body   string
+	from   string
 }
 
 func newMail(fields ...string) *mail { return &mail{fields: append(fields, "MIME-Version: 1.0")} }
+
+// by makes from the return path; without it, that is the empty one of what machines write.
+func (m *mail) by(from string) *mail {
+	m.from = from
+	return m
+}
 
 func (m *mail) text(body string) *mail {
 	m.fields = append(m.fields, "Content-Type: text/plain; charset=utf-8")
@@ -90,7 +97,7 @@ func feedbackMail(id, to, feedbackType, original string) *mail {
 // replyMail is what a person writes.
 func replyMail(id, from, to string, more ...string) *mail {
 	return newMail(append([]string{"From: Somebody <" + from + ">", "To: " + to, "Message-ID: <" + id + ">", "Subject: Re: hello"}, more...)...).
-		text("Thank you, let us talk on Monday.\n\nKind regards\n")
+		text("Thank you, let us talk on Monday.\n\nKind regards\n").by(from)
 }
 
 // vacationMail is what a mailbox answers while its owner is away, RFC 3834.

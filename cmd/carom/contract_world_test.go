@@ -253,7 +253,7 @@ func (w *world) hit(d deedDone) *deedDone {
 // mail delivers a mail that must be taken.
 func (w *world) mail(to string, m *mail) {
 	w.t.Helper()
-	if err := w.deliver(to, m.String()); err != nil {
+	if err := w.deliverFrom(m.from, to, m.String()); err != nil {
 		w.t.Fatalf("mail to %s: %v", to, err)
 	}
 }

@@ -312,8 +312,10 @@ func (s *server) events() []seenEvent {
 	}
 }
 
-// deliver sends one mail over a connection of its own.
-func (s *server) deliver(to, mail string) error {
+// deliver sends one mail over a connection of its own, from the empty return path of machines.
+func (s *server) deliver(to, mail string) error { return s.deliverFrom("", to, mail) }
+
+func (s *server) deliverFrom(from, to, mail string) error {
 	conn, err := net.DialTimeout("tcp", s.mail, 10*time.Second)
 	if err != nil {
 		return err
@@ -324,7 +326,7 @@ func (s *server) deliver(to, mail string) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Mail(""); err != nil {
+	if err := client.Mail(from); err != nil {
 		return err
 	}
 	if err := client.Rcpt(to); err != nil {
