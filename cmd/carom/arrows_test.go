@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"pipeline/event":   {},
 	"pipeline/bot":     {"pipeline/event"},
 	"pipeline/burst":   {"pipeline/event"},
+	"pipeline/judge":   {"pipeline/bot", "pipeline/burst", "pipeline/event"},
 	"pipeline/score":   {},
 	"pipeline/log":     {"kv", "pipeline/event"},
 	"pipeline/journal": {"kv", "pipeline/event", "pipeline/log"},
@@ -34,7 +35,9 @@ var arrows = map[string][]string{
 	"edge/inbound":     {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/api":         {"edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/refine", "pipeline/rollup", "pipeline/score"},
 	"bench":            {"edge/ref", "edge/report", "pipeline/event"},
-	"bench/demo":       {},
+	"bench/demo":       {"bench/progress"},
+	"bench/progress":   {},
+	"bench/verdicts":   {"bench/progress"},
 	"cmd/carom":        nil, // wires everything
 
 	"deploy/examples/go": {},
