@@ -60,12 +60,7 @@ type selfAddresses map[senderName]*bart.Lite
 
 type senderName struct{ account, sender string }
 
-// Bounds of the addresses of senders.
-const (
-	maxSelfAddresses = 10_000
-	// A range that is wider isn't a sender's: a slip of the pen would hide a part of the world.
-	minSelfBits4, minSelfBits6 = 8, 16
-)
+const maxSelfAddresses = 10_000
 
 func newSelfAddresses(list []string) (selfAddresses, error) {
 	if len(list) > maxSelfAddresses {
@@ -77,7 +72,7 @@ func newSelfAddresses(list []string) (selfAddresses, error) {
 		if err != nil {
 			return nil, fmt.Errorf("self_addresses: %q: %w: want ACCOUNT/SENDER=203.0.113.0/24 or the like", text, err)
 		}
-		p, err := ParseSelfAddress(e.value)
+		p, err := event.ParseSelfAddress(e.value)
 		if err != nil {
 			return nil, fmt.Errorf("self_addresses: %q: %w", text, err)
 		}
@@ -88,28 +83,4 @@ func newSelfAddresses(list []string) (selfAddresses, error) {
 		all[name].Insert(p)
 	}
 	return all, nil
-}
-
-// ParseSelfAddress reads an address of a sender, or a range of addresses: not wider than /8, of IPv6 /16.
-func ParseSelfAddress(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		a, err := netip.ParseAddr(text)
-		if err != nil || a.Zone() != "" {
-			return p, fmt.Errorf("%q: want an address such as 203.0.113.7, or a range such as 203.0.113.0/24", text)
-		}
-		a = a.Unmap() // as clients are compared
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	if bits := p.Bits() - 96; p.Addr().Is4In6() && bits >= 0 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), bits)
-	}
-	least := minSelfBits6
-	if p.Addr().Is4() {
-		least = minSelfBits4
-	}
-	if p.Bits() < least {
-		return p, fmt.Errorf("%q: is too wide for one sender: want /%d or narrower", text, least)
-	}
-	return p.Masked(), nil
 }

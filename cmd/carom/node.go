@@ -157,6 +157,7 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	}
 	n.accept = accept
 	accept.Deny(n.stages.controls().Table())
+	accept.Recognise(n.stages.controls().Table())
 	if c.has(roleTrack) {
 		if n.track, err = track.New(c.Track, keys, accept, n.log, reg); err != nil {
 			return err
@@ -175,8 +176,8 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 	}
 	d := api.Dependencies{
 		Sink: accept, Journal: n.journal, Rules: rulesOf{accept}, PeersOnly: !c.has(roleAPI),
-		Controls: n.stages.controls(),
-		Ready:    n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
+		Controls: n.stages.controls(), SelfOpens: c.Track.Self,
+		Ready: n.notReady, Gatherer: reg, Registerer: reg, Clock: time.Now, Log: n.log,
 	}
 	if c.has(roleAPI) {
 		if d.Minter, err = newMinter(*c, keys, n.trackURL()); err != nil {

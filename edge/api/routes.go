@@ -34,6 +34,8 @@ func (s *Server) routes() []route {
 		{pattern: "/v1/senders", get: s.getSenders, peers: true},
 		{pattern: "/v1/senders/{sender}/score", get: s.getScore, peers: true},
 		{pattern: "/v1/senders/{sender}/sequences", get: s.getSequences, peers: true},
+		{pattern: "/v1/senders/{sender}/self", post: s.postSelf},
+		{pattern: "/v1/senders/{sender}/addresses", get: s.getAddresses, put: s.putAddresses, delete: s.deleteAddresses},
 		{pattern: "/v1/rules", get: s.getRules, everywhere: true},
 		{pattern: "/v1/rules/reload", post: s.postRulesReload, everywhere: true},
 		{pattern: "/v1/rejects", get: s.getRejects},

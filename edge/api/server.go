@@ -31,6 +31,7 @@ type Sink interface {
 // Minter makes what a message needs to be tracked.
 type Minter interface {
 	Mint(m ref.Message) (ref.Links, error)
+	SelfURL(account, sender string) (string, error)
 }
 
 // Messages knows every message.
@@ -63,6 +64,8 @@ type Problem struct {
 type Dependencies struct {
 	Sink   Sink
 	Minter Minter
+	// SelfOpens is set where the links of Minter.SelfURL lead somewhere.
+	SelfOpens bool
 	// Events are the refined events by partition, all of which are in the list: nil where another node has it, and
 	// then Cluster is set. Embedded there is one.
 	Events []log.Reader

@@ -124,7 +124,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	must(t, err)
 	controlLog, err := log.NewLocal(state, kv.LogControls, 0)
 	must(t, err)
-	controls, err := control.Open(control.Options{MaxDenied: 1000}, state, control.Log{In: controlLog, Out: controlLog}, zap.NewNop(), nil)
+	controls, err := control.Open(control.Options{MaxDenied: 1000, MaxSelf: 3}, state, control.Log{In: controlLog, Out: controlLog}, zap.NewNop(), nil)
 	must(t, err)
 	w.table = controls.Table()
 	keys := testKeys(t)
@@ -141,7 +141,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	o.Listen = "127.0.0.1:0"
 	d := Dependencies{
 		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls,
-		Rules:    rulesOf{accept},
+		Rules: rulesOf{accept}, SelfOpens: true,
 		Gatherer: w.reg, Registerer: w.reg, Clock: func() time.Time { return testNow },
 	}
 	if change != nil {

@@ -59,7 +59,6 @@ type Control struct {
 const (
 	maxName   = 8 << 10
 	maxValues = 64
-	maxValue  = 64
 	maxRecord = 64 << 10
 )
 
@@ -92,27 +91,13 @@ func (c *Control) check() error {
 func prefixes(values []string) ([]netip.Prefix, error) {
 	list := make([]netip.Prefix, 0, len(values))
 	for _, v := range values {
-		p, err := ParsePrefix(v)
+		p, err := event.ParseSelfAddress(v)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, p)
 	}
 	return list, nil
-}
-
-// ParsePrefix reads an address, which is a range of one, or a range such as 203.0.113.0/24.
-func ParsePrefix(text string) (netip.Prefix, error) {
-	if len(text) <= maxValue {
-		if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-			a = a.Unmap()
-			return netip.PrefixFrom(a, a.BitLen()), nil
-		}
-		if p, err := netip.ParsePrefix(text); err == nil && !p.Addr().Is4In6() {
-			return p.Masked(), nil
-		}
-	}
-	return netip.Prefix{}, fmt.Errorf("%q: want an address such as 203.0.113.7, or a range such as 2001:db8::/48", text[:min(len(text), maxValue)])
 }
 
 // appendLogKey appends the key of the log's record: kind/account/name, where a slash or percent sign of the account is
