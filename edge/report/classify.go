@@ -66,7 +66,7 @@ func (r *reader) scan(f *finding) {
 // isHard reports whether the address is bad and must not be mailed again. A delay never is. An unknown domain
 // or a closed account is only where the failure was called permanent, by its class and in words: name servers and postmasters err for a while.
 func isHard(f *finding, words []byte) bool {
-	if f.kind != Bounce {
+	if f.kind != Bounce || f.waits {
 		return false
 	}
 	switch f.category {

@@ -226,6 +226,8 @@ func hardWhy(f *finding) string {
 		return f.category + ", and it failed for good: the address is bad"
 	case f.kind == Delay:
 		return "a delay never is"
+	case f.waits:
+		return "a line of the reply is of class 4: it may be tried again"
 	case f.category == "bad_domain" || f.category == "inactive":
 		return f.category + " is only where the failure is called permanent, and this one is of class 4 or called temporary"
 	}

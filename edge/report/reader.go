@@ -83,6 +83,7 @@ type finding struct {
 	comment      []byte // of the status, where a report says no more
 	local        bool   // a program of the reporting host failed, no dialogue
 	bare         bool   // an SMTP reply, told by who got it
+	waits        bool   // a line of that reply is of class 4
 	command      smtpCommand
 	remoteMTA    []byte
 	feedbackType []byte

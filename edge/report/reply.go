@@ -7,7 +7,8 @@ import "bytes"
 //	550-5.1.1 The email account that you tried to reach does not exist.
 //	550 5.1.1 Learn more at https://support.example.com/
 //
-// 2yz is a delivery, 4yz a delay, 5yz a bounce (RFC 5321 §4.2.1); what is no reply, and 3yz, tells nothing.
+// 2yz is a delivery, 4yz a delay, 5yz a bounce (RFC 5321 §4.2.1); what is no reply, and 3yz, tells nothing. Where lines
+// differ, the last one's code counts, and a line of 4yz keeps the reply from being hard.
 func ReadReply(text string) Fact { return Attempt{}.ReadReply(text) }
 
 // Attempt is what who got an SMTP reply knows beside it. Each may be "".
@@ -36,7 +37,8 @@ func (r *reader) readReply(text string, a Attempt) Fact {
 	if a.Recipient != "" {
 		f.recipient = addrSpec([]byte(a.Recipient))
 	}
-	code := replyCode(said)
+	code, last, waits := lastReplyLine(said)
+	f.waits = waits
 	switch {
 	case len(said) == 0:
 		f.why = "an empty reply"
@@ -53,13 +55,41 @@ func (r *reader) readReply(text string, a Attempt) Fact {
 	}
 	if f.kind != Other {
 		f.code = code
-		if _, status := scanReply(said); status != nil && status[0] == code[0] {
-			f.status = status
+		for _, text := range [...][]byte{last, said} {
+			if _, status := scanReply(text); status != nil && status[0] == code[0] {
+				f.status = status
+				break
+			}
 		}
 	}
 	r.add(f)
 	r.classify(&r.found[0])
 	return r.facts()[0]
+}
+
+// lastReplyLine returns the last line of a reply that begins with a code, that code, and whether any line is of class 4.
+// All lines have the same code (RFC 5321 §4.2.1), and clients go by the last where a server breaks that. A log may have
+// put the lines into one: then the code of a further line counts if a status of its class follows. The code is nil if
+// the reply begins with none.
+func lastReplyLine(said []byte) (code, last []byte, waits bool) {
+	if code = replyCode(said); code == nil {
+		return nil, nil, false
+	}
+	last, waits = said, code[0] == '4'
+	start := bytes.Index(said, code)
+	oneLine := start+3 < len(said) && said[start+3] == '-' && bytes.IndexAny(said, "\r\n") < 0
+	for i := start + 4; i < len(said); i++ {
+		if c := said[i-1]; c != '\n' && c != '\r' && !(oneLine && c == ' ') {
+			continue
+		}
+		next := replyCode(said[i:])
+		if next == nil || next[0] == '3' || oneLine && (len(said) < i+5 || said[i+4] != next[0] || statusAt(said, i+4) == 0) {
+			continue
+		}
+		code, last = next, said[i:]
+		waits = waits || code[0] == '4'
+	}
+	return code, last, waits
 }
 
 // replyCode returns the code that a reply begins with (RFC 5321 §4.2); nil if it begins otherwise. A reply
