@@ -17,7 +17,7 @@ type Options struct {
 
 	StepRecords   int `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 	StepBytes     int `yaml:"step_bytes" doc:"How many bytes of input and output one commit covers before it ends; from 4096 to 268435456."`
-	CacheMessages int `yaml:"cache_messages" doc:"How many message states the node keeps in memory, some 0.5 KB each, shared evenly by its partitions, each of which keeps 16 at least; from 16 to 16777216."`
+	CacheMessages int `yaml:"cache_messages" doc:"How many message states the node keeps in memory, some 0.5 KB each and 0.1 KB more by open or click, up to 64 of them, shared evenly by its partitions, each of which keeps 16 at least; from 16 to 16777216."`
 	MaxParked     int `yaml:"max_parked" doc:"How many facts may be parked on the node, shared evenly by its partitions; more are rejected; from 1 to 16777216."`
 }
 
