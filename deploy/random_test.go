@@ -95,6 +95,12 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 		Recipient: text(r), FeedbackType: text(r),
 		Origin: event.Origin{Node: text(r), Partition: number[int32](r, math.MaxInt32), Offset: number[int64](r, math.MaxInt64), N: number[int32](r, math.MaxInt32)},
 	}
+	if kind == event.Erase {
+		e.Erased = r.IntN(2) == 0
+		for range r.IntN(3) {
+			e.Messages = append(e.Messages, text(r))
+		}
+	}
 	for range r.IntN(3) {
 		e.Actor.Reasons = append(e.Actor.Reasons, text(r))
 	}

@@ -21,6 +21,7 @@ const (
 	PrefixKafka  byte = 0x50 // table(1) …
 
 	PrefixControl byte = 0x60 // table(1) …
+	PrefixScrub   byte = 0x70 // where the scrubber is
 )
 
 // The facts that a store remembers of itself, by the byte that follows PrefixMeta.

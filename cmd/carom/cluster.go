@@ -18,6 +18,7 @@ import (
 	"carom/pipeline/log"
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
+	"carom/pipeline/scrub"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -38,7 +39,8 @@ type cluster struct {
 	client   *kafka.Client
 	producer *kafka.Producer
 	control  *control.Controls
-	relay    *kafka.Relay // nil without the role
+	scrub    *scrub.Scrubber // nil without the role refine
+	relay    *kafka.Relay    // nil without the role
 	refined  *kafka.Group
 	mirrored *kafka.Group
 	refines  map[int32]*refining
@@ -178,9 +180,32 @@ func (k *cluster) open(j *journal.Journal, reg prometheus.Registerer) (err error
 		}
 	}
 	if k.config.has(roleRollup) {
-		return k.openRollup(reg)
+		if err := k.openRollup(reg); err != nil {
+			return err
+		}
 	}
+	k.openScrub(j, reg)
 	return nil
+}
+
+// openScrub makes what rewrites the copies on this disk after an erase. A node that refines hears of every erase.
+func (k *cluster) openScrub(j *journal.Journal, reg prometheus.Registerer) {
+	if len(k.refines) == 0 {
+		return
+	}
+	var logs []scrub.Log
+	for _, p := range slices.Sorted(maps.Keys(k.rollsUp)) {
+		r := k.rollsUp[p]
+		logs = append(logs, scrubLocal(fmt.Sprintf("mirror %d", p), r.mirror, func(w *scrub.Work) log.Rewriting { return w.Event }, r.rollup.Passed))
+	}
+	if k.relay != nil {
+		logs = append(logs, scrubJournal(j, k.relay.Passed))
+	}
+	e := &erases{}
+	for _, r := range sorted(k.refines) {
+		e.stages = append(e.stages, r.stage)
+	}
+	k.scrub = scrub.New(k.state, e, logs, k.log, reg)
 }
 
 func (k *cluster) openRefine(reg prometheus.Registerer) error {
@@ -247,6 +272,7 @@ func (k *cluster) run(ctx context.Context) error {
 	for p, r := range k.rollsUp {
 		parts.Go(func() error { return k.keep(fmt.Sprintf("rollup %d", p), r.rollup.Run(ctx)) })
 	}
+	parts.Go(func() error { return k.keep("scrub", runScrub(ctx, k.scrub)) })
 	parts.Go(func() error {
 		if k.join(ctx) != nil {
 			return nil // told to stop

@@ -23,13 +23,21 @@ func (k *cluster) answer(d *api.Dependencies) {
 	}
 	d.Rejects, d.OpenEnvelope = k.rejects, kafka.OpenEnvelope
 	if len(k.refines) > 0 {
-		d.Messages = refinedHere{k.refines, partitions}
+		d.Messages, d.Contacts = refinedHere{k.refines, partitions}, sorted(k.refines)
 	}
 	if len(k.rollsUp) > 0 {
 		d.Scores = k.scoresHere(partitions)
 	}
+	d.RawPartitions = int(partitions)
+	var refiners []int
+	for p := range partitions {
+		if owner := o.RefineOwner(p); !slices.Contains(refiners, owner) {
+			refiners = append(refiners, owner)
+		}
+	}
 	d.Cluster = &api.Cluster{
-		Workers: o.Directory(), Self: k.place(),
+		Refiners: refiners,
+		Workers:  o.Directory(), Self: k.place(),
 		OwnerOfMessage: func(message string) int { return o.RefineOwner(rawPartition(message, partitions)) },
 		OwnerOfSender: func(account, sender string) int {
 			return o.RollupOwner(senderPartition(account, sender, partitions))

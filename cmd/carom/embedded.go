@@ -12,6 +12,7 @@ import (
 	"carom/pipeline/log"
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
+	"carom/pipeline/scrub"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -28,11 +29,12 @@ type embedded struct {
 	events  *log.Local
 	rejects *log.Local
 	control *control.Controls
+	scrub   *scrub.Scrubber   // nil without the role refine
 	refine  *refine.Partition // nil without the role
 	rollup  *rollup.Partition // nil without the role
 }
 
-func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*embedded, error) {
+func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (_ *embedded, err error) {
 	if bound, err := kafka.Bound(state); err != nil {
 		return nil, err
 	} else if bound {
@@ -42,7 +44,6 @@ func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Lo
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
 	e := &embedded{}
-	var err error
 	if e.events, err = log.NewLocal(state, kv.LogEvents, embeddedPartition); err != nil {
 		return nil, err
 	}
@@ -67,6 +68,13 @@ func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Lo
 		}
 		e.refine.OnPassed(func(offset int64) { j.Passed(readerRefine, offset) })
 	}
+	if e.refine != nil {
+		defer func() {
+			if err == nil {
+				e.scrub = e.newScrub(j, addresses, state, logger, reg)
+			}
+		}()
+	}
 	if c.has(roleRollup) {
 		e.rollup, err = rollup.Open(c.Rollup, c.Score, state, e.events, nil, logger, reg)
 	}
@@ -76,6 +84,7 @@ func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Lo
 func (e *embedded) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return named("controls", e.control.Run(ctx)) })
+	parts.Go(func() error { return runScrub(ctx, e.scrub) })
 	if e.refine != nil {
 		parts.Go(func() error { return named(roleRefine, e.refine.Run(ctx)) })
 	}
@@ -90,11 +99,25 @@ func (e *embedded) controls() *control.Controls { return e.control }
 func (e *embedded) answer(d *api.Dependencies) {
 	d.Events, d.Rejects = []log.Reader{e.events}, []log.Reader{e.rejects}
 	if e.refine != nil {
-		d.Messages = e.refine
+		d.Messages, d.Contacts = e.refine, contactsHere{{stage: e.refine}}
 	}
 	if e.rollup != nil {
 		d.Scores = e.rollup
 	}
+}
+
+// newScrub returns what rewrites the logs on this disk after an erase.
+func (e *embedded) newScrub(j *journal.Journal, addresses *log.Local, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) *scrub.Scrubber {
+	counted := ends(e.events)
+	if e.rollup != nil {
+		counted = e.rollup.Passed
+	}
+	return scrub.New(state, &erases{stages: []*refine.Partition{e.refine}}, []scrub.Log{
+		scrubLocal("events", e.events, func(w *scrub.Work) log.Rewriting { return w.Event }, counted),
+		scrubLocal("addresses", addresses, func(w *scrub.Work) log.Rewriting { return w.Address }, ends(addresses)),
+		scrubLocal("rejects", e.rejects, func(w *scrub.Work) log.Rewriting { return w.Reject }, ends(e.rejects)),
+		scrubJournal(j, e.refine.Passed),
+	}, logger, reg)
 }
 
 func (e *embedded) notReady() []api.Problem { return nil }

@@ -18,6 +18,8 @@ type Cluster struct {
 	Workers []string
 	// Self is this node's place among them, -1 if it is none.
 	Self int
+	// Refiners are the places of those that refine: each has some of a contact's messages.
+	Refiners []int
 	// OwnerOfMessage returns the worker that has refined the message.
 	OwnerOfMessage func(message string) int
 	// OwnerOfSender returns the worker that keeps the sender's counts.

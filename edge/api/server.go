@@ -77,6 +77,9 @@ type Dependencies struct {
 	// Messages and Scores have what this node has materialised; nil if that is nothing.
 	Messages Messages
 	Scores   Scores
+	Contacts Contacts
+	// RawPartitions is how many partitions the raw log has, each of which must hear of an erase; 0 is one.
+	RawPartitions int
 	// Controls are this node's; nil where nobody can be denied.
 	Controls Controls
 	// Cluster is nil where this node has everything.

@@ -32,6 +32,13 @@ import (
 	"go.uber.org/zap"
 )
 
+// contactsOf are those of one partition.
+type contactsOf struct{ *refine.Partition }
+
+func (c contactsOf) Scrubbing(account, contact string) (bool, error) {
+	return c.Partition.Scrubbing(event.ContactKeyOf(account, contact))
+}
+
 // testNow is what the API's clock shows.
 var testNow = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -140,7 +147,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	o := Default()
 	o.Listen = "127.0.0.1:0"
 	d := Dependencies{
-		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls,
+		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls, Contacts: contactsOf{refiner},
 		Rules: rulesOf{accept}, SelfOpens: true,
 		Gatherer: w.reg, Registerer: w.reg, Clock: func() time.Time { return testNow },
 	}

@@ -145,3 +145,13 @@ func plainDomain(domain string) bool {
 	}
 	return true
 }
+
+// Blank takes from f all that could tell whose it was.
+func (f *AddressFact) Blank() {
+	*f = AddressFact{
+		ID: f.ID, Revision: f.Revision, Kind: f.Kind, Time: f.Time,
+		Ref:    Ref{Account: f.Account, Sender: f.Sender, Sequence: f.Sequence, Contact: ErasedContact, Flags: f.Flags},
+		Bounce: Diagnosis{Hard: f.Bounce.Hard, Category: f.Bounce.Category, Status: f.Bounce.Status, ReplyCode: f.Bounce.ReplyCode},
+		Origin: f.Origin, FeedbackType: f.FeedbackType,
+	}
+}

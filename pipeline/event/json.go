@@ -38,6 +38,7 @@ func (r *Refined) AppendJSON(dst []byte) []byte {
 	if r.Kind == Complaint {
 		dst = appendMember(dst, `,"feedback_type":`, r.FeedbackType)
 	}
+	dst = appendFlag(dst, `,"erased":true`, r.Erased)
 	if r.Kind == Erase {
 		dst = appendStrings(dst, `,"messages":`, r.Messages)
 	}

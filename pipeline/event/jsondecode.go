@@ -45,6 +45,8 @@ func (r *Refined) readJSON(in *JSONReader) {
 			r.Bounce.readJSON(in, &r.Recipient)
 		case "feedback_type":
 			r.FeedbackType = in.String()
+		case "erased":
+			r.Erased = in.Bool()
 		case "messages":
 			for range in.Elements() {
 				r.Messages = append(r.Messages, in.String())

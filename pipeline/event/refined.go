@@ -22,7 +22,23 @@ type Refined struct {
 	FeedbackType string
 	// Messages are those that an erase speaks of: some of the contact's, of one sender and sequence.
 	Messages []string
-	Origin   Origin
+	// Erased is set on what is left of an event whose contact was erased: see Blank.
+	Erased bool
+	Origin Origin
+}
+
+// ErasedContact stands where the id of an erased contact stood.
+const ErasedContact = "erased"
+
+// Blank takes from r all that could tell whose it was, and leaves what it was, when, and of which sender.
+func (r *Refined) Blank() {
+	*r = Refined{
+		ID: r.ID, Revision: r.Revision, Kind: r.Kind, Time: r.Time, First: r.First, Inferred: r.Inferred, Erased: true,
+		Ref:    Ref{Account: r.Account, Sender: r.Sender, Sequence: r.Sequence, Contact: ErasedContact},
+		Actor:  Actor{Verdict: r.Actor.Verdict, Reasons: r.Actor.Reasons, Via: r.Actor.Via},
+		Bounce: Diagnosis{Hard: r.Bounce.Hard, Category: r.Bounce.Category, Status: r.Bounce.Status, ReplyCode: r.Bounce.ReplyCode},
+		Origin: r.Origin, FeedbackType: r.FeedbackType,
+	}
 }
 
 // Someone is the contact of an open or click that must not name one.

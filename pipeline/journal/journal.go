@@ -69,6 +69,8 @@ type Journal struct {
 	readers        map[string]*atomic.Int64
 	bell           log.Bell
 
+	rewriting sync.Mutex // serialises Rewrite and trim
+
 	kick      chan struct{} // the open batch is no longer empty
 	stop      chan struct{} // closed by Close
 	committed chan struct{} // closed when the committer has ended

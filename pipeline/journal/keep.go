@@ -135,6 +135,8 @@ func (j *Journal) assess() {
 // trim removes the batches that every reader has passed and that are older than the retention, or more than
 // retainedFraction allows.
 func (j *Journal) trim(now event.Millis) error {
+	j.rewriting.Lock()
+	defer j.rewriting.Unlock()
 	keep, err := j.trimPoint(now)
 	if err != nil {
 		return fmt.Errorf("trim journal: %w", err)

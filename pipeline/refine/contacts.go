@@ -2,10 +2,12 @@ package refine
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
@@ -20,6 +22,7 @@ import (
 //	16 | contact key(16) | passage(8) | message key(16)         empty: a message of the contact
 //	17 | contact key(16)                                        when he was erased, see erased
 //	18 | message key(16)                                        account: the message was erased
+//	19 | contact key(16) | offset(8)                            time(8): copies of what he left are to be rewritten
 //
 // The passage is the first 8 bytes of SHA-256 over sender, 0x00 and sequence: it brings together what an erase tells at
 // once. An entry is in the same batch as the state that it names.
@@ -27,6 +30,7 @@ const (
 	tableContacts table = iota + 16
 	tableErased
 	tableTombs
+	tableScrubs
 )
 
 const (
@@ -176,11 +180,41 @@ type ContactPage struct {
 	Erasing  bool
 }
 
+// MergeContact makes one page of those of several partitions, which were asked after the same place.
+func MergeContact(limit int, pages []ContactPage) ContactPage {
+	var all ContactPage
+	type entry struct {
+		place string
+		m     *Message
+	}
+	var entries []entry
+	some, whole := false, true
+	for i := range pages {
+		p := &pages[i]
+		for j := range p.Messages {
+			entries = append(entries, entry{p.Places[j], &p.Messages[j]})
+		}
+		all.More = all.More || p.More
+		all.Erasing = all.Erasing || p.Erasing
+		all.ErasedAt = max(all.ErasedAt, p.ErasedAt)
+		some, whole = some || p.ErasedAt != 0, whole && p.ErasedAt != 0
+	}
+	all.Erasing = all.Erasing || some && !whole
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.place, b.place) })
+	if len(entries) > limit {
+		entries, all.More = entries[:limit], true
+	}
+	for _, e := range entries {
+		all.Messages, all.Places = append(all.Messages, *e.m), append(all.Places, e.place)
+	}
+	return all
+}
+
 // MaxPlaceBytes bounds a place.
 const MaxPlaceBytes = 2 * placeBytes
 
 // Contact returns at most limit messages of a contact, after the place that an earlier page gave, from the beginning if
-// that is empty. Enrollments without a message are not among them. Places are of one order in all partitions. It is safe
+// that is empty. An enrollment without a message is among them, with its events and no id. Places are of one order in all partitions. It is safe
 // while Run runs.
 func (p *Partition) Contact(account, contact, after string, limit int) (page ContactPage, err error) {
 	place, err := hex.DecodeString(after)
@@ -233,7 +267,7 @@ func (p *Partition) readContact(r pebble.Reader, c event.ContactKey, after []byt
 	return errors.Join(err, it.Error(), it.Close())
 }
 
-// readSummary reads a message without its events; ok is false for an enrollment.
+// readSummary reads a message without its events, or an enrollment with them.
 func (p *Partition) readSummary(r pebble.Reader, key event.Key) (m Message, ok bool, err error) {
 	value, closer, err := r.Get(p.keys.message(nil, key))
 	if isNotFound(err) {
@@ -243,8 +277,13 @@ func (p *Partition) readSummary(r pebble.Reader, key event.Key) (m Message, ok b
 		return m, false, err
 	}
 	s := state{key: key}
-	if err := errors.Join(s.decode(value), closer.Close()); err != nil || s.standing == enrollment {
+	if err := errors.Join(s.decode(value), closer.Close()); err != nil {
 		return m, false, err
+	}
+	if s.standing == enrollment {
+		m.Ref = s.published()
+		m.Events, err = readTimeline(r, p.keys.timeline(nil, key))
+		return m, err == nil, err
 	}
 	living := s.living()
 	return Message{

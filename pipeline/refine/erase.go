@@ -94,6 +94,9 @@ func (p *Partition) erase(f *fact) (done bool, err error) {
 	if !p.step.batch.Empty() || len(p.cache.dirty) > 0 {
 		return false, nil
 	}
+	if f.Contact == "" {
+		return true, p.bury(f)
+	}
 	contact, ok := event.ParseContactKey(f.Contact)
 	if !ok {
 		return true, p.intake(f, errErase)
@@ -113,10 +116,31 @@ func (p *Partition) erase(f *fact) (done bool, err error) {
 	if err := p.eraseSome(f, contact, &e); err != nil {
 		return false, fmt.Errorf("erase: %w", err)
 	}
-	if err := p.step.batch.Set(p.keys.erased(nil, contact), e.append(nil), nil); err != nil {
+	err = p.step.batch.Set(p.keys.erased(nil, contact), e.append(nil), nil)
+	if err == nil && !e.running {
+		err = p.step.batch.Set(p.keys.scrub(nil, contact, f.offset), kv.AppendUint64(nil, uint64(e.at)), nil)
+	}
+	if err != nil {
 		return false, fmt.Errorf("erase: %w", err)
 	}
 	return !e.running, nil
+}
+
+// bury sets the tomb of a message of which nothing else is left: its record was rewritten in the log after the erase.
+func (p *Partition) bury(f *fact) error {
+	if p.sources.pass(f.source, p.now.at) {
+		p.metrics.dropped(dropSeen)
+		return nil
+	}
+	s, err := p.cache.get(f.Key)
+	if err != nil || s != nil {
+		return err
+	}
+	p.erased, p.erasing = true, true
+	if err := p.step.batch.Set(p.keys.tomb(nil, f.Key), []byte(f.Account), nil); err != nil {
+		return fmt.Errorf("erase: %w", err)
+	}
+	return nil
 }
 
 // eraseSome erases the next messages of the contact's list, and clears e.running at its end.
@@ -269,13 +293,17 @@ func (p *Partition) isErased(f *fact) (bool, error) {
 	}
 	// A tomb has no id to compare, but with the account it gives the key that the id makes.
 	p.scratch = append(p.keys.table(p.scratch[:0], tableTombs), f.Key[:len(prefix{})]...)
-	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: p.scratch, UpperBound: kv.PrefixEnd(p.scratch)})
+	return p.buried(p.scratch, f.Message)
+}
+
+// buried reports whether one of the tombs under prefix is that of a message id.
+func (p *Partition) buried(prefix []byte, message string) (gone bool, err error) {
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: kv.PrefixEnd(prefix)})
 	if err != nil {
 		return false, err
 	}
-	gone := false
 	for ok := it.First(); ok && !gone; ok = it.Next() {
-		gone = event.KeyOf(string(it.Value()), f.Message) == event.Key(it.Key()[tableBytes:])
+		gone = event.KeyOf(string(it.Value()), message) == event.Key(it.Key()[tableBytes:])
 	}
 	return gone, errors.Join(it.Error(), it.Close())
 }
@@ -287,14 +315,4 @@ func (f *fact) sentAt() event.Millis {
 		return cmp.Or(f.SentAt, f.Time)
 	}
 	return f.SentAt
-}
-
-// Erased tells what was erased, for whoever rewrites copies of it: by contact and by message. It is safe while Run runs.
-func (p *Partition) Erased(contact event.ContactKey) (at event.Millis, done bool, err error) {
-	if err := p.store.Enter(); err != nil {
-		return 0, false, err
-	}
-	defer p.store.Leave()
-	e, ok, err := p.readErased(p.store.DB(), contact)
-	return e.at, ok && !e.running, err
 }

@@ -17,7 +17,7 @@ import (
 //	meta        │ 0: position (position.go), 1: rebuild (rebuild.go)
 //	sender      │ account │ sender
 //	sequence    │ account │ sender │ sequence
-//	enrollment  │ account │ sender │ sequence │ form(1) │ contact or message
+//	enrollment  │ account │ sender │ sequence │ form(1) │ contact or message, or of an erased one erase.go
 //	cohort      │ account │ sender │ scope(1) │ sequence, if that is the scope │ hour(4)
 //	nameless    │ account │ sender │ event id(16)
 //	published   │ account │ sender

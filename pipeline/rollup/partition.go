@@ -108,8 +108,12 @@ func (p *Partition) countAll(ctx context.Context) error {
 		case err != nil:
 			return unlessDone(ctx, fmt.Errorf("read events: %w", err))
 		}
-		if err := p.count(s, recs); err != nil {
-			return err
+		for rest := recs; len(rest) > 0; {
+			n := untilErase(rest)
+			if err := p.count(s, rest[:n]); err != nil {
+				return err
+			}
+			rest = rest[n:]
 		}
 		clear(recs)
 	}

@@ -24,7 +24,8 @@ type step struct {
 	facts   []takenFact
 
 	nameless map[string]namelessOpen // key -> as it stands after what the step has read
-	fresh    []string                // the keys of nameless that must be written, in order
+	erasures []erasure
+	fresh    []string // the keys of nameless that must be written, in order
 
 	// Memory to work in.
 	event   event.Refined
@@ -65,6 +66,8 @@ func (s *step) clear() {
 	s.touched = s.touched[:0]
 	s.facts = s.facts[:0]
 	s.fresh = s.fresh[:0]
+	clear(s.erasures)
+	s.erasures = s.erasures[:0]
 }
 
 // take reads one record.
@@ -81,6 +84,13 @@ func (s *step) take(rec *log.Record) error {
 		return nil
 	}
 	p.metrics.events.Inc()
+	switch {
+	case r.Kind == event.Erase && !r.Erased:
+		s.erase(r)
+		return nil
+	case r.Erased: // its contact was erased before this was counted: whose it was is not known any more
+		return nil
+	}
 	if event.IsEnrollmentID(r.Message) {
 		r.Message = ""
 	}
@@ -142,6 +152,9 @@ func (s *step) write(b *kv.Batch) error {
 		if err := s.writeEnrollment(&s.touched[i], b); err != nil {
 			return err
 		}
+	}
+	if err := s.writeErasures(b); err != nil {
+		return err
 	}
 	if err := s.writeNameless(b); err != nil {
 		return err

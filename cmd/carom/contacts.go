@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"carom/edge/api"
+	"carom/pipeline/event"
+	"carom/pipeline/journal"
+	"carom/pipeline/log"
+	"carom/pipeline/refine"
+	"carom/pipeline/scrub"
+)
+
+// contactsHere are the contacts of the partitions that this node refines.
+type contactsHere []*refining
+
+// Contact returns a page of a contact's messages.
+func (c contactsHere) Contact(account, contact, after string, limit int) (refine.ContactPage, error) {
+	var pages []refine.ContactPage
+	for _, r := range c {
+		if !r.goal.reached(r.stage.Passed()) {
+			return refine.ContactPage{}, api.ErrNotReady
+		}
+		page, err := r.stage.Contact(account, contact, after, limit)
+		if err != nil {
+			return refine.ContactPage{}, err
+		}
+		pages = append(pages, page)
+	}
+	return refine.MergeContact(limit, pages), nil
+}
+
+// Scrubbing reports whether this node's disk may hold traces of an erased contact.
+func (c contactsHere) Scrubbing(account, contact string) (bool, error) {
+	for _, r := range c {
+		if found, err := r.stage.Scrubbing(event.ContactKeyOf(account, contact)); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// sorted returns the partitions in their order.
+func sorted(refines map[int32]*refining) (c contactsHere) {
+	for _, p := range slices.Sorted(maps.Keys(refines)) {
+		c = append(c, refines[p])
+	}
+	return c
+}
+
+// erases tells the scrubber of what this node's partitions erased. All of them hear of every contact, so the first one's
+// list is enough once all are done with it; a job of one that lags waits for it.
+type erases struct {
+	stages []*refine.Partition
+	told   map[scrub.Job][]toldScrub
+}
+
+type toldScrub struct {
+	stage *refine.Partition
+	scrub refine.Scrub
+}
+
+// Jobs is scrub.Source's.
+func (e *erases) Jobs(limit int) ([]scrub.Job, error) {
+	e.told = make(map[scrub.Job][]toldScrub)
+	for _, stage := range e.stages {
+		list, err := stage.Scrubs(limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			job := scrub.Job{Contact: s.Contact, At: s.At}
+			e.told[job] = append(e.told[job], toldScrub{stage, s})
+		}
+	}
+	return slices.Collect(maps.Keys(e.told)), nil
+}
+
+// Done is scrub.Source's.
+func (e *erases) Done(jobs []scrub.Job) error {
+	var errs []error
+	for _, job := range jobs {
+		for _, t := range e.told[job] {
+			errs = append(errs, t.stage.Scrubbed([]refine.Scrub{t.scrub}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Buried is scrub.Source's.
+func (e *erases) Buried(ev *event.Event) (bool, error) {
+	for _, stage := range e.stages {
+		if gone, err := stage.Buried(ev); gone || err != nil {
+			return gone, err
+		}
+	}
+	return false, nil
+}
+
+// scrubLocal is a log in the state store, which may be rewritten up to where its reader is.
+func scrubLocal(name string, l rewriter, by func(*scrub.Work) log.Rewriting, end func() int64) scrub.Log {
+	return scrub.Log{
+		Name: name, End: end,
+		Rewrite: func(from, end int64, most int, w *scrub.Work) (int64, int, error) {
+			return l.Rewrite(from, min(most, int(end-from)), by(w))
+		},
+	}
+}
+
+type rewriter interface {
+	Rewrite(from int64, most int, fn log.Rewriting) (next int64, changed int, err error)
+}
+
+// scrubJournal is the journal, which may be rewritten up to what its reader passed.
+func scrubJournal(j *journal.Journal, passed func() int64) scrub.Log {
+	return scrub.Log{
+		Name: "journal", End: passed,
+		Rewrite: func(from, end int64, most int, w *scrub.Work) (int64, int, error) {
+			return j.Rewrite(from, end, most, w.Raw)
+		},
+	}
+}
+
+// ends returns how far a log goes.
+func ends(l log.Reader) func() int64 {
+	return func() int64 {
+		_, next := l.Bounds()
+		return next
+	}
+}
+
+// runScrub is a stage's run.
+func runScrub(ctx context.Context, s *scrub.Scrubber) error {
+	if s == nil {
+		return nil
+	}
+	return named("scrub", s.Run(ctx))
+}

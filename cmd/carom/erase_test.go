@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"carom/kv"
+)
+
+// TestErase erases a contact, and looks for him: in every answer, in every byte of the data folder after compaction, and
+// in both again after the state was lost and rebuilt from the journal.
+func TestErase(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	const contact, recipient = "c-unmistakable-77", "unmistakable.person@example.net"
+	names := []string{contact, recipient, "m-unmistakable-0", "m-unmistakable-1", "m-unmistakable-2"}
+	var lines []string
+	for i := range 3 {
+		lines = append(lines, fmt.Sprintf(`{"account":"acme","sender":"alice","sequence":%q,"contact":%q,"recipient":%q,"message":"m-unmistakable-%d","links":["https://example.com/"]}`,
+			[]string{"q4", "q4", ""}[i], contact, recipient, i))
+	}
+	for i := range 20 {
+		lines = append(lines, fmt.Sprintf(`{"account":"acme","sender":"alice","sequence":"q4","contact":"other-%d","recipient":"other-%[1]d@example.net","message":"m-other-%[1]d"}`, i))
+	}
+	all := s.register(lines)
+	visit := func(m minted) {
+		for _, url := range append([]string{m.OpenURL}, m.ClickURLs...) {
+			if answer, _, err := call(http.MethodGet, url, nil, "", nil); err != nil || answer.StatusCode >= 400 {
+				t.Fatalf("%v %v", answer, err)
+			}
+		}
+	}
+	for _, m := range append(all[:3:3], all[5]) {
+		visit(m)
+	}
+	if err := s.deliver(all[1].ReturnPath, bounceMail(all[1], recipient)); err != nil {
+		t.Fatal(err)
+	}
+	s.until("his bounce and clicks are refined", func() bool {
+		kinds := map[string]int{}
+		for _, e := range s.events() {
+			if strings.HasPrefix(e.Message, "m-unmistakable") {
+				kinds[e.Kind]++
+			}
+		}
+		return kinds["bounce"] >= 1 && kinds["click"] >= 3
+	})
+	score := func() string {
+		var got map[string]any
+		s.get("/v1/senders/alice/score?account=acme&window=7d&as_of=2100-01-01T00:00:00Z", &got)
+		b, _ := json.Marshal(got["recent"])
+		return string(b)
+	}
+	before := score()
+
+	// Access first.
+	answer, body, err := call(http.MethodGet, "http://"+s.api+"/v1/contacts/"+contact+"/export?account=acme", nil, "", nil)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatal(answer, err)
+	}
+	for _, name := range names {
+		if !bytes.Contains(body, []byte(name)) {
+			t.Errorf("the export lacks %s", name)
+		}
+	}
+	if !bytes.HasSuffix(bytes.TrimSpace(body), []byte(`{"type":"end","data":{"messages":3}}`)) {
+		t.Errorf("the export ends otherwise: %s", body[max(0, len(body)-200):])
+	}
+
+	for range 2 { // again is the same
+		if answer, body, err := call(http.MethodDelete, "http://"+s.api+"/v1/contacts/"+contact+"?account=acme", nil, "", nil); err != nil || answer.StatusCode != http.StatusAccepted {
+			t.Fatal(answer, err, string(body))
+		}
+		s.until("the erase is done", func() bool {
+			var e erasureSeen
+			s.get("/v1/contacts/"+contact+"/erasure?account=acme", &e)
+			return e.State == "done"
+		})
+	}
+	var seen struct{ Messages []any }
+	s.get("/v1/contacts/"+contact+"?account=acme", &seen)
+	if len(seen.Messages) != 0 {
+		t.Errorf("still listed: %v", seen.Messages)
+	}
+	check := func() {
+		t.Helper()
+		_, events, err := call(http.MethodGet, "http://"+s.api+"/v1/events?limit=10000", nil, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(events, []byte("m-other-2")) {
+			t.Error("others' events are gone")
+		}
+		for _, name := range names {
+			if bytes.Contains(events, []byte(name)) {
+				t.Errorf("the events tell %s", name)
+			}
+		}
+	}
+	check()
+	if after := score(); after != before {
+		t.Errorf("the sender's counts were %s, and are %s", before, after)
+	}
+	// A late fact by key is dropped.
+	if err := s.deliver(all[0].ReturnPath, bounceMail(minted{Message: "x"}, "someone@example.net")); err != nil {
+		t.Fatal(err)
+	}
+	s.until("it is dropped", func() bool {
+		return strings.Contains(s.metrics(t), `carom_refine_dropped_total{partition="0",reason="erased"} 1`)
+	})
+	s.stop()
+	lookFor(t, s.dir, names)
+
+	if err := os.RemoveAll(filepath.Join(s.dir, "data", "state")); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.until("others' events are there again", func() bool { return len(s.events()) >= 20 })
+	check()
+	s.stop()
+	lookFor(t, s.dir, names)
+}
+
+type erasureSeen struct{ State string }
+
+// lookFor fails if any file of a stopped server's data folder holds one of names after compaction.
+func lookFor(t *testing.T, dir string, names []string) {
+	t.Helper()
+	for _, role := range []string{kv.RoleJournal, kv.RoleState} {
+		store, err := kv.Open(filepath.Join(dir, "data", role), kv.Options{Role: role})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.DB().Flush(); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.DB().Compact(t.Context(), []byte{0}, []byte{0xff}, false); err != nil {
+			t.Fatal(err)
+		}
+		it, err := store.DB().NewIter(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others := false
+		for ok := it.First(); ok; ok = it.Next() {
+			others = others || bytes.Contains(it.Value(), []byte("m-other-2"))
+			for _, name := range names {
+				if bytes.Contains(it.Key(), []byte(name)) || bytes.Contains(it.Value(), []byte(name)) {
+					t.Errorf("%s store: %s is kept under %x: %q", role, name, it.Key(), it.Value())
+				}
+			}
+		}
+		if err := it.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !others {
+			t.Errorf("%s store: what is said of others can't be found either", role)
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, name := range names {
+			if bytes.Contains(b, []byte(name)) {
+				t.Errorf("%s holds %s", path, name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
