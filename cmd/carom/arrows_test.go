@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 	"edge/inbound":     {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/api":         {"edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/refine", "pipeline/rollup", "pipeline/score"},
 	"bench":            {"edge/ref", "edge/report", "pipeline/event"},
-	"bench/demo":       {"bench/progress"},
+	"bench/demo":       {"bench/progress", "edge/report"},
 	"bench/progress":   {},
 	"bench/verdicts":   {"bench/progress"},
 	"cmd/carom":        nil, // wires everything
