@@ -39,7 +39,7 @@ type cluster struct {
 	client   *kafka.Client
 	producer *kafka.Producer
 	control  *control.Controls
-	scrub    *scrub.Scrubber // nil without the role refine
+	scrub    *scrub.Scrubber // nil for a node that is no worker
 	relay    *kafka.Relay    // nil without the role
 	refined  *kafka.Group
 	mirrored *kafka.Group
@@ -188,20 +188,21 @@ func (k *cluster) open(j *journal.Journal, reg prometheus.Registerer) (err error
 	return nil
 }
 
-// openScrub makes what rewrites the copies on this disk after an erase. A node that refines hears of every erase.
+// openScrub makes what rewrites the copies on this disk after an erase.
 func (k *cluster) openScrub(j *journal.Journal, reg prometheus.Registerer) {
-	if len(k.refines) == 0 {
+	if len(k.refines)+len(k.rollsUp) == 0 {
 		return
 	}
+	e := &erases{}
 	var logs []scrub.Log
 	for _, p := range slices.Sorted(maps.Keys(k.rollsUp)) {
 		r := k.rollsUp[p]
+		e.rollup = append(e.rollup, r.rollup)
 		logs = append(logs, scrubLocal(fmt.Sprintf("mirror %d", p), r.mirror, func(w *scrub.Work) log.Rewriting { return w.Event }, r.rollup.Passed))
 	}
 	if k.relay != nil {
 		logs = append(logs, scrubJournal(j, k.relay.Passed))
 	}
-	e := &erases{}
 	for _, r := range sorted(k.refines) {
 		e.stages = append(e.stages, r.stage)
 	}

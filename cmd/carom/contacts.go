@@ -11,6 +11,7 @@ import (
 	"carom/pipeline/journal"
 	"carom/pipeline/log"
 	"carom/pipeline/refine"
+	"carom/pipeline/rollup"
 	"carom/pipeline/scrub"
 )
 
@@ -51,21 +52,17 @@ func sorted(refines map[int32]*refining) (c contactsHere) {
 	return c
 }
 
-// erases tells the scrubber of what this node's partitions erased. All of them hear of every contact, so the first one's
-// list is enough once all are done with it; a job of one that lags waits for it.
+// erases tells the scrubber of what this node's partitions erased: refine's own, and what rollup met in the copies of
+// events. Another worker's partition may publish what it had of a contact later than this one's, so each is a job.
 type erases struct {
 	stages []*refine.Partition
-	told   map[scrub.Job][]toldScrub
-}
-
-type toldScrub struct {
-	stage *refine.Partition
-	scrub refine.Scrub
+	rollup []*rollup.Partition
+	done   map[scrub.Job][]func() error
 }
 
 // Jobs is scrub.Source's.
 func (e *erases) Jobs(limit int) ([]scrub.Job, error) {
-	e.told = make(map[scrub.Job][]toldScrub)
+	e.done = make(map[scrub.Job][]func() error)
 	for _, stage := range e.stages {
 		list, err := stage.Scrubs(limit)
 		if err != nil {
@@ -73,18 +70,28 @@ func (e *erases) Jobs(limit int) ([]scrub.Job, error) {
 		}
 		for _, s := range list {
 			job := scrub.Job{Contact: s.Contact, At: s.At}
-			e.told[job] = append(e.told[job], toldScrub{stage, s})
+			e.done[job] = append(e.done[job], func() error { return stage.Scrubbed([]refine.Scrub{s}) })
 		}
 	}
-	return slices.Collect(maps.Keys(e.told)), nil
+	for _, stage := range e.rollup {
+		list, err := stage.Scrubs(limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			job := scrub.Job{Contact: s.Contact, At: s.At}
+			e.done[job] = append(e.done[job], func() error { return stage.Scrubbed([]rollup.Scrub{s}) })
+		}
+	}
+	return slices.Collect(maps.Keys(e.done)), nil
 }
 
 // Done is scrub.Source's.
 func (e *erases) Done(jobs []scrub.Job) error {
 	var errs []error
 	for _, job := range jobs {
-		for _, t := range e.told[job] {
-			errs = append(errs, t.stage.Scrubbed([]refine.Scrub{t.scrub}))
+		for _, done := range e.done[job] {
+			errs = append(errs, done())
 		}
 	}
 	return errors.Join(errs...)

@@ -112,7 +112,11 @@ func (e *embedded) newScrub(j *journal.Journal, addresses *log.Local, state *kv.
 	if e.rollup != nil {
 		counted = e.rollup.Passed
 	}
-	return scrub.New(state, &erases{stages: []*refine.Partition{e.refine}}, []scrub.Log{
+	erased := &erases{stages: []*refine.Partition{e.refine}}
+	if e.rollup != nil {
+		erased.rollup = append(erased.rollup, e.rollup)
+	}
+	return scrub.New(state, erased, []scrub.Log{
 		scrubLocal("events", e.events, func(w *scrub.Work) log.Rewriting { return w.Event }, counted),
 		scrubLocal("addresses", addresses, func(w *scrub.Work) log.Rewriting { return w.Address }, ends(addresses)),
 		scrubLocal("rejects", e.rejects, func(w *scrub.Work) log.Rewriting { return w.Reject }, ends(e.rejects)),

@@ -31,7 +31,7 @@ func untilErase(recs []log.Record) int {
 
 // erase notes which enrollments an erase is about.
 func (s *step) erase(r *event.Refined) {
-	e := erasure{id: r.ID}
+	e := erasure{id: r.ID, contact: event.ContactKeyOf(r.Account, r.Contact), at: r.Time}
 	named := *r
 	named.Message = ""
 	e.keys = append(e.keys, s.p.appendEnrollment(nil, &named))
@@ -46,14 +46,20 @@ func (s *step) erase(r *event.Refined) {
 }
 
 type erasure struct {
-	id    event.ID
-	scope scope
-	keys  [][]byte
+	id      event.ID
+	contact event.ContactKey
+	at      event.Millis
+	scope   scope
+	keys    [][]byte
 }
 
 // writeErasures gives erased enrollments another name.
 func (s *step) writeErasures(b *kv.Batch) error {
-	for _, e := range s.erasures {
+	for i := range s.erasures {
+		e := &s.erasures[i]
+		if err := s.p.noteScrub(b, e); err != nil {
+			return err
+		}
 		for i, key := range e.keys {
 			value, ok, err := s.p.store.Get(nil, key)
 			if err != nil {

@@ -21,6 +21,7 @@ import (
 //	cohort      │ account │ sender │ scope(1) │ sequence, if that is the scope │ hour(4)
 //	nameless    │ account │ sender │ event id(16)
 //	published   │ account │ sender
+//	scrub       │ contact key(16) │ event id(16)
 //
 // Names are written so that they sort as they are and end by themselves: no name runs into the next, whatever bytes
 // it holds.
@@ -32,6 +33,7 @@ const (
 	tableCohort
 	tableNameless
 	tablePublished
+	tableScrub
 )
 
 const headerSize = 4
