@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -58,7 +59,8 @@ type told struct {
 		Reasons []string `json:"reasons"`
 	} `json:"actor"`
 	Client struct {
-		UserAgent string `json:"user_agent"`
+		IP        netip.Addr `json:"ip"`
+		UserAgent string     `json:"user_agent"`
 	} `json:"client"`
 	Cursor string `json:"cursor"`
 }

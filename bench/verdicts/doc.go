@@ -19,5 +19,7 @@
 //     What happens between the visits to one message happens in real time.
 //   - The truth of a hit is the script's. What no one could tell (a provider's proxy that fetches an image when the mail
 //     arrives, or when it is read) is "unsure", and counts in no figure.
-//   - A hit that the node dropped as a repeat has the verdict of the event that it repeats.
+//   - Every event speaks for one hit. A hit that the node dropped as a repeat has the verdict of the one that it repeats: the
+//     same client's, and at most 10 s before it. Whether a node lost such a hit or dropped it, nobody can tell; how many there
+//     are is printed.
 package verdicts

@@ -1,22 +1,27 @@
 package verdicts
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
 
 // finder finds the hits that events tell of.
 //
-// An event has no mark of the request that it was made from, so it is found by what both have: message, kind, link and
-// agent, and the nearest time.
+// An event has no mark of the request that it was made from, so it is found by what both have: message, kind, link,
+// agent, as much of the address as the node keeps, and the time, which lies between the request and its answer. Every
+// event tells of one hit. A hit of which none tells may repeat one of the same client that came before it, because the
+// node drops those; else it is lost, and no other hit's event speaks for it.
 type finder struct {
-	hits   map[place][]*hit
-	events map[string]told // by id, in its last revision
+	hits    map[place][]*hit
+	records []told          // of the journal
+	events  map[string]told // by id, in its last revision
 	// unsubscribed messages.
 	unsubscribed map[string]bool
 }
 
-// place is what a hit and its event have in common.
+// place is what a hit and its event have in common, whatever the node keeps of addresses.
 type place struct {
 	message, kind, agent string
 	link                 int
@@ -46,9 +51,6 @@ func newFinder(messages []*message) *finder {
 			}
 		}
 	}
-	for _, all := range f.hits {
-		slices.SortFunc(all, func(a, b *hit) int { return int(a.due - b.due) })
-	}
 	return f
 }
 
@@ -63,15 +65,12 @@ func (f *finder) known(e told) bool {
 
 // early takes in a record of the journal.
 func (f *finder) early(e told) {
-	if !f.known(e) {
-		return
-	}
-	for _, h := range f.around(e) {
-		if near(h, e) && (h.early == "" || distance(h, e) < h.nearestEarly) {
-			h.early, h.nearestEarly = e.Actor.Verdict, distance(h, e)
-		}
+	if f.known(e) && isHit(e) {
+		f.records = append(f.records, e)
 	}
 }
+
+func isHit(e told) bool { return e.Kind == "open" || e.Kind == "click" }
 
 // final takes in a refined event, and reports whether it is one of the play's.
 func (f *finder) final(e told) bool {
@@ -81,25 +80,90 @@ func (f *finder) final(e told) bool {
 	switch {
 	case e.Kind == "unsubscribe":
 		f.unsubscribed[e.Message] = true
-	case e.Inferred || e.Kind != "open" && e.Kind != "click":
+	case e.Inferred || !isHit(e):
 	case f.events[e.ID].ID == "" || e.Revision > f.events[e.ID].Revision:
 		f.events[e.ID] = e
 	}
 	return true
 }
 
-// judge gives every hit the verdict of its event. Events that were taken back are none.
+// judge gives every hit the verdict at once and the one after settling.
 func (f *finder) judge() {
-	for _, e := range f.events {
+	records := f.match(f.records)
+	events := f.match(slices.Collect(maps.Values(f.events)))
+	for h, e := range events {
 		if takenBack(e) {
-			continue
+			delete(events, h)
 		}
-		for _, h := range f.around(e) {
-			if near(h, e) && (h.final == "" || distance(h, e) < h.nearest) {
-				h.final, h.why, h.nearest = e.Actor.Verdict, e.Actor.Reasons, distance(h, e)
+	}
+	for _, hits := range f.hits {
+		for _, h := range hits {
+			if e, _, ok := tellsOf(h, hits, records); ok {
+				h.early = e.Actor.Verdict
+			}
+			if e, own, ok := tellsOf(h, hits, events); ok {
+				h.final, h.why, h.repeats = e.Actor.Verdict, e.Actor.Reasons, !own
 			}
 		}
 	}
+}
+
+// match finds of each event the hit that it was made from: of those that fit, the nearest.
+func (f *finder) match(all []told) map[*hit]told {
+	type pair struct {
+		h *hit
+		e int // of all
+	}
+	var pairs []pair
+	for i, e := range all {
+		for _, h := range f.hits[placeIn(e)] {
+			if made(h, e) {
+				pairs = append(pairs, pair{h, i})
+			}
+		}
+	}
+	slices.SortFunc(pairs, func(a, b pair) int { return int(distance(a.h, all[a.e]) - distance(b.h, all[b.e])) })
+	found, taken := make(map[*hit]told), make([]bool, len(all))
+	for _, p := range pairs {
+		if _, ok := found[p.h]; !ok && !taken[p.e] {
+			found[p.h], taken[p.e] = all[p.e], true
+		}
+	}
+	return found
+}
+
+// placeIn returns where the hits are that an event may tell of.
+func placeIn(e told) place {
+	p := place{message: e.Message, kind: e.Kind, agent: e.Client.UserAgent}
+	if e.Kind == "click" {
+		p.link = e.Link.Index
+	}
+	return p
+}
+
+// maxSkew is how far the player's clock and the node's may be apart.
+const maxSkew = 500 * time.Millisecond
+
+// made reports whether an event may be what the node made of a hit.
+func made(h *hit, e told) bool {
+	return !e.Time.Before(h.at.Add(-maxSkew)) && !e.Time.After(h.answered.Add(maxSkew)) && fits(h.address, e.Client.IP)
+}
+
+func distance(h *hit, e told) time.Duration { return h.at.Sub(e.Time).Abs() }
+
+// fits reports whether kept is what a node keeps of an address: all of it, its prefix, or nothing.
+func fits(address, kept netip.Addr) bool {
+	if !kept.IsValid() || kept == address {
+		return true
+	}
+	bits := []int{48, 40} // 40 where the address holds an IPv4 address behind its first 16 bits
+	if address.Is4() {
+		bits = []int{24}
+	}
+	return slices.ContainsFunc(bits, func(n int) bool {
+		p, err := address.Prefix(n)
+		return err == nil && p.Addr() == kept
+	})
 }
 
 // takenBack reports a hit that turned out to repeat another.
@@ -107,19 +171,34 @@ func takenBack(e told) bool {
 	return e.Actor.Verdict == "unknown" && slices.Contains(e.Actor.Reasons, "repeat")
 }
 
-// around returns the hits that an event may tell of.
-func (f *finder) around(e told) []*hit {
-	agent := e.Client.UserAgent
-	p := place{message: e.Message, kind: e.Kind, agent: agent}
-	if e.Kind == "click" {
-		p.link = e.Link.Index
+// tellsOf returns the event of a hit, which is its own or that of the hit which it repeats: the latest one, but rather one
+// of an equal request, since a node that drops a hit has judged both alike.
+func tellsOf(h *hit, hits []*hit, events map[*hit]told) (e told, own, ok bool) {
+	if e, ok = events[h]; ok {
+		return e, true, true
 	}
-	return f.hits[p]
+	var of *hit
+	for _, c := range hits {
+		if _, ok := events[c]; !ok || !mayRepeat(h, c) {
+			continue
+		}
+		if of == nil || equalRequests(h, c) != equalRequests(h, of) && equalRequests(h, c) ||
+			equalRequests(h, c) == equalRequests(h, of) && c.at.After(of.at) {
+			of = c
+		}
+	}
+	if of == nil {
+		return e, false, false
+	}
+	return events[of], false, true
 }
 
-// repeatWithin is how far behind an event its repeats may come; the player's clock and the node's are one.
-const repeatWithin = 11 * time.Second
+// repeatWithin is how far behind a hit its repeats may come: 10 s, and what it takes to send them.
+const repeatWithin = 10*time.Second + 250*time.Millisecond
 
-func near(h *hit, e told) bool { return distance(h, e) < repeatWithin }
+// mayRepeat reports whether a hit may repeat c, which came before it, or while it was under way.
+func mayRepeat(h, c *hit) bool {
+	return h.address == c.address && !c.at.After(h.answered) && h.at.Sub(c.at) < repeatWithin
+}
 
-func distance(h *hit, e told) time.Duration { return h.at.Sub(e.Time).Abs() }
+func equalRequests(a, b *hit) bool { return a.method == b.method && maps.Equal(a.headers, b.headers) }

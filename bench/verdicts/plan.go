@@ -34,12 +34,12 @@ type hit struct {
 	headers map[string]string
 	truth   Truth
 
-	at    time.Time // when it was sent
-	early string    // the verdict at once
-	final string    // the verdict after settling
-	why   []string  // its reasons
-	// How far the record and the event are that gave the two verdicts.
-	nearestEarly, nearest time.Duration
+	at       time.Time // when it was sent
+	answered time.Time
+	early    string   // the verdict at once
+	final    string   // the verdict after settling
+	why      []string // its reasons
+	repeats  bool     // the event that gave them is of a hit that it repeats
 }
 
 // planner draws what the scripts leave open.

@@ -85,6 +85,7 @@ func (p *player) play(ctx context.Context, hits []*hit) error {
 			if late := h.at.Sub(begin.Add(h.due)); late > maxLate {
 				return fmt.Errorf("the play is %v behind the scripts: this machine is too busy, or there are too many messages", late.Round(time.Millisecond))
 			}
+			defer func() { h.answered = time.Now() }()
 			return p.client.send(ctx, h)
 		})
 	}

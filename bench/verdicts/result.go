@@ -28,6 +28,8 @@ type Row struct {
 	Unsubscribes int `json:"unsubscribes"`
 	Unsubscribed int `json:"unsubscribed"`
 	Wrongly      int `json:"unsubscribed_wrongly"`
+	// Repeats is how many hits have no event of their own, and the verdict of the one that they repeat.
+	Repeats int `json:"repeats"`
 	// Errors are the most frequent wrong verdicts: truth, verdict, reasons.
 	Errors []Mistake `json:"errors,omitempty"`
 }
@@ -133,6 +135,9 @@ func (r *Row) add(m *message, unsubscribed bool) {
 			continue
 		}
 		r.Hits++
+		if h.repeats {
+			r.Repeats++
+		}
 		r.Early.of(h.truth).add(h.early)
 		r.Final.of(h.truth).add(h.final)
 		if machine := h.final == "proxy" || h.final == "scanner"; machine != (h.truth == Machine) {
@@ -204,8 +209,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintf(w, "\n%d of the %d hits repeat another one within 10 s, and have its verdict\n", r.All.Repeats, r.All.Hits)
 	if r.All.Unsubscribes > 0 || r.All.Wrongly > 0 {
-		fmt.Fprintf(w, "\nunsubscribed %d of %d who asked, %d who did not\n", r.All.Unsubscribed, r.All.Unsubscribes, r.All.Wrongly)
+		fmt.Fprintf(w, "unsubscribed %d of %d who asked, %d who did not\n", r.All.Unsubscribed, r.All.Unsubscribes, r.All.Wrongly)
 	}
 	return nil
 }
