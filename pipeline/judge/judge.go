@@ -69,7 +69,7 @@ type Judge struct {
 	tell  func(Verdict) error
 	seed  maphash.Seed
 
-	now      event.Millis // the latest time of the log
+	times    [3]event.Millis // of the last hits, the newest first
 	messages map[string]*list.Element
 	silent   list.List // of *message, those that were silent for longest first
 	queue    []*waiting
@@ -84,7 +84,7 @@ type Judge struct {
 type message struct {
 	id    string
 	hits  []*waiting
-	last  event.Millis
+	last  event.Millis // of the hit that was added last
 	links map[string]uint32
 	burst burst.Message
 }
@@ -93,6 +93,7 @@ type message struct {
 type waiting struct {
 	hit     burst.Hit
 	verdict Verdict
+	of      *message
 	judged  bool
 }
 
@@ -117,23 +118,41 @@ func (j *Judge) Add(h *Hit) error {
 	}
 	j.queue = append(j.queue, w)
 	m := j.message(h)
-	w.hit.Link = m.link(h.Link)
+	w.of, w.hit.Link = m, m.link(h.Link)
 	m.hits = append(m.hits, w)
-	m.last = max(m.last, h.Time)
+	m.last = h.Time
 	m.burst.Sent, m.burst.Delivered = earliest(m.burst.Sent, h.Sent), earliest(m.burst.Delivered, h.Delivered)
-	j.now = max(j.now, h.Time)
+	now := j.passed(h.Time)
 	if h.Message == "" {
 		j.judge(m)
 	} else if len(m.hits) >= maxTogether {
 		j.end(j.messages[m.id])
 	}
 	for e := j.silent.Front(); e != nil; e = j.silent.Front() {
-		if m := e.Value.(*message); m.last.Add(j.o.Window) >= j.now && len(j.queue) <= j.o.MaxWaiting {
+		if m := e.Value.(*message); m.last.Add(j.o.Window) >= now && now.Add(j.o.Window) >= m.last {
 			break
 		}
 		j.end(e)
 	}
+	for len(j.queue) > j.o.MaxWaiting { // what waits for the one that came first makes room, and nobody else need be cut short
+		if first := j.queue[0]; !first.judged {
+			j.end(j.messages[first.of.id])
+		}
+		if err := j.flush(); err != nil {
+			return err
+		}
+	}
 	return j.flush()
+}
+
+// passed returns what time it is in the log after one more hit: the middle one of the last three, so that a line with a
+// wrong time moves nothing. It runs back where another log begins.
+func (j *Judge) passed(at event.Millis) event.Millis {
+	if j.told+len(j.queue) == 1 {
+		j.times = [3]event.Millis{at, at, at}
+	}
+	j.times = [3]event.Millis{at, j.times[0], j.times[1]}
+	return max(min(j.times[0], j.times[1]), min(max(j.times[0], j.times[1]), j.times[2]))
 }
 
 // Close judges what waits.

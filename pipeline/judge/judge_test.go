@@ -155,3 +155,78 @@ func TestTheFirstErrorEndsIt(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestBurstsAreSeenWhateverComesBetween plays many bursts of two clicks, with something between that could make the judge
+// end their messages too soon.
+func TestBurstsAreSeenWhateverComesBetween(t *testing.T) {
+	const begin, bursts = event.Millis(1_800_000_000_000), 50
+	day := event.Millis(24 * 60 * 60 * 1000)
+	rules := bot.Default()
+	tests := []struct {
+		name    string
+		between func(i int, at event.Millis) []Hit
+	}{
+		{"nothing", func(int, event.Millis) []Hit { return nil }},
+		{"a line of the far future, at the beginning", func(i int, at event.Millis) (hits []Hit) {
+			if i == 0 {
+				hits = append(hits, Hit{Message: "future", Time: begin + 1000*365*day})
+			}
+			return hits
+		}},
+		{"lines of the far future and the far past, again and again", func(i int, at event.Millis) []Hit {
+			if i%2 == 0 {
+				return []Hit{{Message: "past", Time: 0}}
+			}
+			return []Hit{{Message: fmt.Sprint("future", i), Time: begin + 1000*365*day}}
+		}},
+		{"a message that never falls silent", func(_ int, at event.Millis) []Hit { return []Hit{{Message: "chatty", Time: at}} }},
+	}
+	for _, tt := range tests {
+		for _, earlier := range []bool{false, true} { // than another log before it
+			var got []Verdict
+			o := Default()
+			o.MaxWaiting = 8
+			j, err := New(rules, o, func(v Verdict) error { got = append(got, v); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var burst []bool
+			add := func(of bool, h Hit) {
+				t.Helper()
+				burst = append(burst, of)
+				h.Kind, h.Request = event.Click, event.Request{Method: "GET", UserAgent: browser, IP: netip.MustParseAddr("192.0.2.1")}
+				if err := j.Add(&h); err != nil {
+					t.Fatal(err)
+				}
+				if len(j.queue) > o.MaxWaiting {
+					t.Fatalf("%s: %d hits wait", tt.name, len(j.queue))
+				}
+			}
+			if earlier {
+				for i := range event.Millis(5) {
+					add(false, Hit{Message: fmt.Sprint("before", i), Time: begin + day + i})
+				}
+			}
+			for i := range bursts {
+				at, message := begin+event.Millis(i)*5000, fmt.Sprint("m", i)
+				add(true, Hit{Message: message, Link: "a", Time: at})
+				for _, h := range tt.between(i, at) {
+					add(false, h)
+				}
+				add(true, Hit{Message: message, Link: "b", Time: at + 1000})
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != len(burst) {
+				t.Fatalf("%s: %d verdicts on %d hits", tt.name, len(got), len(burst))
+			}
+			for i, of := range burst {
+				if of && got[i].Verdict != event.Scanner {
+					t.Errorf("%s, behind another log %v: hit %d of a burst is %v", tt.name, earlier, i, got[i].Verdict)
+					break
+				}
+			}
+		}
+	}
+}
