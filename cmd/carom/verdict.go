@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -200,15 +201,21 @@ func (r *verdictRun) readFile(name string, stdin io.Reader) error {
 		defer f.Close()
 		in = f
 	}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxHitLine)
-	n := 0
-	for lines.Scan() {
-		n++
-		if len(lines.Bytes()) == 0 {
+	lines := bufio.NewReaderSize(in, maxHitLine)
+	for n := 1; ; n++ {
+		line, err := readHitLine(lines)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			r.flaw(name, n, fmt.Errorf("longer than %d bytes", maxHitLine))
+			continue
+		case err != nil:
+			return fmt.Errorf("%s: line %d: %w", name, n, err)
+		case len(line) == 0:
 			continue
 		}
-		hit, id, ok, err := r.parse(lines.Bytes())
+		hit, id, ok, err := r.parse(line)
 		switch {
 		case err != nil:
 			r.flaw(name, n, err)
@@ -221,10 +228,25 @@ func (r *verdictRun) readFile(name string, stdin io.Reader) error {
 			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: line %d: %w", name, n+1, err)
+}
+
+// readHitLine returns the next line, without its end and valid until the next call, or io.EOF. Of one that does not fit
+// into the buffer it passes over all and returns bufio.ErrBufferFull.
+func readHitLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		for errors.Is(err, bufio.ErrBufferFull) {
+			_, err = in.ReadSlice('\n')
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			err = bufio.ErrBufferFull
+		}
+		return nil, err
 	}
-	return nil
+	if errors.Is(err, io.EOF) && len(line) > 0 {
+		err = nil
+	}
+	return bytes.TrimRight(line, "\r\n"), err
 }
 
 // maxFlaws is how many lines that can't be read are named.

@@ -125,3 +125,30 @@ func TestVerdictUsage(t *testing.T) {
 		}
 	}
 }
+
+func TestVerdictPassesOverWhatIsNoHit(t *testing.T) {
+	lines := strings.Join([]string{
+		`{"id":1,"agent":"curl/8.5.0"}`,
+		strings.Repeat("x", 3*maxHitLine),
+		"\x00\xff\x1b[2J",
+		`{"id":2,"time":"9999-12-31T23:59:59Z","message":"m"}`,
+		`{"id":3,"headers":` + strings.Repeat(`{"a":`, 20_000) + strings.Repeat("}", 20_001),
+		`{"id":4,"agent":"` + desktopFirefox + `","headers":{"ACCEPT":"image/png","accept":"text/html","Accept":"*/*"}}` + "\r",
+		`{"id":5,"agent":"curl/8.5.0"}`, // without an end
+	}, "\n")
+	for range 10 {
+		out, errs, err := runVerdict(t, lines, "-")
+		if err == nil || err.Error() != "3 lines could not be read" {
+			t.Errorf("error %v", err)
+		}
+		if strings.Count(out, "\n") != 4 || !strings.Contains(out, `"line":7,"id":"5","verdict":"scanner"`) {
+			t.Errorf("got %s", out)
+		}
+		if !strings.Contains(out, `"line":6,"id":"4","verdict":"human","reasons":["click_without_open"]`) {
+			t.Errorf("one header under several names: not that which comes last in order: %s", out)
+		}
+		if !strings.Contains(errs, "line 2: longer than 1048576 bytes") || strings.Contains(errs, "\x1b") {
+			t.Errorf("errors %q", errs)
+		}
+	}
+}

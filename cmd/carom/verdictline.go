@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,8 +103,8 @@ func (l *verdictLine) hit() (judge.Hit, error) {
 		}
 		h.Request.IP = ip.Unmap().WithZone("")
 	}
-	for name, value := range l.Headers {
-		setHeader(&h.Request, name, value)
+	for _, name := range slices.Sorted(maps.Keys(l.Headers)) { // of two that name one header the same always holds
+		setHeader(&h.Request, name, l.Headers[name])
 	}
 	return h, nil
 }
