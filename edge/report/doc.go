@@ -26,6 +26,7 @@
 //     only the system says that keeps the mailbox. Filters say it too, most of them in answer to DATA: category filtered, not hard.
 //   - A delay is never hard. A bad domain or a closed account is hard only where the failure was called permanent.
 //   - The words of a notice count only where a machine wrote: humans paste them into questions, vacations say "not delivered".
+//   - An empty envelope means that a machine wrote. A real one means a human only where nothing but a name speaks for a machine.
 //   - A human's mail stays a reply whatever he quotes or attaches; a mail system's notice that passes a report on is that report.
 //   - Who forwards a report ("Fwd:") tells it on; who answers one ("Re:") writes a reply.
 //   - X-Auto-Response-Suppress is no sign of an auto-reply: Outlook puts it into mails of humans too.

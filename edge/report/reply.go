@@ -77,7 +77,7 @@ func lastReplyLine(said []byte) (code, last []byte, waits bool) {
 	}
 	last, waits = said, code[0] == '4'
 	start := bytes.Index(said, code)
-	oneLine := start+3 < len(said) && said[start+3] == '-' && bytes.IndexAny(said, "\r\n") < 0
+	oneLine := start+3 < len(said) && said[start+3] == '-' && !bytes.ContainsAny(said, "\r\n")
 	for i := start + 4; i < len(said); i++ {
 		if c := said[i-1]; c != '\n' && c != '\r' && !(oneLine && c == ' ') {
 			continue
