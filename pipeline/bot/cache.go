@@ -2,16 +2,18 @@ package bot
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 )
 
 // cache remembers what the automaton found in the agents of late: a few hundred make up most of all traffic. Its size
 // is constant, it takes no locks and it never allocates.
 //
-//	keyed hash of the agent(64) ─▶ slot │ hash ^ parts ^ best │ parts │ best │
+//	keyed hash of the agent(64) ─▶ slot │ hash ^ mixed parts and best │ parts │ best │
 //
 // A slot is three words that are written one by one, so a reader may see words of two writers. The first word proves
-// that the three belong together and to the agent: the others xored to it give the agent's hash.
+// that the three belong together and to the agent. The others are mixed into it, because they are small numbers: those
+// of two findings may give the same when they are only xored.
 //
 // What could go wrong is that another agent's words give the same hash: for a look-up that meets a slot of another agent
 // or of two writers that happens once in 2^64. At 10,000 such look-ups a second that is once in 58 million years. The
@@ -44,7 +46,7 @@ type finding struct {
 func (c *cache) get(hash uint64) (f finding, ok bool) {
 	s := &c.slots[hash%cacheSlots]
 	parts, best := s.parts.Load(), s.best.Load()
-	if s.proof.Load()^parts^best != hash {
+	if s.proof.Load()^mix(parts, best) != hash {
 		return f, false
 	}
 	f.best[opens], f.best[clicks] = unpackRule(best), unpackRule(best>>32)
@@ -55,9 +57,15 @@ func (c *cache) get(hash uint64) (f finding, ok bool) {
 func (c *cache) put(hash uint64, f finding) {
 	s := &c.slots[hash%cacheSlots]
 	best := packRule(f.best[opens]) | packRule(f.best[clicks])<<32
-	s.proof.Store(hash ^ f.parts ^ best)
+	s.proof.Store(hash ^ mix(f.parts, best))
 	s.parts.Store(f.parts)
 	s.best.Store(best)
+}
+
+// mix spreads two words over one. The factors are odd, so words that differ in one of the two never give the same; they are
+// the first digits of the golden ratio and of the square root of 2.
+func mix(parts, best uint64) uint64 {
+	return parts*0x9e3779b97f4a7c15 ^ bits.RotateLeft64(best*0xb504f333f9de6485, 32)
 }
 
 // packRule writes an index as stored: 0 for none.
