@@ -382,3 +382,23 @@ func TestDeniedIsNotRecorded(t *testing.T) {
 	}
 	wantMetric(t, reg, "carom_pipeline_denied_total 1")
 }
+
+// TestSoonIsNotHiddenBySooner: which of two hits of an image proxy came soon after delivery only refine can tell.
+func TestSoonIsNotHiddenBySooner(t *testing.T) {
+	j := &memoryJournal{}
+	a, reg := newAcceptor(t, Default(), j)
+	proxy := from("66.249.84.1", "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)")
+	for _, after := range []event.Millis{0, 10, 7000, 7010} { // start is in the first half of its second
+		ev := open(start + after)
+		if err := a.Hit(&ev, &proxy); err != nil {
+			t.Fatal(err)
+		}
+		if ev.Soon.Within == 0 {
+			t.Fatal("the rules say nothing of image proxies")
+		}
+	}
+	if j.calls != 2 {
+		t.Errorf("%d records, want one a second", j.calls)
+	}
+	wantMetric(t, reg, `carom_pipeline_repeats_total{kind="open"} 2`)
+}

@@ -20,6 +20,8 @@ const (
 	maxHashedAgent = 2048
 	// The prefixes that a truncated address keeps: a site, not a household.
 	keptBits4, keptBits6 = 24, 48
+	// Of a 6to4 address (RFC 3056) bits 16 to 47 are an IPv4 address.
+	keptBits6to4 = 16 + keptBits4
 )
 
 // clientScratch holds what is made of one request's client, so that nothing is allocated.
@@ -28,11 +30,16 @@ type clientScratch struct {
 	hash  [1 + 16 + maxHashedAgent]byte
 }
 
+var prefix6to4 = netip.MustParsePrefix("2002::/16")
+
 // truncateAddress sets the bits to 0 that tell the households of a site apart.
 func truncateAddress(ip netip.Addr) netip.Addr {
 	bits := keptBits6
-	if ip.Is4() {
+	switch {
+	case ip.Is4():
 		bits = keptBits4
+	case prefix6to4.Contains(ip):
+		bits = keptBits6to4
 	}
 	p, err := ip.WithZone("").Prefix(bits)
 	if err != nil {

@@ -31,6 +31,7 @@ func TestTruncateAgent(t *testing.T) {
 func TestTruncateAddress(t *testing.T) {
 	for in, want := range map[string]string{
 		"203.0.113.255": "203.0.113.0", "2001:db8:ffff:ffff::1": "2001:db8:ffff::", "fe80::1": "fe80::",
+		"2002:cb00:71ff:ffff::1": "2002:cb00:7100::", // 203.0.113.255 by 6to4
 	} {
 		if got := truncateAddress(netip.MustParseAddr(in)); got.String() != want {
 			t.Errorf("%s becomes %s, want %s", in, got, want)
