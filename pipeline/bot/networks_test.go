@@ -197,6 +197,9 @@ func TestNetworksRefused(t *testing.T) {
 	}{
 		{"no prefix", networksFile, networkHead + "x\ta\thuman\thuman\t-\t-\ts\n", `networks.tsv:2: prefix "x": want an address and its bits`},
 		{"bits behind", networksFile, networkHead + "192.0.2.1/24\ta\thuman\thuman\t-\t-\ts\n", "want 192.0.2.0/24"},
+		{"all of IPv4", networksFile, networkHead + "0.0.0.0/0\ta\tscanner\tscanner\t-\t-\ts\n", "want /8 or narrower"},
+		{"all of IPv6", networksFile, networkHead + "::/0\ta\tscanner\tscanner\t-\t-\ts\n", "want /7 or narrower"},
+		{"a default route", originsFile, "192.0.2.0\t24\t64496\n0.0.0.0\t0\t22843\n", "want /8 or narrower"},
 		{"mapped", networksFile, networkHead + "::ffff:192.0.2.0/120\ta\thuman\thuman\t-\t-\ts\n", "write an IPv4 address as such"},
 		{"a zone", networksFile, networkHead + "fe80::1%eth0\ta\thuman\thuman\t-\t-\ts\n", "want an address and its bits"},
 		{"twice", networksFile, networkHead + "192.0.2.0/24\ta\thuman\thuman\t-\t-\ts\n192.0.2.0/24\tb\thuman\thuman\t-\t-\ts\n", "networks.tsv:3: prefix 192.0.2.0/24: it stands further up"},

@@ -102,6 +102,10 @@ func (b *networksBuilder) grow(table *bart.Table[uint16], p netip.Prefix, i uint
 	return nil
 }
 
+// The widest prefixes: nobody was given more, and unique local addresses (RFC 4193) are fc00::/7. A table of routes may
+// have a default route, which is everybody's.
+const widest4, widest6 = 8, 7
+
 func parsePrefix(text string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -113,6 +117,13 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	}
 	if p.Addr().Is4In6() {
 		return p, fmt.Errorf("prefix %q: write an IPv4 address as such", text)
+	}
+	least := widest6
+	if p.Addr().Is4() {
+		least = widest4
+	}
+	if p.Bits() < least {
+		return p, fmt.Errorf("prefix %q: nobody has that much: want /%d or narrower", text, least)
 	}
 	if p != p.Masked() {
 		return p, fmt.Errorf("prefix %q: its address goes on behind its bits: want %s", text, p.Masked())
