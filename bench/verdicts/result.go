@@ -28,6 +28,8 @@ type Row struct {
 	Unsubscribes int `json:"unsubscribes"`
 	Unsubscribed int `json:"unsubscribed"`
 	Wrongly      int `json:"unsubscribed_wrongly"`
+	// Unsure is how many hits nobody could judge; they are in none of the other numbers.
+	Unsure int `json:"unsure"`
 	// Repeats is how many hits have no event of their own, and the verdict of the one that they repeat.
 	Repeats int `json:"repeats"`
 	// Errors are the most frequent wrong verdicts: truth, verdict, reasons.
@@ -131,7 +133,11 @@ func (r *Row) add(m *message, unsubscribed bool) {
 		r.Wrongly++
 	}
 	for _, h := range m.hits {
-		if !h.judged() || h.truth == Unsure {
+		switch {
+		case !h.judged():
+			continue
+		case h.truth == Unsure:
+			r.Unsure++
 			continue
 		}
 		r.Hits++
@@ -209,7 +215,8 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%d of the %d hits repeat another one within 10 s, and have its verdict\n", r.All.Repeats, r.All.Hits)
+	fmt.Fprintf(w, "\n%d of the %d hits repeat another one within 10 s, and have its verdict; %d more nobody could judge, and they don't count\n",
+		r.All.Repeats, r.All.Hits, r.All.Unsure)
 	if r.All.Unsubscribes > 0 || r.All.Wrongly > 0 {
 		fmt.Fprintf(w, "unsubscribed %d of %d who asked, %d who did not\n", r.All.Unsubscribed, r.All.Unsubscribes, r.All.Wrongly)
 	}
