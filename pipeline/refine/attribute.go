@@ -105,6 +105,13 @@ func (p *Partition) attributeByMessageID(f *fact) error {
 		}
 		return p.park(f, f.Key)
 	}
+	if p.erased {
+		if also, err := p.buriedBeside(f.Message, found.key); err != nil {
+			return fmt.Errorf("look for what was erased: %w", err)
+		} else if also {
+			return p.reject(f, rejectAmbiguous, "the Message-ID belongs to messages of several accounts, one of which was erased")
+		}
+	}
 	return p.handle(f, found)
 }
 

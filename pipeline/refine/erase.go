@@ -286,26 +286,41 @@ func (p *Partition) isErased(f *fact) (bool, error) {
 	switch f.KnownBy {
 	case event.ByRef:
 		e, ok, err := p.readErased(p.store.DB(), event.ContactKeyOf(f.Account, f.Contact))
-		return ok && f.sentAt() <= e.at, err
+		if ok || err != nil || f.Kind == event.Sent {
+			return ok && f.sentAt() <= e.at, err
+		}
+		fallthrough // a token may name the contact otherwise than the message's registration
 	case event.ByKey:
 		_, ok, err := p.store.Get(nil, p.keys.tomb(nil, f.Key))
 		return ok, err
 	}
-	// A tomb has no id to compare, but with the account it gives the key that the id makes.
-	p.scratch = append(p.keys.table(p.scratch[:0], tableTombs), f.Key[:len(prefix{})]...)
-	return p.buried(p.scratch, f.Message)
+	return p.buriedBeside(f.Message, event.Key{})
 }
 
-// buried reports whether one of the tombs under prefix is that of a message id.
-func (p *Partition) buried(prefix []byte, message string) (gone bool, err error) {
-	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: kv.PrefixEnd(prefix)})
+// buriedBeside reports whether a message with an id was erased that has another key than the one given.
+func (p *Partition) buriedBeside(message string, key event.Key) (gone bool, err error) {
+	err = p.tombsOf(message, func(k event.Key) error {
+		gone = gone || k != key
+		return nil
+	})
+	return gone, err
+}
+
+// tombsOf calls fn with the keys of erased messages that had an id. A tomb has no id to compare, but with the account it
+// gives the key that the id makes.
+func (p *Partition) tombsOf(message string, fn func(event.Key) error) error {
+	partial := event.PartialKey(message)
+	from := append(p.keys.table(nil, tableTombs), partial[:len(prefix{})]...)
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(from)})
 	if err != nil {
-		return false, err
+		return err
 	}
-	for ok := it.First(); ok && !gone; ok = it.Next() {
-		gone = event.KeyOf(string(it.Value()), message) == event.Key(it.Key()[tableBytes:])
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		if key := event.Key(it.Key()[tableBytes:]); event.KeyOf(string(it.Value()), message) == key {
+			err = fn(key)
+		}
 	}
-	return gone, errors.Join(it.Error(), it.Close())
+	return errors.Join(err, it.Error(), it.Close())
 }
 
 // sentAt is when the message of a fact with a whole ref was sent, 0 if that is not known. What is told of an enrollment

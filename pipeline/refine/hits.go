@@ -103,8 +103,8 @@ func (p *Partition) leave(s *state) error {
 	h, t := &s.hits[0], &s.tellings[0]
 	if s.alive(0) {
 		s.marks.add(hitMark(h.Kind), h.Time)
-		if !h.Final.Repeat && !t.gone {
-			p.remember(s, h.Kind, first{time: h.Time, id: h.ID, holds: h.Final.First}, t.at)
+		if !h.Final.Repeat && (!t.gone || h.Final.First) {
+			p.remember(s, h.Kind, first{time: h.Time, id: h.ID, holds: h.Final.First}, t)
 		}
 	}
 	if h.Kind == event.Open && (s.opened == 0 || h.Time < s.opened) {
@@ -125,13 +125,14 @@ func (p *Partition) dropHit(s *state, i int) error {
 	return nil
 }
 
-// remember keeps the earliest human hit of its kind among those that made room.
-func (p *Partition) remember(s *state, k event.Kind, f first, at place) {
+// remember keeps the earliest human hit of its kind among those that made room. One of which the timeline has nothing
+// can't be published again, but no later one becomes the first.
+func (p *Partition) remember(s *state, k event.Kind, f first, t *telling) {
 	if before := s.first(k); before != nil && !f.before(before) {
 		return
 	}
 	s.setFirst(k, f)
-	if at.step == p.step.number {
-		p.step.entries[timelineEntry{s.key, f.id}] = at
+	if !t.gone && t.at.step == p.step.number {
+		p.step.entries[timelineEntry{s.key, f.id}] = t.at
 	}
 }

@@ -95,15 +95,18 @@ func (p *Partition) park(f *fact, key event.Key) error {
 	case len(f.raw) > maxParkedBytes:
 		return p.reject(f, rejectParkFull, "the fact is too big to wait")
 	}
-	t := timerKey{due: p.now.at.Add(p.opts.Park), offset: f.offset, what: timerPark}
+	p.metrics.parkedTotal.Inc()
+	return p.parkUntil(f, key, timerKey{due: p.now.at.Add(p.opts.Park), offset: f.offset, what: timerPark})
+}
+
+func (p *Partition) parkUntil(f *fact, key event.Key, t timerKey) error {
 	value := binary.BigEndian.AppendUint64(make([]byte, 0, 128+len(f.raw)), uint64(t.due))
 	p.scratch = p.keys.parkedEntry(p.scratch[:0], key, f.offset)
 	if err := p.step.batch.Set(p.scratch, f.append(value), nil); err != nil {
 		return fmt.Errorf("park: %w", err)
 	}
-	p.parked.add(pre, 1)
+	p.parked.add(prefixOf(key), 1)
 	p.metrics.parked.Inc()
-	p.metrics.parkedTotal.Inc()
 	return p.timers.add(p.step.batch, timer{timerKey: t, value: slices.Clone(key[:])})
 }
 
@@ -141,7 +144,13 @@ func (p *Partition) release(s *state) error {
 	}
 	slices.SortFunc(waiting, func(a, b parkedFact) int { return cmp.Compare(a.offset, b.offset) })
 	for _, w := range waiting {
-		if w.KnownBy == event.ByMessageID && event.CleanMessageID(w.Message) != s.ref.Message || awaitsRecipient(w.fact, s) {
+		if w.KnownBy == event.ByMessageID && event.CleanMessageID(w.Message) != s.ref.Message {
+			continue
+		}
+		if awaitsRecipient(w.fact, s) {
+			if err := p.repark(w, s.key); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := p.unpark(w.key, w.offset); err != nil {
@@ -156,6 +165,21 @@ func (p *Partition) release(s *state) error {
 		}
 	}
 	return nil
+}
+
+// repark keeps a fact that goes on waiting under the key of its message, by which its timer and an erase find it.
+func (p *Partition) repark(w parkedFact, key event.Key) error {
+	if w.key == key {
+		return nil
+	}
+	if err := p.unpark(w.key, w.offset); err != nil {
+		return err
+	}
+	t := timerKey{due: w.due, offset: w.offset, what: timerPark}
+	if err := p.timers.remove(p.step.batch, t); err != nil {
+		return err
+	}
+	return p.parkUntil(w.fact, key, t)
 }
 
 // parkedFor appends what is parked under a key.

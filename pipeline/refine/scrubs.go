@@ -76,8 +76,9 @@ func (p *Partition) Scrubbing(contact event.ContactKey) (bool, error) {
 	return found, errors.Join(it.Error(), it.Close())
 }
 
-// Buried reports whether the message of a fact that brings no ref was erased. It is safe while Run runs.
-func (p *Partition) Buried(e *event.Event) (bool, error) {
+// Buried reports whether the message of a fact that brings no ref was erased: the message as it was before, if one was
+// sent under the same id since. It is safe while Run runs.
+func (p *Partition) Buried(e *event.Event) (gone bool, err error) {
 	if err := p.store.Enter(); err != nil {
 		return false, err
 	}
@@ -85,11 +86,27 @@ func (p *Partition) Buried(e *event.Event) (bool, error) {
 	switch e.KnownBy {
 	case event.ByKey:
 		_, ok, err := p.store.Get(nil, p.keys.tomb(nil, e.Key))
-		return ok, err
+		if !ok || err != nil {
+			return false, err
+		}
+		return p.before(e.Time, e.Key)
 	case event.ByMessageID:
-		id := event.CleanMessageID(e.Message)
-		key := event.PartialKey(id)
-		return p.buried(append(p.keys.table(nil, tableTombs), key[:len(prefix{})]...), id)
+		err = p.tombsOf(event.CleanMessageID(e.Message), func(key event.Key) error {
+			old, err := p.before(e.Time, key)
+			gone = gone || old
+			return err
+		})
 	}
-	return false, nil
+	return gone, err
+}
+
+// before reports whether a time is before that of the message which has a key now, if one does.
+func (p *Partition) before(at event.Millis, key event.Key) (bool, error) {
+	value, ok, err := p.store.Get(nil, p.keys.message(nil, key))
+	if !ok || err != nil {
+		return true, err
+	}
+	s := state{key: key}
+	err = s.decode(value)
+	return at < s.ref.SentAt, err
 }
