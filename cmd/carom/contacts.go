@@ -112,13 +112,13 @@ func scrubLocal(name string, l rewriter, by func(*scrub.Work) log.Rewriting, end
 	return scrub.Log{
 		Name: name, End: end,
 		Rewrite: func(from, end int64, most int, w *scrub.Work) (int64, int, error) {
-			return l.Rewrite(from, min(most, int(end-from)), by(w))
+			return l.Rewrite(from, end, most, by(w))
 		},
 	}
 }
 
 type rewriter interface {
-	Rewrite(from int64, most int, fn log.Rewriting) (next int64, changed int, err error)
+	Rewrite(from, end int64, most int, fn log.Rewriting) (next int64, changed int, err error)
 }
 
 // scrubJournal is the journal, which may be rewritten up to what its reader passed.

@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-// Rewrite hands the records from offset from on, at most max of them, to fn, and puts what it returns in the place of those
-// of which it returns true; offsets and log times stay. It returns the offset to go on at, the end of the log at last.
-// What fn gets is its own during the call only. It is safe while the log is read and written: who reads meanwhile gets
-// the one or the other.
-func (l *Local) Rewrite(from int64, max int, fn Rewriting) (next int64, changed int, err error) {
-	return l.rewrite(&l.trimming, l.Bounds, from, max, fn)
+// Rewrite hands the records from offset from on that lie before end, at most most of them, to fn, and puts what it returns
+// in the place of those of which it returns true; offsets and log times stay. It returns the offset to go on at, which is
+// from if there are none. What fn gets is its own during the call only. It is safe while the log is read and written: who
+// reads meanwhile gets the one or the other.
+func (l *Local) Rewrite(from, end int64, most int, fn Rewriting) (next int64, changed int, err error) {
+	return l.rewrite(&l.trimming, l.Bounds, from, end, most, fn)
 }
 
 // Rewrite is Local's.
-func (m *Mirror) Rewrite(from int64, max int, fn Rewriting) (next int64, changed int, err error) {
-	return m.rewrite(&m.trimming, m.Bounds, from, max, fn)
+func (m *Mirror) Rewrite(from, end int64, most int, fn Rewriting) (next int64, changed int, err error) {
+	return m.rewrite(&m.trimming, m.Bounds, from, end, most, fn)
 }
 
 // Rewriting returns what a record's key and value are to be, and whether they are others.
@@ -26,11 +26,14 @@ type Rewriting func(key, value []byte) (newKey, newValue []byte, changed bool, e
 const rewriteBytes = 8 << 20
 
 // rewrite holds trimming, so that nothing that was trimmed comes back.
-func (t table) rewrite(trimming *sync.Mutex, bounds func() (int64, int64), from int64, most int, fn Rewriting) (next int64, changed int, err error) {
+func (t table) rewrite(trimming *sync.Mutex, bounds func() (int64, int64), from, end int64, most int, fn Rewriting) (next int64, changed int, err error) {
 	trimming.Lock()
 	defer trimming.Unlock()
-	oldest, end := bounds()
-	recs, next, err := t.take(max(from, oldest), end, most)
+	oldest, next := bounds()
+	if end = min(end, next); from >= end {
+		return from, 0, nil
+	}
+	recs, next, err := t.take(min(max(from, oldest), end), end, most)
 	b := t.store.NewBatch()
 	defer func() { _ = b.Close() }()
 	for i := 0; i < len(recs) && err == nil; i++ {

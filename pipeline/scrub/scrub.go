@@ -148,11 +148,15 @@ func (s *Scrubber) pass(ctx context.Context, jobs []Job) error {
 			}
 		}
 	}
+	// Before Done, so that the next erase of the same contact does not begin where this pass ended.
+	if err := s.keep(place{}); err != nil {
+		return err
+	}
 	if err := s.source.Done(jobs); err != nil {
 		return err
 	}
 	s.log.Info("no log holds traces of contacts who were erased", zap.Int("contacts", len(jobs)), zap.Int("records", blanked), zap.Duration("took", time.Since(begun)))
-	return s.keep(place{})
+	return nil
 }
 
 // place is where a pass is: format(1)=1 | digest of its jobs(16) | log(2) | offset(8), big-endian. Another set of jobs

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/log"
 )
@@ -24,7 +25,7 @@ func newWork(jobs []Job, source Source) *Work {
 	})
 	var all []byte
 	for _, j := range sorted {
-		all = append(all, j.Contact[:]...)
+		all = kv.AppendUint64(append(all, j.Contact[:]...), uint64(j.At))
 		w.jobs[j.Contact] = max(w.jobs[j.Contact], j.At)
 	}
 	w.digest = event.ContactKeyOf("scrub", string(all))
