@@ -74,6 +74,11 @@ func TestErase(t *testing.T) {
 		t.Errorf("the export ends otherwise: %s", body[max(0, len(body)-200):])
 	}
 
+	// He was denied, and stays so, without being named.
+	denied := "http://" + s.api + "/v1/contacts/" + contact + "/denied?account=acme"
+	if answer, body, err := call(http.MethodPut, denied, nil, "", nil); err != nil || answer.StatusCode >= 300 {
+		t.Fatal(answer, err, string(body))
+	}
 	for range 2 { // again is the same
 		if answer, body, err := call(http.MethodDelete, "http://"+s.api+"/v1/contacts/"+contact+"?account=acme", nil, "", nil); err != nil || answer.StatusCode != http.StatusAccepted {
 			t.Fatal(answer, err, string(body))

@@ -34,7 +34,10 @@ type anew struct {
 }
 
 // trimmer is a log that its follower may trim, because nobody else reads it.
-type trimmer interface{ Trim(before int64) error }
+type trimmer interface {
+	Trim(before int64) error
+	Rewrite(from, end int64, most int, fn log.Rewriting) (next int64, changed int, err error)
+}
 
 // Run follows the log until ctx is done, which is no error, or something fails. It is called once.
 func (c *Controls) Run(ctx context.Context) error {
@@ -194,8 +197,20 @@ func (c *Controls) commit(b *kv.Batch, change func() error) error {
 	c.passed.Store(c.follow.place.next)
 	c.bell.Ring()
 	if t, ok := c.in.(trimmer); ok && err == nil {
-		err = t.Trim(c.follow.place.next)
+		err = trim(t, c.follow.place.next)
 	}
+	return err
+}
+
+// trim removes what was read. The newest record stays, because it holds the log's place, and is emptied: a contact who
+// was erased since may be named in it.
+func trim(t trimmer, before int64) error {
+	if err := t.Trim(before); err != nil {
+		return err
+	}
+	_, _, err := t.Rewrite(before-1, before, 1, func(key, _ []byte) ([]byte, []byte, bool, error) {
+		return nil, nil, len(key) > 0, nil
+	})
 	return err
 }
 
