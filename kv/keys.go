@@ -12,6 +12,7 @@ const (
 
 	// The journal.
 	PrefixJournalBatch byte = 0x10 // sequence(8) -> one batch of records
+	// and, without Kafka, PrefixLog of LogControls and PrefixControl
 
 	// The state store.
 	PrefixLog    byte = 0x20 // log(1) partition(2) offset(8) -> record
@@ -31,7 +32,7 @@ const (
 	MetaJournal     byte = 2 // state: the incarnation of the journal that it was made from
 )
 
-// The logs of the state store, by the byte that follows PrefixLog.
+// The logs, by the byte that follows PrefixLog.
 const (
 	LogEvents    byte = 1
 	LogRejects   byte = 2

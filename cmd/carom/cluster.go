@@ -129,7 +129,7 @@ const (
 	sayEvery  = time.Minute
 )
 
-func openCluster(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*cluster, error) {
+func openCluster(c *Config, j *journal.Journal, heard, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*cluster, error) {
 	if bound, err := journal.Bound(state); err != nil {
 		return nil, err
 	} else if bound {
@@ -154,13 +154,13 @@ func openCluster(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Log
 		defer k.mu.Unlock()
 		return float64(len(k.problems))
 	}))
-	if err := k.open(j, reg); err != nil {
+	if err := k.open(j, heard, reg); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
 	return k, nil
 }
 
-func (k *cluster) open(j *journal.Journal, reg prometheus.Registerer) (err error) {
+func (k *cluster) open(j *journal.Journal, heard *kv.Store, reg prometheus.Registerer) (err error) {
 	if k.config.has(roleRelay) {
 		if k.relay, err = k.producer.NewRelay(j, j.Incarnation(), k.state, k.log, reg); err != nil {
 			return err
@@ -169,6 +169,9 @@ func (k *cluster) open(j *journal.Journal, reg prometheus.Registerer) (err error
 	}
 	controls := control.Log{In: k.read(kafka.Controls, 0, reg), Out: k.producer.Controls(), Compacted: true}
 	if k.control, err = control.Open(k.config.Control, k.state, controls, k.log, reg); err != nil {
+		return err
+	}
+	if err := k.control.Adopt(heard); err != nil { // what it was told while it was embedded
 		return err
 	}
 	for p := range int32(k.config.Kafka.Partitions) {

@@ -22,7 +22,8 @@ import (
 // Embedded, every log has one partition.
 const embeddedPartition = 0
 
-// embedded is the pipeline behind the journal in one process, with the logs between the stages in the state store:
+// embedded is the pipeline behind the journal in one process, with the logs between the stages in the state store, and the
+// controls beside the journal:
 //
 //	journal ─▶ refine ─▶ events ─▶ rollup
 type embedded struct {
@@ -34,7 +35,7 @@ type embedded struct {
 	rollup  *rollup.Partition // nil without the role
 }
 
-func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (_ *embedded, err error) {
+func openEmbedded(c *Config, j *journal.Journal, heard, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (_ *embedded, err error) {
 	if bound, err := kafka.Bound(state); err != nil {
 		return nil, err
 	} else if bound {
@@ -54,11 +55,12 @@ func openEmbedded(c *Config, j *journal.Journal, state *kv.Store, logger *zap.Lo
 	if e.rejects, err = log.NewLocal(state, kv.LogRejects, embeddedPartition); err != nil {
 		return nil, err
 	}
-	controls, err := log.NewLocal(state, kv.LogControls, embeddedPartition)
+	// Nothing can tell again who was denied, so that lies where the journal does: all of the state can be made anew.
+	controls, err := log.NewLocal(heard, kv.LogControls, embeddedPartition)
 	if err != nil {
 		return nil, err
 	}
-	if e.control, err = control.Open(c.Control, state, control.Log{In: controls, Out: controls}, logger, reg); err != nil {
+	if e.control, err = control.Open(c.Control, heard, control.Log{In: controls, Out: controls}, logger, reg); err != nil {
 		return nil, err
 	}
 	if c.has(roleRefine) {

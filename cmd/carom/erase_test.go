@@ -188,3 +188,48 @@ func lookFor(t *testing.T, dir string, names []string) {
 		t.Fatal(err)
 	}
 }
+
+// TestDeniedOutlivesState denies contacts, one of whom is erased too, and loses the state: nobody can tell again who had
+// withdrawn his consent, so that must not go with what can be made anew.
+func TestDeniedOutlivesState(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	names := []string{"c-denied", "c-denied-erased", "c-allowed"}
+	var lines []string
+	for _, name := range names {
+		lines = append(lines, fmt.Sprintf(`{"sender":"alice","contact":%q,"message":"m-%[1]s"}`, name))
+	}
+	all := s.register(lines)
+	for _, name := range names[:2] {
+		s.ask(http.MethodPut, "/v1/contacts/"+name+"/denied", "", new(struct{}))
+	}
+	s.ask(http.MethodPut, "/v1/senders/alice/addresses", `{"addresses":["203.0.113.7"]}`, new(struct{}))
+	if answer, _, err := call(http.MethodDelete, "http://"+s.api+"/v1/contacts/"+names[1], nil, "", nil); err != nil || answer.StatusCode != http.StatusAccepted {
+		t.Fatal(answer, err)
+	}
+	s.kill()
+	if err := os.RemoveAll(filepath.Join(s.dir, "data", "state")); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	for _, m := range all {
+		if answer, _, err := call(http.MethodGet, m.OpenURL, nil, "", nil); err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatal(answer, err)
+		}
+	}
+	s.until("the open that may be recorded is", func() bool {
+		m := s.timeline("m-c-allowed")
+		return len(m.hits()) == 1
+	})
+	_, journal, err := call(http.MethodGet, "http://"+s.api+"/v1/journal", nil, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(journal, []byte(`"kind":"open"`)); n != 1 {
+		t.Errorf("%d opens were recorded, want that of the contact who is not denied alone: %s", n, journal)
+	}
+	var own struct{ Addresses []string }
+	if s.ask(http.MethodGet, "/v1/senders/alice/addresses", "", &own); len(own.Addresses) != 1 {
+		t.Errorf("the sender's addresses are %v", own.Addresses)
+	}
+}

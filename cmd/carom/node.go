@@ -54,7 +54,7 @@ type node struct {
 	config Config
 	log    *zap.Logger
 
-	heard   *kv.Store // holds the journal
+	heard   *kv.Store // holds the journal and, embedded, the controls
 	journal *journal.Journal
 	state   *kv.Store // holds everything that stages keep, and the logs that are not topics
 	stages  stages
@@ -118,9 +118,9 @@ func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 		return err
 	}
 	if c.withKafka() {
-		n.stages, err = orNone(openCluster(c, n.journal, n.state, n.log, reg))
+		n.stages, err = orNone(openCluster(c, n.journal, n.heard, n.state, n.log, reg))
 	} else {
-		n.stages, err = orNone(openEmbedded(c, n.journal, n.state, n.log, reg))
+		n.stages, err = orNone(openEmbedded(c, n.journal, n.heard, n.state, n.log, reg))
 	}
 	return err
 }

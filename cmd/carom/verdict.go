@@ -60,7 +60,7 @@ and (?P<link>...) name mail and link. Other lines are passed over.
 A line that can't be read is named on standard error, the rest is judged all the same, and the exit code is 1.`,
 		Example: `  carom verdict --kind open --agent 'Mozilla/5.0' --address 17.58.0.1
   carom verdict --agent 'curl/8.5.0' --header 'Sec-Purpose: prefetch'
-  carom verdict --address 148.163.128.9 --since 30s
+  carom verdict --address 148.163.128.9 --since 30s --agent 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) Firefox/140.0'
   carom verdict hits.jsonl | jq -r 'select(.verdict == "human") | .id'
   carom verdict --summary --format combined --click '^/l/(?P<message>[^/]+)/(?P<link>\d+)' /var/log/nginx/access.log`,
 		RunE: func(cmd *cobra.Command, files []string) error { return q.run(cmd, files) },

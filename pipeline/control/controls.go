@@ -44,6 +44,7 @@ type Controls struct {
 	in      log.Reader
 	out     log.Writer
 	follow  follower
+	adopted *kv.Store // nil if nothing was
 	logger  *zap.Logger
 	table   *Table
 	metrics *metrics
@@ -82,7 +83,7 @@ func (c *Controls) load() error {
 		}
 	}
 	c.passed.Store(c.follow.place.next)
-	all := []byte{kv.PrefixControl, rowEntries}
+	all := entriesKey()
 	left := 0
 	err = c.each(all, all, func(key, value []byte) (bool, error) {
 		entry, err := readRow(key, value)

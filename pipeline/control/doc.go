@@ -16,6 +16,8 @@
 //
 // Not obvious:
 //
+//   - Nothing can tell again who was denied. So without Kafka rows and log stand in the journal's store, not in that of
+//     the state, which can be made anew; a node that goes on with Kafka adopts them (Adopt).
 //   - Who writes does not touch the table: its own record comes back through the log, in the order that holds for all.
 //     So two nodes that contradict each other at the same time agree in the end.
 //   - A compacted topic forgets a removal after a while. A node that was away for longer would keep what was removed, so

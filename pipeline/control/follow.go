@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"carom/kv"
 	"carom/pipeline/event"
@@ -41,7 +42,10 @@ type trimmer interface {
 
 // Run follows the log until ctx is done, which is no error, or something fails. It is called once.
 func (c *Controls) Run(ctx context.Context) error {
-	err := c.run(ctx)
+	parts, within := errgroup.WithContext(ctx)
+	parts.Go(func() error { return c.run(within) })
+	parts.Go(func() error { return c.handOver(within) })
+	err := parts.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
@@ -91,7 +95,7 @@ func (c *Controls) endAnew() error {
 	if f.anew == nil || f.place.next < f.anew.end {
 		return nil
 	}
-	all := []byte{kv.PrefixControl, rowEntries}
+	all := entriesKey()
 	b := c.store.NewBatch()
 	defer func() { _ = b.Close() }()
 	var gone []Control

@@ -40,6 +40,12 @@ type node struct {
 
 func newNode(t *testing.T, o kafka.Options, store *kv.Store) *node {
 	t.Helper()
+	return newNodeAdopting(t, o, store, nil)
+}
+
+// newNodeAdopting returns one that was embedded before.
+func newNodeAdopting(t *testing.T, o kafka.Options, store, before *kv.Store) *node {
+	t.Helper()
 	client, err := kafka.New(o, zaptest.NewLogger(t), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -48,6 +54,11 @@ func newNode(t *testing.T, o kafka.Options, store *kv.Store) *node {
 	c, err := Open(Default(), store, Log{In: reader, Out: producer.Controls(), Compacted: true}, zaptest.NewLogger(t), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if before != nil {
+		if err := c.Adopt(before); err != nil {
+			t.Fatal(err)
+		}
 	}
 	n := &node{Controls: c, store: store, stop: run(t, c)}
 	t.Cleanup(func() {

@@ -12,7 +12,7 @@ import (
 	"carom/pipeline/event"
 )
 
-// What the package keeps in the state store. Numbers are big-endian.
+// What the package keeps in its store. Numbers are big-endian.
 //
 //	0x60 | 0                              where the log was read: format(1)=1 | offset(8) | when it was read to its end(8)
 //	     | 1 | kind(1) | account | 0x00 | name    an entry: its value, as in the log
@@ -22,6 +22,8 @@ const (
 )
 
 func placeKey() []byte { return []byte{kv.PrefixControl, rowPlace} }
+
+func entriesKey() []byte { return []byte{kv.PrefixControl, rowEntries} }
 
 func kindPrefix(k Kind) []byte { return []byte{kv.PrefixControl, rowEntries, byte(k)} }
 
@@ -68,14 +70,18 @@ func (p *place) decode(b []byte) error {
 	return nil
 }
 
-// each calls f with all rows under prefix from the key from on, until it returns false. Keys and values are valid during
-// the call only.
 func (c *Controls) each(prefix, from []byte, f func(key, value []byte) (bool, error)) error {
-	if err := c.store.Enter(); err != nil {
+	return each(c.store, prefix, from, f)
+}
+
+// each calls f with all rows of s under prefix from the key from on, until it returns false. Keys and values are valid
+// during the call only.
+func each(s *kv.Store, prefix, from []byte, f func(key, value []byte) (bool, error)) error {
+	if err := s.Enter(); err != nil {
 		return err
 	}
-	defer c.store.Leave()
-	it, err := c.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(prefix)})
+	defer s.Leave()
+	it, err := s.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(prefix)})
 	if err != nil {
 		return err
 	}
