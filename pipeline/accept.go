@@ -130,6 +130,10 @@ func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	if ev.Actor.Verdict != event.Self && a.shared.add(ev) {
 		ev.Actor.Reasons = append(ev.Actor.Reasons, sharedAddress)
 	}
+	if ev.Flags.Nameless() {
+		ev.Contact = ""
+		a.clients.unlink(&h.scratch, ev)
+	}
 	h.evs[0] = ev
 	if err := a.journal.Append(classOf(ev), h.evs[:]...); err != nil {
 		return &UnrecordedError{reason: reasonOf(err), err: err}

@@ -402,3 +402,36 @@ func TestSoonIsNotHiddenBySooner(t *testing.T) {
 	}
 	wantMetric(t, reg, `carom_pipeline_repeats_total{kind="open"} 2`)
 }
+
+// TestNamelessHitsNameNobody: what is journaled of an anonymous hit names no contact, and its hashes say nothing about
+// other messages.
+func TestNamelessHitsNameNobody(t *testing.T) {
+	record := func(flags event.Flags, message string) event.Event {
+		j := &memoryJournal{}
+		a, _ := newAcceptor(t, Default(), j)
+		ev, req := open(start), from("203.0.113.77", browser)
+		ev.Flags, ev.Message, ev.Key = flags, message, event.KeyOf(ev.Account, message)
+		if err := a.Hit(&ev, &req); err != nil {
+			t.Fatal(err)
+		}
+		return j.records[0].ev
+	}
+	named, other := record(0, "m-1"), record(0, "m-2")
+	if named.Contact == "" || named.Client.Hash != other.Client.Hash || named.Client.AddressHash != other.Client.AddressHash {
+		t.Errorf("a named hit: %+v, of another message %+v", named, other)
+	}
+	for _, flag := range []event.Flags{event.Anonymous, event.Shared} {
+		one, again, two := record(flag, "m-1"), record(flag, "m-1"), record(flag, "m-2")
+		if one.Contact != "" {
+			t.Errorf("flags %b: the record names %q", flag, one.Contact)
+		}
+		if one.Client != again.Client || one.Client.Hash == 0 || one.Client.AddressHash == 0 {
+			t.Errorf("flags %b: one client of one message is %+v and %+v", flag, one.Client, again.Client)
+		}
+		for _, h := range []event.Client{named.Client, two.Client} {
+			if one.Client.Hash == h.Hash || one.Client.AddressHash == h.AddressHash {
+				t.Errorf("flags %b: the client can be found again: %+v, %+v", flag, one.Client, h)
+			}
+		}
+	}
+}

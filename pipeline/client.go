@@ -114,6 +114,17 @@ func (c *clients) addressHash(s *clientScratch, at event.Millis, req *event.Requ
 	return max(c.keyOf(at).hash(append(append(s.hash[:0], 2), ip[:]...)), 1)
 }
 
+// unlink makes a client's hashes those of one message: within it they tell clients apart as before, and nobody can find
+// another message's hits by them.
+func (c *clients) unlink(s *clientScratch, ev *event.Event) {
+	for _, h := range [...]*uint64{&ev.Client.Hash, &ev.Client.AddressHash} {
+		if *h != 0 {
+			b := binary.BigEndian.AppendUint64(append(s.hash[:0], 3), *h)
+			*h = max(c.keyOf(ev.Time).hash(append(b, ev.Key[:]...)), 1)
+		}
+	}
+}
+
 // millisPerDay is the length of a UTC day; event times know no leap seconds.
 const millisPerDay = 24 * 60 * 60 * 1000
 

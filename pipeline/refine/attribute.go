@@ -48,8 +48,10 @@ func (p *Partition) attributeByRef(f *fact, as standing) error {
 		return err
 	}
 	if s != nil {
-		if f.Kind != event.Sent && s.differs(&f.Ref) {
-			p.metrics.conflicts.Inc()
+		if f.Kind != event.Sent {
+			if err := p.compare(f, s); err != nil {
+				return err
+			}
 		}
 		return p.handle(f, s)
 	}
@@ -72,6 +74,25 @@ func (p *Partition) attributeByRef(f *fact, as standing) error {
 		return err
 	}
 	return p.release(s)
+}
+
+// compare holds a full ref against what is known of its message. Opens and clicks of an anonymous message name no
+// contact; who does first is believed, until the message is registered.
+func (p *Partition) compare(f *fact, s *state) error {
+	switch {
+	case f.Contact == "" && f.hit() && f.Flags.Nameless():
+		f.Contact = s.ref.Contact
+	case s.ref.Contact == "" && s.standing == provisional && f.Contact != "":
+		s.name(f.Contact)
+		p.cache.touch(s)
+		if err := p.indexContact(s); err != nil {
+			return err
+		}
+	}
+	if s.differs(&f.Ref) {
+		p.metrics.conflicts.Inc()
+	}
+	return nil
 }
 
 // attributeByMessageID handles a fact of which only the Message-ID is known.

@@ -83,6 +83,9 @@ func (s *state) identify(r *event.Ref, recipient string) {
 	s.recipient = next(len(recipient))
 }
 
+// name takes over a contact. The string is copied, as identify does.
+func (s *state) name(contact string) { s.ref.Contact = strings.Clone(contact) }
+
 // register takes over what a sent event tells.
 func (s *state) register(f *fact) {
 	s.standing = registered
