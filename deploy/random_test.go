@@ -96,7 +96,9 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 		Origin: event.Origin{Node: text(r), Partition: number[int32](r, math.MaxInt32), Offset: number[int64](r, math.MaxInt64), N: number[int32](r, math.MaxInt32)},
 	}
 	if kind == event.Erase {
-		e.Erased = r.IntN(2) == 0
+		if e.Erased = r.IntN(2) == 0; e.Erased {
+			e.ContactKey = event.ContactKeyOf(text(r), text(r)).String()
+		}
 		for range r.IntN(3) {
 			e.Messages = append(e.Messages, text(r))
 		}

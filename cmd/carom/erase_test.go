@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -94,7 +95,7 @@ func TestErase(t *testing.T) {
 	if len(seen.Messages) != 0 {
 		t.Errorf("still listed: %v", seen.Messages)
 	}
-	check := func() {
+	check := func() []byte {
 		t.Helper()
 		_, events, err := call(http.MethodGet, "http://"+s.api+"/v1/events?limit=10000", nil, "", nil)
 		if err != nil {
@@ -108,8 +109,12 @@ func TestErase(t *testing.T) {
 				t.Errorf("the events tell %s", name)
 			}
 		}
+		return events
 	}
-	check()
+	// Who reads that late can tell whom to forget, and no more: the sum is what CONSUMERS.md's command gives.
+	if events, sum := check(), sha256.Sum256([]byte("carom contact 1\x00acme\x00"+contact)); bytes.Count(events, fmt.Appendf(nil, `"contact_key":"%x"`, sum[:16])) != 2 {
+		t.Errorf("want an erase of each of two sequences with the contact's key: %s", events)
+	}
 	if after := score(); after != before {
 		t.Errorf("the sender's counts were %s, and are %s", before, after)
 	}

@@ -40,6 +40,7 @@ func (r *Refined) AppendJSON(dst []byte) []byte {
 	}
 	dst = appendFlag(dst, `,"erased":true`, r.Erased)
 	if r.Kind == Erase {
+		dst = appendMember(dst, `,"contact_key":`, r.ContactKey)
 		dst = appendStrings(dst, `,"messages":`, r.Messages)
 	}
 	dst = append(dst, `,"origin":`...)

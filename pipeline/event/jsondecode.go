@@ -47,6 +47,8 @@ func (r *Refined) readJSON(in *JSONReader) {
 			r.FeedbackType = in.String()
 		case "erased":
 			r.Erased = in.Bool()
+		case "contact_key":
+			r.ContactKey = in.String()
 		case "messages":
 			for range in.Elements() {
 				r.Messages = append(r.Messages, in.String())

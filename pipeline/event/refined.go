@@ -22,6 +22,9 @@ type Refined struct {
 	FeedbackType string
 	// Messages are those that an erase speaks of: some of the contact's, of one sender and sequence.
 	Messages []string
+	// ContactKey, the text of one, is left of an erase whose log was scrubbed: who reads it late must still know whom he has
+	// to forget.
+	ContactKey string
 	// Erased is set on what is left of an event whose contact was erased: see Blank.
 	Erased bool
 	Origin Origin
@@ -30,10 +33,15 @@ type Refined struct {
 // ErasedContact stands where the id of an erased contact stood.
 const ErasedContact = "erased"
 
-// Blank takes from r all that could tell whose it was, and leaves what it was, when, and of which sender.
+// Blank takes from r all that names whose it was, and leaves what it was, when, and of which sender; of an erase, the
+// contact's key too.
 func (r *Refined) Blank() {
+	var key string
+	if r.Kind == Erase {
+		key = ContactKeyOf(r.Account, r.Contact).String()
+	}
 	*r = Refined{
-		ID: r.ID, Revision: r.Revision, Kind: r.Kind, Time: r.Time, First: r.First, Inferred: r.Inferred, Erased: true,
+		ID: r.ID, Revision: r.Revision, Kind: r.Kind, Time: r.Time, First: r.First, Inferred: r.Inferred, Erased: true, ContactKey: key,
 		Ref:    Ref{Account: r.Account, Sender: r.Sender, Sequence: r.Sequence, Contact: ErasedContact},
 		Actor:  Actor{Verdict: r.Actor.Verdict, Reasons: r.Actor.Reasons, Via: r.Actor.Via},
 		Bounce: Diagnosis{Hard: r.Bounce.Hard, Category: r.Bounce.Category, Status: r.Bounce.Status, ReplyCode: r.Bounce.ReplyCode},
