@@ -24,6 +24,7 @@ func franz(t testing.TB, o Options, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	c, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.UnknownTopicRetries(-1), // a topic just made is not known to all at once
 	}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
