@@ -197,7 +197,7 @@ func (p *Partition) eraseEntry(entry []byte, e *erased, told *eraseTeller) error
 		b.Delete(p.keys.message(nil, key), nil),
 		b.DeleteRange(timeline, kv.PrefixEnd(timeline), nil),
 		b.Set(p.keys.tomb(nil, key), []byte(s.ref.Account), nil),
-		p.eraseParked(key),
+		p.eraseParked(key, s.ref.Message),
 	); err != nil {
 		return err
 	}
@@ -205,8 +205,8 @@ func (p *Partition) eraseEntry(entry []byte, e *erased, told *eraseTeller) error
 	return nil
 }
 
-// eraseParked drops what is parked for a message that is known: replies that wait for its registration.
-func (p *Partition) eraseParked(key event.Key) error {
+// eraseParked drops what is parked for a message: replies that wait for its registration, and all if it is not known.
+func (p *Partition) eraseParked(key event.Key, message string) error {
 	if p.parked.perID[prefixOf(key)] == 0 {
 		return nil
 	}
@@ -214,7 +214,16 @@ func (p *Partition) eraseParked(key event.Key) error {
 	if err != nil {
 		return err
 	}
+	var partial event.Key
+	copy(partial[:], key[:len(prefix{})])
+	if waiting, err = p.parkedFor(partial, waiting); err != nil {
+		return err
+	}
+	message = event.CleanMessageID(message)
 	for _, w := range waiting {
+		if w.key == partial && event.CleanMessageID(w.Message) != message {
+			continue
+		}
 		if err := p.unpark(w.key, w.offset); err != nil {
 			return err
 		}
@@ -275,11 +284,26 @@ func (p *Partition) dropErased(f *fact) (bool, error) {
 	gone, err := p.isErased(f)
 	if gone {
 		p.metrics.dropped(dropErased)
+		if f.KnownBy == event.ByRef && err == nil {
+			err = p.buryLate(f)
+		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("look for what was erased: %w", err)
 	}
 	return gone, nil
+}
+
+// buryLate takes what waits for a message that was not known when its contact was erased, and what may come.
+func (p *Partition) buryLate(f *fact) error {
+	if _, ok, err := p.store.Get(nil, p.keys.tomb(nil, f.Key)); ok || err != nil {
+		return err
+	}
+	p.erasing = true
+	if err := p.step.batch.Set(p.keys.tomb(nil, f.Key), []byte(f.Account), nil); err != nil {
+		return err
+	}
+	return p.eraseParked(f.Key, f.Message)
 }
 
 func (p *Partition) isErased(f *fact) (bool, error) {

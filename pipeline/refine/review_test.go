@@ -2,6 +2,7 @@ package refine
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -167,4 +168,47 @@ func TestBuriedKnowsTheTime(t *testing.T) {
 		}
 	}
 	w.close()
+}
+
+// Wherever an erase falls among the records of a message, nothing is left of it, and the steps do not show.
+func TestEraseAnywhere(t *testing.T) {
+	rng := seeded(t)
+	for round := range 20 {
+		recs := makeSet(rng)
+		for m := range setMessages { // what no ref ever names is nobody's
+			id := fmt.Sprint("m", m)
+			sent := sentTo("c-"+id, id, "q4", epoch)
+			sent.Recipient = id + "@example.com"
+			recs = append(recs, newBuilder("s"+id).record(0, sent))
+		}
+		recs = arrive(rng, recs)
+		at := rng.IntN(len(recs))
+		for m := range setMessages {
+			r := newBuilder(fmt.Sprint("e", m)).record(recs[at].Time, eraseOf("acme", fmt.Sprint("c-m", m), epoch+1_000_000))
+			recs = slices.Insert(recs, at, r)
+		}
+		o := testOptions()
+		o.Settle = pick(rng, 0, o.Settle)
+		w := openWorld(t, o, vfs.NewMem(), newFeed(recs...))
+		w.drain(func() int {
+			if rng.IntN(10) == 0 {
+				w.reopen(o)
+			}
+			return 1 + rng.IntN(20)
+		})
+		for m := range setMessages {
+			if _, known, err := w.p.Message("acme", fmt.Sprint("m", m)); known || err != nil {
+				t.Fatal(round, "known", m, err)
+			}
+			w.lacks(fmt.Sprint("c-m", m), kv.PrefixRefine)
+			w.lacks(fmt.Sprint("m", m, "@example.com"), kv.PrefixRefine)
+		}
+		want := refineUncut(t, o, recs)
+		sameRecords(t, "events", contents(t, w.events), want.events)
+		sameRecords(t, "addresses", contents(t, w.addresses), want.addresses)
+		if w.p.parked.total != int(want.counters["parked_facts"]) {
+			t.Fatal("parked")
+		}
+		w.close()
+	}
 }
