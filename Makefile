@@ -60,7 +60,7 @@ kafka-down: ## stop it; its data stays in .kafka/
 
 test-kafka: ## run the tests that need a Kafka broker, which is started for them unless it runs (installs kcat, needs root)
 	@command -v kcat >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends kcat; }
-	deploy/kafka/node.sh with $(GO) test -count=1 -run '^TestBroker' ./pipeline/kafka/... ./cmd/carom/... ./deploy
+	deploy/kafka/node.sh with $(GO) test -count=1 -run '^TestBroker' ./pipeline/kafka/... ./pipeline/control ./cmd/carom/... ./deploy
 
 test-clickhouse: bin/chdb/.stamp ## the ClickHouse example in an embedded ClickHouse (needs python3, fetches 1 GB)
 	CAROM_TEST_CHDB="$(CURDIR)/bin/chdb/bin/python" $(GO) test -count=1 -v -run ClickHouse ./deploy

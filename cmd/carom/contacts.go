@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"carom/edge/api"
 	"carom/pipeline/event"
@@ -15,13 +16,27 @@ import (
 	"carom/pipeline/scrub"
 )
 
-// contactsHere are the contacts of the partitions that this node refines.
-type contactsHere []*refining
+// contactsHere are the contacts of the partitions that this node refines, and the events that it counts.
+type contactsHere struct {
+	refines []*refining
+	counts  []counted
+}
+
+// counted is a partition of events with what is counted of it.
+type counted interface {
+	// countAll waits until all is counted that was published before the call.
+	countAll(ctx context.Context) error
+	// scrubbing reports whether what is counted may hold copies of what a contact's erase took.
+	scrubbing(contact event.ContactKey) (bool, error)
+}
+
+// countWait is how long an answer about an erase waits for the events that tell of it.
+const countWait = time.Second
 
 // Contact returns a page of a contact's messages.
 func (c contactsHere) Contact(account, contact, after string, limit int) (refine.ContactPage, error) {
 	var pages []refine.ContactPage
-	for _, r := range c {
+	for _, r := range c.refines {
 		if !r.goal.reached(r.stage.Passed()) {
 			return refine.ContactPage{}, api.ErrNotReady
 		}
@@ -35,17 +50,76 @@ func (c contactsHere) Contact(account, contact, after string, limit int) (refine
 }
 
 // Scrubbing reports whether this node's disk may hold traces of an erased contact.
-func (c contactsHere) Scrubbing(account, contact string) (bool, error) {
-	for _, r := range c {
-		if found, err := r.stage.Scrubbing(event.ContactKeyOf(account, contact)); found || err != nil {
+func (c contactsHere) Scrubbing(ctx context.Context, account, contact string) (bool, error) {
+	key, erased := event.ContactKeyOf(account, contact), len(c.refines) == 0
+	for _, r := range c.refines {
+		if found, err := r.stage.Scrubbing(key); found || err != nil {
+			return found, err
+		}
+		page, err := r.stage.Contact(account, contact, "", 0)
+		if err != nil {
+			return false, err
+		}
+		erased = erased || page.ErasedAt != 0
+	}
+	if !erased {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, countWait)
+	defer cancel()
+	for _, r := range c.counts {
+		if r.countAll(ctx) != nil {
+			return true, nil // not known, and an erase that is not known to be done is not done
+		}
+		if found, err := r.scrubbing(key); found || err != nil {
 			return found, err
 		}
 	}
 	return false, nil
 }
 
+func (r *rolling) countAll(ctx context.Context) error {
+	if err := r.in.Refresh(ctx); err != nil {
+		return err
+	}
+	_, published := r.in.Bounds()
+	if err := reach(ctx, published, r.mirror.Passed); err != nil {
+		return err
+	}
+	_, copied := r.mirror.Bounds()
+	return reach(ctx, copied, r.rollup.Passed)
+}
+
+func (r *rolling) scrubbing(contact event.ContactKey) (bool, error) {
+	return r.rollup.Scrubbing(contact)
+}
+
+// countedHere is the one partition of a node that has no topics.
+type countedHere struct{ *embedded }
+
+func (e countedHere) countAll(ctx context.Context) error {
+	_, published := e.events.Bounds()
+	return reach(ctx, published, e.rollup.Passed)
+}
+
+func (e countedHere) scrubbing(contact event.ContactKey) (bool, error) {
+	return e.rollup.Scrubbing(contact)
+}
+
+// reach waits until passed is at an offset.
+func reach(ctx context.Context, offset int64, passed func() int64) error {
+	for passed() < offset {
+		select {
+		case <-time.After(countWait / 100):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // sorted returns the partitions in their order.
-func sorted(refines map[int32]*refining) (c contactsHere) {
+func sorted(refines map[int32]*refining) (c []*refining) {
 	for _, p := range slices.Sorted(maps.Keys(refines)) {
 		c = append(c, refines[p])
 	}

@@ -23,27 +23,38 @@ func (k *cluster) answer(d *api.Dependencies) {
 	}
 	d.Rejects, d.OpenEnvelope = k.rejects, kafka.OpenEnvelope
 	if len(k.refines) > 0 {
-		d.Messages, d.Contacts = refinedHere{k.refines, partitions}, sorted(k.refines)
+		d.Messages = refinedHere{k.refines, partitions}
+	}
+	if len(k.refines)+len(k.rollsUp) > 0 {
+		here := contactsHere{refines: sorted(k.refines)}
+		for _, p := range slices.Sorted(maps.Keys(k.rollsUp)) {
+			here.counts = append(here.counts, k.rollsUp[p])
+		}
+		d.Contacts = here
 	}
 	if len(k.rollsUp) > 0 {
 		d.Scores = k.scoresHere(partitions)
 	}
 	d.RawPartitions = int(partitions)
-	var refiners []int
-	for p := range partitions {
-		if owner := o.RefineOwner(p); !slices.Contains(refiners, owner) {
-			refiners = append(refiners, owner)
-		}
-	}
 	d.Cluster = &api.Cluster{
-		Refiners: refiners,
-		Workers:  o.Directory(), Self: k.place(),
+		Refiners: owners(partitions, o.RefineOwner), Counters: owners(partitions, o.RollupOwner),
+		Workers: o.Directory(), Self: k.place(),
 		OwnerOfMessage: func(message string) int { return o.RefineOwner(rawPartition(message, partitions)) },
 		OwnerOfSender: func(account, sender string) int {
 			return o.RollupOwner(senderPartition(account, sender, partitions))
 		},
 		OwnerOfEvents: o.RollupOwner,
 	}
+}
+
+// owners are all that own a partition.
+func owners(partitions int32, owner func(int32) int) (places []int) {
+	for p := range partitions {
+		if place := owner(p); !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	return places
 }
 
 // place is where this node stands in the directory of workers, -1 if nowhere.

@@ -101,7 +101,11 @@ func (e *embedded) controls() *control.Controls { return e.control }
 func (e *embedded) answer(d *api.Dependencies) {
 	d.Events, d.Rejects = []log.Reader{e.events}, []log.Reader{e.rejects}
 	if e.refine != nil {
-		d.Messages, d.Contacts = e.refine, contactsHere{{stage: e.refine}}
+		here := contactsHere{refines: []*refining{{stage: e.refine}}}
+		if e.rollup != nil {
+			here.counts = append(here.counts, countedHere{e})
+		}
+		d.Messages, d.Contacts = e.refine, here
 	}
 	if e.rollup != nil {
 		d.Scores = e.rollup

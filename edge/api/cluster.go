@@ -20,6 +20,8 @@ type Cluster struct {
 	Self int
 	// Refiners are the places of those that refine: each has some of a contact's messages.
 	Refiners []int
+	// Counters are the places of those that count: each has copies of events, of any contact.
+	Counters []int
 	// OwnerOfMessage returns the worker that has refined the message.
 	OwnerOfMessage func(message string) int
 	// OwnerOfSender returns the worker that keeps the sender's counts.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"carom/pipeline/control"
@@ -16,7 +17,7 @@ import (
 type Contacts interface {
 	Contact(account, contact, after string, limit int) (refine.ContactPage, error)
 	// Scrubbing reports whether logs on this node's disk may hold traces of a contact who was erased.
-	Scrubbing(account, contact string) (bool, error)
+	Scrubbing(ctx context.Context, account, contact string) (bool, error)
 }
 
 const (
@@ -100,7 +101,7 @@ func (s *Server) contactPage(ctx context.Context, account, contact, after string
 		if err != nil {
 			return err
 		}
-		scrubbing, err := s.d.Contacts.Scrubbing(account, contact)
+		scrubbing, err := s.d.Contacts.Scrubbing(ctx, account, contact)
 		pages, all.scrubbing = append(pages, page), all.scrubbing || scrubbing
 		return err
 	}
@@ -279,12 +280,48 @@ func (s *Server) getErasure(w http.ResponseWriter, r *http.Request) *problem {
 	if err != nil {
 		return s.contactProblem(err)
 	}
+	// Who was asked first may have copied since what who was asked last told late: all are asked once more.
+	running := page.Erasing || page.scrubbing
+	if !running && page.ErasedAt != 0 && s.d.Cluster != nil {
+		if running, err = s.scrubbing(r.Context(), account, contact); err != nil {
+			return s.contactProblem(err)
+		}
+	}
 	answer := erasure{Account: account, Contact: contact, State: "none", ErasedAt: formatMillis(page.ErasedAt)}
 	switch {
-	case page.Erasing || page.scrubbing:
+	case running:
 		answer.State = "running"
 	case page.ErasedAt != 0:
 		answer.State = "done"
 	}
 	return s.writeJSON(w, answer)
+}
+
+// scrubbing reports whether a worker may have traces of a contact on its disk who was erased.
+func (s *Server) scrubbing(ctx context.Context, account, contact string) (bool, error) {
+	c := s.d.Cluster
+	for place := range c.size() {
+		if !slices.Contains(c.Refiners, place) && !slices.Contains(c.Counters, place) {
+			continue
+		}
+		var found bool
+		var err error
+		if place == c.Self {
+			if s.d.Contacts == nil {
+				return false, ErrNotReady
+			}
+			found, err = s.d.Contacts.Scrubbing(ctx, account, contact)
+		} else {
+			var p *peer
+			var page contactPage
+			if p, err = s.peers.at(place); err == nil {
+				page, err = p.contact(ctx, account, contact, "", 1)
+				found = page.scrubbing
+			}
+		}
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
 }

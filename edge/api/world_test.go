@@ -35,7 +35,7 @@ import (
 // contactsOf are those of one partition.
 type contactsOf struct{ *refine.Partition }
 
-func (c contactsOf) Scrubbing(account, contact string) (bool, error) {
+func (c contactsOf) Scrubbing(_ context.Context, account, contact string) (bool, error) {
 	return c.Partition.Scrubbing(event.ContactKeyOf(account, contact))
 }
 

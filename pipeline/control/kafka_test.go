@@ -228,11 +228,14 @@ func TestBrokerControls(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := newNode(t, o, openStore(t, vfs.NewMem()))
-	for round := 0; round < 40 && !compacted(t, address, topic, n.passed.Load()); round++ {
+	for round := 0; round < 240 && !compacted(t, address, topic, n.passed.Load()); round++ {
 		if err := n.Set(ctx, denied(fmt.Sprint("c-", round%3))...); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(500 * time.Millisecond) // the broker's own clock begins a new segment
+	}
+	if !compacted(t, address, topic, n.passed.Load()) {
+		t.Fatal("the broker has compacted nothing")
 	}
 	late := newNode(t, o, openStore(t, vfs.NewMem()))
 	until(t, "a new node knows all", func() bool { return late.passed.Load() > 0 && late.passed.Load() >= n.passed.Load() })

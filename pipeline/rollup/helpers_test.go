@@ -123,8 +123,12 @@ func (f *fixture) drain() {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		if err := f.p.count(s, recs); err != nil {
-			f.t.Fatal(err)
+		for rest := recs; len(rest) > 0; {
+			n := untilErase(rest)
+			if err := f.p.count(s, rest[:n]); err != nil {
+				f.t.Fatal(err)
+			}
+			rest = rest[n:]
 		}
 		if n := counterOf(f.t, f.p.metrics.broken); n != 0 {
 			f.t.Fatalf("%v cohort rows count below zero", n)

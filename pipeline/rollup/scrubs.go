@@ -55,6 +55,22 @@ func (p *Partition) Scrubs(limit int) (list []Scrub, err error) {
 	return list, errors.Join(err, it.Error(), it.Close())
 }
 
+// Scrubbing reports whether the log that is counted may hold copies of what a contact's erase took, as far as it is
+// counted. It is safe while Run runs.
+func (p *Partition) Scrubbing(contact event.ContactKey) (bool, error) {
+	if err := p.store.Enter(); err != nil {
+		return false, err
+	}
+	defer p.store.Leave()
+	from := append(appendHeader(nil, p.number, tableScrub), contact[:]...)
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(from)})
+	if err != nil {
+		return false, fmt.Errorf("read scrubs: %w", err)
+	}
+	found := it.First()
+	return found, errors.Join(it.Error(), it.Close())
+}
+
 // Scrubbed says that no copies are left of what these erases took. It is safe while Run runs.
 func (p *Partition) Scrubbed(list []Scrub) error {
 	b := p.store.NewBatch()

@@ -46,7 +46,7 @@ type Log struct {
 	// End returns the offset up to which records may be rewritten.
 	End func() int64
 	// Rewrite rewrites some records from an offset on that lie before end, and returns the offset to go on at, which is
-	// from if there are none.
+	// from as long as end is in the middle of records that are rewritten together.
 	Rewrite func(from, end int64, most int, w *Work) (next int64, changed int, err error)
 }
 
@@ -125,12 +125,15 @@ func (s *Scrubber) pass(ctx context.Context, jobs []Job) error {
 		l := s.logs[p.log]
 		for end := l.End(); p.offset < end; {
 			took := time.Now()
-			next, changed, err := l.Rewrite(p.offset, end, recordsAtOnce, w)
+			next, changed, err := l.Rewrite(p.offset, max(end, l.End()), recordsAtOnce, w)
 			if err != nil {
 				return fmt.Errorf("%s: %w", l.Name, err)
 			}
-			if next <= p.offset {
-				break
+			if next <= p.offset { // the reader is in the middle of what can be rewritten as a whole only
+				if err := s.rest(ctx, lookEvery); err != nil {
+					return err
+				}
+				continue
 			}
 			s.records.Add(float64(next - p.offset))
 			s.blanked.Add(float64(changed))
