@@ -191,7 +191,7 @@ func TestScrubRests(t *testing.T) {
 		if len(src.done) != 0 {
 			t.Errorf("done after %v", time.Since(begun))
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if len(src.done) != 1 {
 			t.Errorf("not done after %v", time.Since(begun))
