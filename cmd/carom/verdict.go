@@ -186,7 +186,7 @@ func (r *verdictRun) readAll(files []string, stdin io.Reader) error {
 		return err
 	}
 	if r.flawed > 0 {
-		return fmt.Errorf("%d lines could not be read", r.flawed)
+		return fmt.Errorf("lines that could not be read: %d", r.flawed)
 	}
 	return nil
 }

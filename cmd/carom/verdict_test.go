@@ -73,7 +73,7 @@ not JSON
 	if len(got) != 3 {
 		t.Errorf("%d lines: %s", len(got), out)
 	}
-	if err == nil || !strings.Contains(err.Error(), "4 lines") {
+	if err == nil || !strings.Contains(err.Error(), "not be read: 4") {
 		t.Errorf("four lines can't be read: %v", err)
 	}
 	for _, w := range []string{"line 3: want a JSON object", `line 6: kind "dance"`, `line 7: address "nowhere"`, `line 8: `} {
@@ -138,7 +138,7 @@ func TestVerdictPassesOverWhatIsNoHit(t *testing.T) {
 	}, "\n")
 	for range 10 {
 		out, errs, err := runVerdict(t, lines, "-")
-		if err == nil || err.Error() != "3 lines could not be read" {
+		if err == nil || err.Error() != "lines that could not be read: 3" {
 			t.Errorf("error %v", err)
 		}
 		if strings.Count(out, "\n") != 4 || !strings.Contains(out, `"line":7,"id":"5","verdict":"scanner"`) {
