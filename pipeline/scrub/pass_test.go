@@ -179,28 +179,33 @@ func TestScrubRests(t *testing.T) {
 		}
 		const steps, step = 7, 3 * time.Second
 		ctx, cancel := context.WithCancel(t.Context())
-		src := &source{jobs: []Job{jobOf("bob")}}
+		src := &timed{source: source{jobs: []Job{jobOf("bob")}}}
 		c := New(s, src, []Log{{Name: "a", End: func() int64 { return steps }, Rewrite: func(from, _ int64, _ int, _ *Work) (int64, int, error) {
 			time.Sleep(step)
 			return from + 1, 0, nil
 		}}}, zap.NewNop(), nil)
 		begun, ended := time.Now(), make(chan error, 1)
 		go func() { ended <- c.Run(ctx) }()
-		time.Sleep(steps*step*(1+restTimes) - 1)
-		synctest.Wait()
-		if len(src.done) != 0 {
-			t.Errorf("done after %v", time.Since(begun))
-		}
-		time.Sleep(time.Nanosecond)
-		synctest.Wait()
-		if len(src.done) != 1 {
-			t.Errorf("not done after %v", time.Since(begun))
-		}
+		time.Sleep(2 * steps * step * (1 + restTimes))
 		cancel()
 		if err := errors.Join(<-ended, s.Close()); err != nil {
 			t.Error(err)
 		}
+		if got := src.at.Sub(begun); got != steps*step*(1+restTimes) {
+			t.Errorf("%d steps of %v took %v", steps, step, got)
+		}
 	})
+}
+
+// timed notes when all was done.
+type timed struct {
+	source
+	at time.Time
+}
+
+func (s *timed) Done(jobs []Job) error {
+	s.at = time.Now()
+	return s.source.Done(jobs)
 }
 
 // A restart goes on where the pass was, unless other erases have come: those need all.
