@@ -93,7 +93,7 @@ func (p *player) play(ctx context.Context, hits []*hit) error {
 }
 
 // maxLate is how late a hit may be. The closest that any rule looks is 2 s.
-const maxLate = 500 * time.Millisecond
+const maxLate = time.Second
 
 // measure waits until all has settled, and compares.
 func (p *player) measure(ctx context.Context, o Options, messages []*message) (*Result, error) {
