@@ -1,4 +1,3 @@
-// Package progress shows people how far long work has come.
 package progress
 
 import (
