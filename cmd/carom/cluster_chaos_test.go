@@ -257,7 +257,7 @@ func (x *chaos) requested(v visitor, target string, want int) act {
 
 func mailed(to string, m *mail) act {
 	text := m.String()
-	return func(s *server) error { return s.deliver(to, text) }
+	return func(s *server) error { return s.deliverFrom(m.from, to, text) }
 }
 
 // letter makes one that is not registered yet.
@@ -285,12 +285,13 @@ func (a *actor) send(l *letter) *letter {
 	return l
 }
 
-// visit makes a hit, and the same hit at another edge at once.
+// visit makes a hit, and the same hit at another edge at once. All clicks on a letter follow one link: whether two links
+// are followed at once would depend on how long an edge was away.
 func (a *actor) visit(at int, l *letter, kind string, v visitor, twice bool) {
 	d := deedDone{kind: kind, letter: l, agent: v.agent, verdict: v.open}
 	target, want := l.minted.OpenURL, http.StatusOK
 	if kind == "click" {
-		d.verdict, d.link, want = v.click, a.IntN(len(l.links)), http.StatusFound
+		d.verdict, d.link, want = v.click, len(l.name)%len(l.links), http.StatusFound
 		d.url, target = l.links[d.link], l.minted.ClickURLs[d.link]
 	}
 	a.do(at, kind, a.requested(v, target, want))

@@ -52,16 +52,25 @@ func (s *Server) complain(what string, err error) {
 	}
 }
 
+// envelope is that of who wrote the mail. Copies come from whoever copies, and often from the null path: theirs says nothing.
+func (m *transaction) envelope() report.Envelope {
+	for _, t := range m.targets {
+		if t.role == toReplies {
+			return report.Envelope{}
+		}
+	}
+	if m.from == "" {
+		return report.Envelope{ReversePath: report.NullPath}
+	}
+	return report.Envelope{ReversePath: m.from}
+}
+
 // tell gives the events of a mail to the sink and returns their number.
 func (s *Server) tell(m *transaction, id string) (int, error) {
 	if !m.tells() {
 		return 0, nil
 	}
-	envelope := report.Envelope{ReversePath: m.from}
-	if m.from == "" {
-		envelope.ReversePath = report.NullPath
-	}
-	r := envelope.Read(m.body.bytes)
+	r := m.envelope().Read(m.body.bytes)
 	events, ignored := eventsOf(&r, s.openHeader(r.OriginalRef), m.targets, s.now())
 	if len(events) > 0 {
 		if err := s.sink.Facts(events...); err != nil {
