@@ -53,16 +53,16 @@ func (s *Server) complain(what string, err error) {
 }
 
 // envelope is that of who wrote the mail. Copies come from whoever copies, and often from the null path: theirs says nothing.
-func (m *transaction) envelope() report.Envelope {
-	for _, t := range m.targets {
-		if t.role == toReplies {
+func (t *transaction) envelope() report.Envelope {
+	for _, to := range t.targets {
+		if to.role == toReplies {
 			return report.Envelope{}
 		}
 	}
-	if m.from == "" {
+	if t.from == "" {
 		return report.Envelope{ReversePath: report.NullPath}
 	}
-	return report.Envelope{ReversePath: m.from}
+	return report.Envelope{ReversePath: t.from}
 }
 
 // tell gives the events of a mail to the sink and returns their number.
