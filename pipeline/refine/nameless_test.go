@@ -46,3 +46,32 @@ func TestWhoComesAfterAnAnonymousHit(t *testing.T) {
 		})
 	}
 }
+
+// TestAnonymousRepeatThatCameFirst: of two anonymous hits that are one, the later is heard first. It can't be taken back,
+// so the other counts for nothing.
+func TestAnonymousRepeatThatCameFirst(t *testing.T) {
+	for _, flag := range []event.Flags{event.Anonymous, event.Shared} {
+		b, f := newBuilder("n1"), newFeed()
+		for i, at := range []event.Millis{5000, 0, 30_000} {
+			e := hitAt(epoch+at, event.Open, "m1")
+			e.Contact, e.Flags, e.Client.Hash = "", flag, 7
+			f.append(b.record(epoch+40_000+event.Millis(i), e))
+		}
+		w := openWorld(t, testOptions(), vfs.NewMem(), f)
+		w.drain(all)
+		counts := make(map[event.ID]bool)
+		for _, r := range refinedOf(t, contents(t, w.events)) {
+			counts[r.ID] = r.Actor.Verdict == event.Human
+		}
+		humans := 0
+		for _, human := range counts {
+			if human {
+				humans++
+			}
+		}
+		if humans != 2 {
+			t.Errorf("flags %b: %d opens by humans, want 2", flag, humans)
+		}
+		w.close()
+	}
+}

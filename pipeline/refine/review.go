@@ -93,6 +93,9 @@ func (p *Partition) tell(s *state, i int, v burst.Verdict, heard *event.Refined)
 	if s.alive(i) && v.Verdict != event.Human {
 		p.lost = life{kind: h.Kind, time: h.Time, id: h.ID, revision: t.told}
 	}
+	if t.anonymous && !v.Repeat && p.toldBefore(s, i, v.Verdict) {
+		v.Repeat, v.First = true, false
+	}
 	h.Final = v
 	fresh := heard != nil && heard.ID == h.ID
 	switch {
@@ -122,6 +125,20 @@ func (p *Partition) tell(s *state, i int, v burst.Verdict, heard *event.Refined)
 		r.Actor.Reasons = stripped(r.Actor.Reasons)
 	}
 	return p.publish(s, i, r)
+}
+
+// toldBefore reports whether an anonymous hit like hit i was published that came shortly after it by event time, and
+// before it here: that one can't be taken back, so this one is the repeat.
+func (p *Partition) toldBefore(s *state, i int, v event.Verdict) bool {
+	h, window := &s.hits[i], event.Millis(p.opts.Repeat.Milliseconds())
+	for j := i + 1; j < len(s.hits) && s.hits[j].Time-h.Time <= window; j++ {
+		o := &s.hits[j]
+		if s.tellings[j].anonymous && s.tellings[j].stands && o.Kind == h.Kind && o.Link == h.Link && o.Client == h.Client &&
+			(o.Final.Verdict == event.Human) == (v == event.Human) && o.Final.Verdict.Machine() == v.Machine() {
+			return true
+		}
+	}
+	return false
 }
 
 // stripped leaves of the reasons of a published hit those of its request.
