@@ -808,11 +808,20 @@ func (x *chaos) timeline(body string) (lines []string, err error) {
 	}
 	events, _ := m["events"].([]any)
 	delete(m, "events")
+	clients, _ := m["clients"].([]any) // the same ones, seen at other times, and so in another order
+	for i := range clients {
+		c, _ := clients[i].(map[string]any)
+		delete(c, "first_seen")
+		delete(c, "last_seen")
+		clients[i] = mustJSON(c)
+	}
+	slices.SortFunc(clients, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 	var told, heard []string
 	var last string
 	for _, one := range events {
 		e, _ := one.(map[string]any)
 		delete(e, "origin")
+		delete(e, "revision") // how often it was told anew depends on what was heard first
 		id, _ := e["id"].(string)
 		kind, _ := e["kind"].(string)
 		if inferred, _ := e["inferred"].(bool); (kind == "open" || kind == "click") && !inferred {
