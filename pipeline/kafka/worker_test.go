@@ -84,23 +84,43 @@ func (w *worker) finish(n int) {
 				return fmt.Errorf("rollup %d passed %d of %d", i, w.rollups[i].Passed(), end)
 			}
 		}
-		if got := len(newEvents(w.events())); got < n {
+		if got := len(standing(w.t, w.events())); got < n {
 			return fmt.Errorf("%d events, want %d", got, n)
 		}
 		return nil
 	})
-	if events := newEvents(w.events()); len(events) != n {
+	if events := standing(w.t, w.events()); len(events) != n {
 		w.t.Fatalf("%d events, want %d: %q", len(events), n, events)
 	}
 }
 
-// newEvents returns those that no later evidence brought.
-func newEvents(events []string) (list []string) {
+// standing returns the events by their last revisions, without those that were taken back: which of two that are one
+// stands depends on who is heard first.
+func standing(t testing.TB, events []string) (list []string) {
+	t.Helper()
+	type revision struct {
+		number uint32
+		text   string
+		taken  bool
+	}
+	last := make(map[event.ID]revision)
 	for _, e := range events {
-		if strings.Contains(e, `"revision":0,`) {
-			list = append(list, e)
+		var r event.Refined
+		if err := r.DecodeJSON([]byte(e[strings.IndexByte(e, ' ')+1:])); err != nil {
+			t.Fatal(err)
+		}
+		if old, ok := last[r.ID]; !ok || r.Revision > old.number {
+			n := len(r.Actor.Reasons)
+			taken := r.Actor.Verdict == event.Unknown && n > 0 && (r.Actor.Reasons[n-1] == "repeat" || r.Actor.Reasons[n-1] == "withdrawn")
+			last[r.ID] = revision{r.Revision, e, taken}
 		}
 	}
+	for _, e := range last {
+		if !e.taken {
+			list = append(list, e.text)
+		}
+	}
+	slices.Sort(list)
 	return list
 }
 
