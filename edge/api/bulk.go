@@ -23,8 +23,7 @@ import (
 type bulk struct {
 	s        *Server
 	endpoint string
-	read     reader
-	sink     taker
+	job
 	rc       *http.ResponseController
 	lines    *lineReader
 	batches  chan *batch
@@ -32,7 +31,21 @@ type bulk struct {
 
 	mu       sync.Mutex // guards the deadlines
 	ended    bool       // reading was ended early, by halt
+	cut      bool       // reading ended early, and the last line says so; written before batches is closed
 	stopping atomic.Bool
+}
+
+// job is what becomes of the lines of a bulk.
+type job struct {
+	read reader
+	// sink is nil where nothing is taken: what read answers is all.
+	sink taker
+	// settle appends the answer of a line that was taken, where that depends on what became of it; draft is what read
+	// made, without its line end. nil: draft is the answer. Lines are settled in order.
+	settle func(dst, draft []byte, line int) []byte
+	// last appends a line after all others. bad lines were the client's fault, failed ones could not be taken, and cut says
+	// that reading ended early. nil: there is no such line.
+	last func(dst []byte, bad, failed int, cut bool) []byte
 }
 
 const (
@@ -53,9 +66,10 @@ type batch struct {
 	events  []event.Event
 	answers []byte
 	bytes   int // of the lines
+	bad     int // lines that are the client's fault
 }
 
-// entry is one line: an event, or a problem that is in answers already.
+// entry is one line: an event, or what is answered already, such as a problem.
 type entry struct {
 	line int
 	end  int // of its answer in answers
@@ -77,7 +91,7 @@ func putBatch(b *batch) {
 }
 
 // takeBulk takes the lines of a request.
-func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, read reader, sink taker) *problem {
+func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, j job) *problem {
 	select {
 	case s.bulks <- struct{}{}:
 		defer func() { <-s.bulks }()
@@ -85,7 +99,7 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, read reader, s
 		return unavailable(strconv.Itoa(cap(s.bulks)) + " bulk requests run already.")
 	}
 	b := &bulk{
-		s: s, endpoint: r.Pattern, read: read, sink: sink, rc: http.NewResponseController(w),
+		s: s, endpoint: r.Pattern, job: j, rc: http.NewResponseController(w),
 		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting),
 		backlog: newBacklog(s.budget),
 	}
@@ -175,14 +189,18 @@ func (b *bulk) take(to *batch, line []byte, tooLong bool) {
 	n := len(to.events)
 	to.events = append(to.events, event.Event{})
 	to.bytes += len(line)
+	fact := b.sink != nil
 	answers, p := b.read(string(line), event.FromTime(b.s.d.Clock()), &to.events[n], to.answers)
 	if p != nil {
 		to.events = to.events[:n]
 		to.fail(b.lines.number, p)
 		return
 	}
+	if !fact {
+		to.events = to.events[:n]
+	}
 	to.answers = append(answers, '\n')
-	to.entries = append(to.entries, entry{line: b.lines.number, end: len(to.answers), fact: true})
+	to.entries = append(to.entries, entry{line: b.lines.number, end: len(to.answers), fact: fact})
 }
 
 func isBlank(line []byte) bool {
@@ -199,6 +217,7 @@ func (t *batch) fail(line int, p *problem) {
 	p.Line = line
 	t.answers = append(p.appendJSON(t.answers), '\n')
 	t.entries = append(t.entries, entry{line: line, end: len(t.answers)})
+	t.bad++
 }
 
 // end says in a last line why reading ended, if not because the client had sent all.
@@ -216,6 +235,8 @@ func (b *bulk) end(last *batch) {
 	}
 	if p != nil {
 		last.fail(b.lines.number+1, p)
+		last.bad-- // no line of the client's
+		b.cut = true
 		b.batches <- last
 	}
 }
@@ -227,6 +248,7 @@ func timedOut(detail string) *problem {
 // commitAll puts what was read on disk and its answers into the backlog, in order.
 func (b *bulk) commitAll() {
 	defer b.backlog.close()
+	allBad, allFailed := 0, 0
 	var group []*batch
 	var events []*event.Event
 	for first := range b.batches {
@@ -237,20 +259,51 @@ func (b *bulk) commitAll() {
 			for i := range t.events {
 				events = append(events, &t.events[i])
 			}
-			bad += len(t.entries) - len(t.events)
+			bad += t.bad
 		}
+		allBad += bad
 		b.s.metrics.fact(b.endpoint, factBad, bad)
 		var failed *problem
 		if len(events) > 0 {
 			failed = b.commit(events)
 		}
 		for i, t := range group {
-			b.backlog.add(t.answersAfter(failed))
+			b.backlog.add(b.settled(t, failed))
 			group[i] = nil
 			putBatch(t)
 		}
+		if failed != nil {
+			allFailed += len(events)
+		}
 		clear(events)
 	}
+	if b.last != nil {
+		b.backlog.add(append(b.last(nil, allBad, allFailed, b.cut), '\n'))
+	}
+}
+
+// settled returns the answers to a batch whose events are on disk, unless failed says why they are not.
+func (b *bulk) settled(t *batch, failed *problem) (answers []byte) {
+	if failed != nil || b.settle == nil || b.backlog.failed() {
+		return t.answersAfter(failed)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			b.s.met(v, http.MethodPost, b.endpoint)
+			answers = t.answersAfter(internal())
+		}
+	}()
+	begin := 0
+	for _, e := range t.entries {
+		text := t.answers[begin:e.end]
+		if e.fact {
+			answers = append(b.settle(answers, text[:len(text)-1], e.line), '\n')
+		} else {
+			answers = append(answers, text...)
+		}
+		begin = e.end
+	}
+	return answers
 }
 
 // gather adds the batches that wait already to a group of one, up to commitLines and commitBytes.

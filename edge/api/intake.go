@@ -42,7 +42,7 @@ func (s *Server) intakeTo(read reader, take taker) handlerFunc {
 		case p != nil:
 			return p
 		case bulk:
-			return s.takeBulk(w, r, read, take)
+			return s.takeBulk(w, r, job{read: read, sink: take})
 		}
 		return s.takeOne(w, r, read, take)
 	}
