@@ -822,6 +822,10 @@ func (x *chaos) timeline(body string) (lines []string, err error) {
 		e, _ := one.(map[string]any)
 		delete(e, "origin")
 		delete(e, "revision") // how often it was told anew depends on what was heard first
+		if actor, ok := e["actor"].(map[string]any); ok { // each edge counts for itself who shares an address
+			reasons, _ := actor["reasons"].([]any)
+			actor["reasons"] = slices.DeleteFunc(reasons, func(r any) bool { return r == "shared_address" })
+		}
 		id, _ := e["id"].(string)
 		kind, _ := e["kind"].(string)
 		if inferred, _ := e["inferred"].(bool); (kind == "open" || kind == "click") && !inferred {
