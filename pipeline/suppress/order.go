@@ -18,7 +18,10 @@ const (
 // the log of addresses.
 type Order struct {
 	// ID makes an order known: a second one with the same is not carried out.
-	ID      [16]byte
+	ID [16]byte
+	// Digest is of what was asked, as whoever makes the order takes it, and comes back with the decision: so a second order
+	// with the same ID can be told from one that asks for something else, where no address is kept either.
+	Digest  [8]byte
 	Op      string
 	Account string
 	Address string
@@ -60,7 +63,9 @@ const (
 
 // Decision is what became of an order.
 type Decision struct {
-	ID    [16]byte
+	ID [16]byte
+	// Made is when it was decided, in log time. The time of the order may be any.
+	Made  event.Millis
 	Order Order // as it was decided; of an erased contact without address and note
 	OK    bool
 	Rule  string // why not
