@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"carom/pipeline/event"
@@ -14,7 +15,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) *problem {
 	if strings.Contains(r.Header.Get("Accept"), tailType) {
 		return s.getTail(w, r)
 	}
-	p := readParams(r, "after", "limit", "kind", "account", "sender", "message")
+	p := readParams(r, append(filterParams(), "after", "limit")...)
 	f := p.filter()
 	after, limit := p.text("after", longestCursor(len(s.events))), p.limit(usualLimit, s.o.MaxLimit)
 	if p.problem != nil {
@@ -57,9 +58,13 @@ func appendWithCursor(dst []byte, r *log.Record, c cursor) ([]byte, error) {
 
 // filter selects events. The zero value selects all.
 type filter struct {
-	kinds                    uint32 // bit k selects Kind k; 0 selects all
+	kinds                    event.Kinds    // empty: all
+	verdicts                 event.Verdicts // empty: all
 	account, sender, message string
 }
+
+// filterParams are the parameters that select events.
+func filterParams() []string { return []string{"kind", "verdict", "account", "sender", "message"} }
 
 // filter reads the parameters that select events.
 func (p *params) filter() filter {
@@ -67,30 +72,37 @@ func (p *params) filter() filter {
 		account: p.text("account", maxID), sender: p.text("sender", maxID),
 		message: event.CleanMessageID(p.text("message", maxMessage)),
 	}
-	if kinds := p.values.Get("kind"); kinds != "" {
-		for name := range strings.SplitSeq(kinds, ",") {
-			k, ok := event.ParseKind(name)
-			if !ok {
-				p.fail("kind", "want one of, or several with commas between: "+strings.Join(kindNames(), " "))
-				break
-			}
-			f.kinds |= 1 << k
-		}
-	}
+	p.list("kind", event.KindNames(), func(name string) {
+		k, _ := event.ParseKind(name)
+		f.kinds = f.kinds.With(k)
+	})
+	p.list("verdict", event.VerdictNames(), func(name string) {
+		v, _ := event.ChooseVerdict(name)
+		f.verdicts = f.verdicts.With(v)
+	})
 	return f
 }
 
-func kindNames() (names []string) {
-	for k := event.Sent; k.String() != ""; k++ {
-		names = append(names, k.String())
+// list calls add with each of the names of a parameter, which are among those that are known.
+func (p *params) list(parameter string, known []string, add func(name string)) {
+	text := p.values.Get(parameter)
+	if text == "" {
+		return
 	}
-	return names
+	for name := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(known, name) {
+			p.fail(parameter, "want one of, or several with commas between: "+strings.Join(known, " "))
+			return
+		}
+		add(name)
+	}
 }
 
 func (f *filter) selective() bool { return *f != filter{} }
 
 func (f *filter) match(e *event.Refined) bool {
-	return (f.kinds == 0 || f.kinds&(1<<e.Kind) != 0) &&
+	return (f.kinds == 0 || f.kinds.Has(e.Kind)) &&
+		(f.verdicts == 0 || f.verdicts.Has(e.Actor.Verdict)) &&
 		(f.account == "" || f.account == e.Account) &&
 		(f.sender == "" || f.sender == e.Sender) &&
 		(f.message == "" || f.message == e.Message)

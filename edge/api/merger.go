@@ -99,6 +99,14 @@ func (m *merger) bounds(i int) (oldest, next int64, err error) {
 
 // seek goes behind the cursor text, to the oldest records if that is empty. Refresh must have been there.
 func (m *merger) seek(field, text string) *problem {
+	if p := m.place(field, text); p != nil || text == "" {
+		return p
+	}
+	return m.check(field)
+}
+
+// place is seek, and does not look whether the log holds what follows.
+func (m *merger) place(field, text string) *problem {
 	if text == "" {
 		for i := range m.parts {
 			oldest, _, err := m.bounds(i)
@@ -122,7 +130,7 @@ func (m *merger) seek(field, text string) *problem {
 	if err != nil {
 		return badCursor(field, err)
 	}
-	return m.check(field)
+	return nil
 }
 
 // check refuses a place that the log does not hold.
@@ -156,6 +164,45 @@ func (m *merger) gone(field, detail string) *problem {
 		}
 	}
 	return goneCursor(field, detail, m.cursor())
+}
+
+// skipTrimmed goes on at the oldest records that the log holds, where those at hand were trimmed. It returns how many
+// offsets lie between.
+func (m *merger) skipTrimmed() (passed int64, err error) {
+	return m.skip(func(i int) (int64, error) {
+		oldest, _, err := m.bounds(i)
+		return oldest, err
+	})
+}
+
+// skipToEnd goes on where look saw the ends.
+func (m *merger) skipToEnd() (passed int64, err error) {
+	return m.skip(func(i int) (int64, error) { return m.parts[i].end, nil })
+}
+
+// skip goes on at the offset that to says of each partition, unless it is behind it already. Look must follow.
+func (m *merger) skip(to func(i int) (int64, error)) (passed int64, err error) {
+	m.heap, m.dry = m.heap[:0], m.dry[:0]
+	for i := range m.parts {
+		p := &m.parts[i]
+		clear(p.buf)
+		p.buf, p.at, p.inDry = p.buf[:0], 0, false
+		at, err := to(i)
+		if err != nil {
+			return passed, err
+		}
+		passed += max(0, at-p.next)
+		p.next = max(p.next, at)
+	}
+	return passed, nil
+}
+
+// behind returns how many offsets there are before where look saw the ends.
+func (m *merger) behind() (n int64) {
+	for i := range m.parts {
+		n += max(0, m.parts[i].end-m.parts[i].next)
+	}
+	return n
 }
 
 // end goes to where the log ends now.

@@ -13,6 +13,7 @@ type metrics struct {
 	facts    *prometheus.CounterVec
 	panics   prometheus.Counter
 	peers    *prometheus.CounterVec
+	missed   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
@@ -30,6 +31,9 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		peers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carom_api_peer_requests_total", Help: "Requests to other nodes, by their place in kafka.workers and result: ok, unreachable, timeout, busy, refused or bad (an answer that can't be).",
 		}, []string{"worker", "result"}),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carom_api_tail_missed_total", Help: "Records that readers of live tails were told they missed, by reason: trimmed or behind.",
+		}, []string{"reason"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carom_api_panics_total", Help: "Requests that met a bug and were answered 500.",
 		}),
@@ -38,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		gauge := func(name, help string, value func() int) prometheus.Collector {
 			return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 		}
-		reg.MustRegister(m.requests, m.seconds, m.facts, m.panics, m.peers,
+		reg.MustRegister(m.requests, m.seconds, m.facts, m.panics, m.peers, m.missed,
 			gauge("carom_api_bulks_count", "Bulk requests that run.", func() int { return len(s.bulks) }),
 			gauge("carom_api_tails_count", "Live tails that are open.", func() int { return len(s.tails) }))
 	}

@@ -128,13 +128,21 @@ func (p *params) asOf(now time.Time) event.Millis {
 
 // limit returns a number from 1 to most.
 func (p *params) limit(usual, most int) int {
-	v := p.values.Get("limit")
-	if v == "" {
+	if p.values.Get("limit") == "" {
 		return min(usual, most)
 	}
+	return p.number("limit", 1, most)
+}
+
+// number returns a number from lo to hi, 0 if it is not there.
+func (p *params) number(name string, lo, hi int) int {
+	v := p.values.Get(name)
+	if v == "" {
+		return 0
+	}
 	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 || n > most {
-		p.fail("limit", "want a number from 1 to "+strconv.Itoa(most))
+	if err != nil || n < lo || n > hi {
+		p.fail(name, "want a number from "+strconv.Itoa(lo)+" to "+strconv.Itoa(hi))
 	}
 	return n
 }

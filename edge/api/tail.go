@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,6 +21,8 @@ const (
 	tailStep = 256
 	// maxTailBytes is how much is collected for one write, passed by one record at most.
 	maxTailBytes = 1 << 20
+	// maxMaxBehind bounds the parameter max_behind.
+	maxMaxBehind = 1 << 30
 )
 
 // tail is one client that follows the log of events.
@@ -30,14 +33,25 @@ type tail struct {
 	w         http.ResponseWriter
 	rc        *http.ResponseController
 	heartbeat time.Duration
+	maxBehind int64     // how many offsets the reader may be behind; 0: any number
 	sent      time.Time // of the last write
 	buf       []byte
 }
 
+// missed tells a reader of a tail what it did not get. Its count is of everybody's records, and at most that: the numbers
+// of a log that is copied from a topic have gaps.
+type missed struct {
+	Count  int64  `json:"count"`
+	Reason string `json:"reason"` // trimmed or behind
+	From   string `json:"from"`   // the cursor of where the reader was
+	To     string `json:"to"`     // the cursor of where the tail goes on
+}
+
 // getTail answers with events as they come, from Last-Event-ID or after= on, otherwise from now on.
 func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
-	p := readParams(r, "after", "kind", "account", "sender", "message")
+	p := readParams(r, append(filterParams(), "after", "max_behind")...)
 	t := &tail{s: s, m: s.eventMerger(), f: p.filter(), w: w, rc: http.NewResponseController(w), heartbeat: s.heartbeat}
+	t.maxBehind = int64(p.number("max_behind", 1, maxMaxBehind))
 	if p.problem != nil {
 		return p.problem
 	}
@@ -76,18 +90,51 @@ func (t *tail) seek(r *http.Request, p *params) *problem {
 		return t.s.failure("follow the log of events", err)
 	}
 	if text == "" {
-		return t.m.end()
+		if p := t.m.end(); p != nil {
+			return p
+		}
+		t.begin()
+		return nil
 	}
-	return t.m.seek(field, text)
+	if p := t.m.place(field, text); p != nil {
+		return p
+	}
+	from := t.m.cursor().String()
+	passed, err := t.m.skipTrimmed()
+	if err != nil {
+		return problemOf(err)
+	}
+	if p := t.m.check(field); p != nil {
+		return p
+	}
+	t.begin()
+	t.miss(missed{passed, "trimmed", from, t.m.cursor().String()})
+	return nil
 }
 
-// follow writes until the client is gone or too slow, the server stops, a part of the log is out of reach, or it was
-// trimmed under a slow reader.
+// begin says where the tail begins, so that who loses the connection before the first event misses none.
+func (t *tail) begin() {
+	t.buf = append(t.m.cursor().append(append(t.buf, ": events as they come\nid: "...)), "\n\n"...)
+}
+
+// miss tells the reader what it will not get, if that is anything.
+func (t *tail) miss(m missed) {
+	if m.Count == 0 {
+		return
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic("BUG: numbers that JSON can't hold: " + err.Error())
+	}
+	t.buf = append(append(append(t.buf, "id: "...), m.To...), "\nevent: missed\ndata: "...)
+	t.buf = append(append(t.buf, data...), "\n\n"...)
+	t.s.metrics.missed.WithLabelValues(m.Reason).Add(float64(m.Count))
+}
+
+// follow writes until the client is gone or reads nothing, the server stops, or a part of the log is out of reach.
 func (t *tail) follow(ctx context.Context) {
 	// The server watches an idle connection by reading from it: the read deadline of the request would end the tail.
 	_ = t.rc.SetReadDeadline(time.Time{})
-	// With an id from the beginning, so that who loses the connection before the first event misses none.
-	t.buf = append(t.m.cursor().append(append(t.buf, ": events as they come\nid: "...)), "\n\n"...)
 	for t.flush() == nil {
 		rung := t.s.watch.bell.Rung()
 		some, err := t.collect(ctx)
@@ -130,9 +177,18 @@ func (t *tail) collect(ctx context.Context) (some bool, err error) {
 	if some, err = t.m.look(); !some || err != nil {
 		return false, err
 	}
+	if t.maxBehind > 0 && t.m.behind() > t.maxBehind {
+		from := t.m.cursor().String()
+		passed, err := t.m.skipToEnd()
+		t.miss(missed{passed, "behind", from, t.m.cursor().String()})
+		return true, err
+	}
 	some = false
 	for n := 0; n < tailStep && len(t.buf) < maxTailBytes; n++ {
 		rec, err := t.m.next(ctx)
+		if errors.Is(err, log.ErrTrimmed) {
+			return t.trimmed(err)
+		}
 		if err != nil || rec == nil {
 			return some, err
 		}
@@ -155,6 +211,20 @@ func (t *tail) collect(ctx context.Context) (some bool, err error) {
 	return some, nil
 }
 
+// trimmed goes on behind what was trimmed under a slow reader.
+func (t *tail) trimmed(err error) (bool, error) {
+	from := t.m.cursor().String()
+	passed, skipErr := t.m.skipTrimmed()
+	if skipErr != nil {
+		return false, skipErr
+	}
+	if passed == 0 { // a log that contradicts itself
+		return false, err
+	}
+	t.miss(missed{passed, "trimmed", from, t.m.cursor().String()})
+	return true, nil
+}
+
 // flush sends what was collected, if the client takes it in time.
 func (t *tail) flush() error {
 	if len(t.buf) == 0 {
@@ -172,12 +242,7 @@ func (t *tail) flush() error {
 
 // end says why the tail ends. A client that connects again with its last id gets the same problem as an answer.
 func (t *tail) end(err error) {
-	var p *problem
-	if errors.Is(err, log.ErrTrimmed) {
-		p = t.m.gone("Last-Event-ID", "this reader was so slow that what follows was trimmed")
-	} else {
-		p = t.s.failure("follow the log of events", err)
-	}
+	p := t.s.failure("follow the log of events", err)
 	t.buf = append(p.appendJSON(append(t.buf, "event: problem\ndata: "...)), "\n\n"...)
 	_ = t.flush()
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,8 +149,9 @@ func TestTailRefuses(t *testing.T) {
 	ask("/v1/events?after=x").problem(t, 400)
 	ask("/v1/events?limit=5").problem(t, 400)
 	ask("/v1/events", "Last-Event-ID", "x").problem(t, 400)
-	must(t, w.events.Trim(5))
-	ask("/v1/events", "Last-Event-ID", cursor{log: logEvents, offset: 1}.String()).problem(t, 410)
+	ask("/v1/events?verdict=robot").problem(t, 400)
+	ask("/v1/events?max_behind=0").problem(t, 400)
+	ask("/v1/events", "Last-Event-ID", cursor{log: logEvents, offset: 1 << 30}.String()).problem(t, 410)
 
 	f := w.follow(t, "/v1/events")
 	ask("/v1/events").problem(t, 503)
@@ -201,22 +203,122 @@ func TestTailEndsWhenTheServerStops(t *testing.T) {
 	}
 }
 
-// trimmedLog is a log that loses what a tail wants next.
-type trimmedLog struct{ scanLog }
-
-func (trimmedLog) Read(context.Context, int64, int, []log.Record) ([]log.Record, error) {
-	return nil, log.ErrTrimmed
+// readMissed reads what a tail says that its reader missed.
+func (f *follower) readMissed() (b sse, m missed) {
+	f.t.Helper()
+	b, ok := f.block()
+	if !ok || b.event != "missed" {
+		f.t.Fatalf("%+v, want what was missed", b)
+	}
+	must(f.t, json.Unmarshal([]byte(b.data), &m))
+	return b, m
 }
 
-func TestTailTellsWhyItEnds(t *testing.T) {
-	w := newWorld(t, func(_ *Options, d *Dependencies) { d.Events = []log.Reader{trimmedLog{scanLog{n: 9}}} })
-	f := w.follow(t, "/v1/events?after="+cursor{log: logEvents, offset: 3}.String())
-	b, e := f.next()
-	if b.event != "problem" || b.id != "" || e["status"] != 410.0 {
-		t.Errorf("%+v", b)
+// Who comes back after the log was trimmed learns what he missed, and goes on.
+func TestTailTellsWhatWasTrimmed(t *testing.T) {
+	w := newWorld(t, nil)
+	n := w.seed()
+	all := w.get("/v1/events").lines(t)
+	must(t, w.events.Trim(3))
+	from, to := (cursor{log: logEvents, offset: 1}).String(), (cursor{log: logEvents, offset: 3}).String()
+	f := w.follow(t, "/v1/events", "Last-Event-ID", from)
+	b, m := f.readMissed()
+	if m != (missed{2, "trimmed", from, to}) || b.id != to || f.begin != to {
+		t.Fatalf("%+v, %+v, begins at %s", b, m, f.begin)
 	}
-	if b, ok := f.block(); ok {
-		t.Errorf("goes on with %+v", b)
+	for i := 3; i < n; i++ {
+		if b, _ := f.next(); b.id != all[i]["cursor"] {
+			t.Fatalf("event %d: %+v", i, b)
+		}
+	}
+	if got := w.metric("carom_api_tail_missed_total", "trimmed"); got != 2 {
+		t.Errorf("metric %v", got)
+	}
+}
+
+// trimmedLog is a log that loses what a tail wants next, up to its offset 7.
+type trimmedLog struct {
+	scanLog
+	lost atomic.Bool
+}
+
+func (l *trimmedLog) Bounds() (oldest, next int64) {
+	if l.lost.Load() {
+		return 7, 9
+	}
+	return 0, 9
+}
+
+func (l *trimmedLog) Read(ctx context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
+	l.lost.Store(true)
+	if from < 7 {
+		return nil, log.ErrTrimmed
+	}
+	return l.scanLog.Read(ctx, from, most, dst)
+}
+
+// So does who is so slow that it is trimmed under him.
+func TestTailTellsWhatIsTrimmedUnderIt(t *testing.T) {
+	sent := event.Refined{Kind: event.Sent}
+	w := newWorld(t, func(_ *Options, d *Dependencies) {
+		d.Events = []log.Reader{&trimmedLog{scanLog: scanLog{n: 9, value: func(int64) []byte { return sent.AppendJSON(nil) }}}}
+	})
+	f := w.follow(t, "/v1/events?after="+cursor{log: logEvents, offset: 3}.String())
+	if _, m := f.readMissed(); m.Count != 4 || m.Reason != "trimmed" {
+		t.Fatalf("%+v", m)
+	}
+	for _, next := range []int64{8, 9} {
+		if b, _ := f.next(); b.id != (cursor{log: logEvents, offset: next}).String() {
+			t.Fatalf("%+v, want the cursor of %d", b, next)
+		}
+	}
+}
+
+// Who wants no old news is taken to the end when he falls behind.
+func TestTailDropsBack(t *testing.T) {
+	w := newWorld(t, nil)
+	n := w.seed()
+	begin := (cursor{log: logEvents}).String()
+	f := w.follow(t, "/v1/events?max_behind=2&after="+begin)
+	if b, m := f.readMissed(); m.Count != int64(n) || m.Reason != "behind" || m.From != begin || m.To != b.id {
+		t.Fatalf("%+v", m)
+	}
+	w.post("/v1/messages", `{"sender":"live","message":"l-1"}`).ok(t, nil)
+	if _, e := f.next(); e["message"] != "l-1" {
+		t.Fatalf("%v", e)
+	}
+	whole := w.follow(t, fmt.Sprintf("/v1/events?max_behind=%d&after=%s", n+1, begin))
+	if b, _ := whole.next(); b.id != (cursor{log: logEvents, offset: 1}).String() {
+		t.Fatalf("%+v", b)
+	}
+}
+
+// A page and a tail select by verdict: of those that were judged, and with none those that nobody needs to judge.
+func TestEventsByVerdict(t *testing.T) {
+	w := newWorld(t, nil)
+	w.seed()
+	count := make(map[string]int)
+	all := w.get("/v1/events").lines(t)
+	for _, e := range all {
+		verdict := "none"
+		if actor, ok := e["actor"].(map[string]any); ok {
+			verdict = actor["verdict"].(string)
+		}
+		count[verdict]++
+	}
+	if len(count) < 2 {
+		t.Fatalf("only %v", count)
+	}
+	for verdict, want := range count {
+		if got := w.get("/v1/events?verdict=" + verdict).lines(t); len(got) != want {
+			t.Errorf("%s: %d, want %d", verdict, len(got), want)
+		}
+	}
+	if got := w.get("/v1/events?verdict=none,unknown,self,scanner,proxy,human").lines(t); len(got) != len(all) {
+		t.Errorf("%d of %d", len(got), len(all))
+	}
+	if got := w.get("/v1/events?kind=erase").lines(t); len(got) != 0 {
+		t.Errorf("erases: %v", got)
 	}
 }
 
