@@ -30,15 +30,26 @@ func newRandom(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// kinds are all that there are.
+// kinds are all that the log of events holds.
 func kinds() (list []event.Kind) {
 	for k := range event.Tick {
-		if k.String() != "" {
+		if _, ok := event.ParseKind(k.String()); ok {
 			list = append(list, k)
 		}
 	}
 	return list
 }
+
+// rawKinds are all that a journal holds.
+func rawKinds() []event.Kind { return append(kinds(), event.Order, event.Inquiry, event.Tick) }
+
+// addressFactKinds are all that the log of addresses can hold.
+func addressFactKinds() []event.Kind {
+	return append(kinds(), event.Order, event.Life, event.Contact, event.Volume)
+}
+
+// body is what orders, alerts and their like say: the schemas leave it open.
+func body() []byte { return []byte("{}") }
 
 func verdicts() (list []event.Verdict) {
 	for v := range event.Verdict(math.MaxUint8) {
@@ -86,7 +97,7 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 		ID: id, Revision: number[uint32](r, math.MaxUint32), Kind: kind, Time: event.Millis(r.Int64N(253402300799999)),
 		Ref: event.Ref{
 			Account: text(r), Sender: text(r), Sequence: text(r), Contact: text(r), Message: text(r), Link: number[uint32](r, math.MaxUint32),
-			URL: text(r), SentAt: event.Millis(number[int64](r, 253402300799999)), Flags: event.Flags(r.Uint32N(32)),
+			URL: text(r), SentAt: event.Millis(number[int64](r, 253402300799999)), Flags: event.Flags(r.Uint32N(64)),
 		},
 		First: r.IntN(2) == 0, Inferred: r.IntN(2) == 0,
 		Actor:     event.Actor{Verdict: pick(r, verdicts()...), Via: text(r)},
@@ -102,6 +113,12 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 		for range r.IntN(3) {
 			e.Messages = append(e.Messages, text(r))
 		}
+	}
+	switch kind {
+	case event.Sent:
+		e.Provider = text(r)
+	case event.Alert:
+		e.Alert = body()
 	}
 	for range r.IntN(3) {
 		e.Actor.Reasons = append(e.Actor.Reasons, text(r))
@@ -124,7 +141,7 @@ func diagnosis(r *rand.Rand) event.Diagnosis {
 	}
 	return event.Diagnosis{
 		Hard: r.IntN(2) == 0, Category: pick(r, append(categories, "")...), Status: text(r), ReplyCode: text(r), Action: text(r),
-		RemoteMTA: text(r), Diagnostic: text(r), Provider: text(r),
+		RemoteMTA: text(r), Diagnostic: text(r), Provider: text(r), Rule: text(r),
 	}
 }
 
@@ -136,6 +153,9 @@ func raw(r *rand.Rand, kind event.Kind) event.Event {
 		Actor: f.Actor, Client: f.Client, Bounce: f.Bounce,
 		Mail: event.Mail{ID: text(r), From: text(r), FeedbackType: f.FeedbackType, ReplyAddress: r.IntN(2) == 0, References: r.IntN(2) == 0},
 		Soon: event.Soon{Within: event.Millis(r.Int64N(600_000)), Verdict: pick(r, verdicts()...)},
+	}
+	if kind == event.Order || kind == event.Inquiry || kind == event.Alert {
+		e.Body = body()
 	}
 	for range r.IntN(4) {
 		e.Links = append(e.Links, text(r))
@@ -157,10 +177,17 @@ func reject(r *rand.Rand, reason string) refine.Reject {
 
 func address(r *rand.Rand, kind event.Kind) event.AddressFact {
 	e := refined(r, kind)
-	return event.AddressFact{
+	f := event.AddressFact{
 		ID: e.ID, Revision: e.Revision, Kind: kind, Time: e.Time, Ref: e.Ref, Recipient: text(r), Bounce: e.Bounce, Reported: text(r),
-		FeedbackType: text(r), AliveAt: event.Millis(number[int64](r, 253402300799999)), Origin: e.Origin,
+		FeedbackType: text(r), AliveAt: event.Millis(number[int64](r, 253402300799999)), Origin: e.Origin, MailboxProvider: text(r),
 	}
+	switch kind {
+	case event.Order, event.Life, event.Volume:
+		f.Body = body()
+	case event.Contact:
+		f.ContactKey = event.ContactKeyOf(text(r), text(r)).String()
+	}
+	return f
 }
 
 func scores(r *rand.Rand, scorer *score.Scorer) rollup.SenderScores {

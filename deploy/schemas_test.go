@@ -164,7 +164,7 @@ func TestEventSchema(t *testing.T) {
 
 func TestAddressSchema(t *testing.T) {
 	holds(t, "address.schema.json", func(r *rand.Rand) (list [][]byte) {
-		for _, kind := range kinds() {
+		for _, kind := range addressFactKinds() {
 			f := address(r, kind)
 			list = append(list, f.AppendJSON(nil))
 		}

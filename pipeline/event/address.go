@@ -25,11 +25,18 @@ type AddressFact struct {
 	// Bounce and Reported are of a bounce: what was said, and of whom. Reported is evidence and nothing to act on.
 	Bounce   Diagnosis
 	Reported string
+	// MailboxProvider of a bounce is that of the registered recipient's domain, see package provider; Bounce.Provider is
+	// that of the system which reported.
+	MailboxProvider string
 	// FeedbackType of a complaint; "not-spam" takes it back.
 	FeedbackType string
 	// AliveAt, of a bounce, delivered, open, click and reply, is the latest event time of a delivery, a human open, click or
 	// reply of the same message that is known by now; 0 for none. It replaces what was told of the message before.
 	AliveAt Millis
+	// ContactKey, the text of one, is what a contact fact tells.
+	ContactKey string
+	// Body is what an order, life or volume fact says: a JSON object, see CleanBody.
+	Body []byte
 	// Origin orders the facts about addresses of one partition; its N is of a count of their own.
 	Origin Origin
 }
@@ -57,11 +64,20 @@ func (f *AddressFact) AppendJSON(dst []byte) []byte {
 	if f.Kind == Bounce {
 		dst = f.Bounce.appendJSON(dst, f.Reported)
 	}
+	if f.Kind == Bounce {
+		dst = appendMember(dst, `,"mailbox_provider":`, f.MailboxProvider)
+	}
 	if f.AliveAt != 0 {
 		dst = appendTime(append(dst, `,"alive_at":`...), f.AliveAt)
 	}
 	if f.Kind == Complaint {
 		dst = appendMember(dst, `,"feedback_type":`, f.FeedbackType)
+	}
+	if f.Kind == Contact {
+		dst = appendMember(dst, `,"contact_key":`, f.ContactKey)
+	}
+	if len(f.Body) > 0 {
+		dst = append(append(dst, `,"body":`...), f.Body...)
 	}
 	dst = append(dst, `,"origin":`...)
 	dst = f.Origin.appendJSON(dst)
@@ -80,7 +96,7 @@ func (f *AddressFact) DecodeJSON(src []byte) error {
 		case "revision":
 			f.Revision = uint32(in.Uint(math.MaxUint32))
 		case "kind":
-			f.Kind = readKind(&in)
+			f.Kind = readAddressKind(&in)
 		case "time":
 			f.Time = readTime(&in)
 		case "account":
@@ -101,6 +117,12 @@ func (f *AddressFact) DecodeJSON(src []byte) error {
 			f.SentAt = readTime(&in)
 		case "bounce":
 			f.Bounce.readJSON(&in, &f.Reported)
+		case "mailbox_provider":
+			f.MailboxProvider = in.String()
+		case "contact_key":
+			f.ContactKey = in.String()
+		case "body":
+			f.Body = readBody(&in)
 		case "alive_at":
 			f.AliveAt = readTime(&in)
 		case "feedback_type":

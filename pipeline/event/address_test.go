@@ -18,9 +18,9 @@ func bouncedAddress() AddressFact {
 		Recipient: "Bob@Example.COM",
 		Bounce: Diagnosis{
 			Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-			RemoteMTA: "mx.example.com", Diagnostic: `550 "no" such user`, Provider: "google",
+			RemoteMTA: "mx.example.com", Diagnostic: `550 "no" such user`, Provider: "google", Rule: "google-5.1.1",
 		},
-		Reported: "stranger@example.net", AliveAt: 1795219150000,
+		MailboxProvider: "example.com", Reported: "stranger@example.net", AliveAt: 1795219150000,
 		Origin: Origin{Node: "edge-1", Partition: 3, Offset: 77, N: 1},
 	}
 }
@@ -32,7 +32,7 @@ func TestAddressFactJSON(t *testing.T) {
 		`"account":"acme","sender":"alice","sequence":"q4","contact":"c-1","message":"m-1","recipient":"Bob@Example.COM",` +
 		`"transactional":true,"sent_at":"2026-11-20T23:58:20.000Z","bounce":{"hard":true,"category":"invalid_recipient",` +
 		`"status":"5.1.1","reply_code":"550","action":"failed","recipient":"stranger@example.net","remote_mta":"mx.example.com",` +
-		`"diagnostic":"550 \"no\" such user","provider":"google"},"alive_at":"2026-11-20T23:59:10.000Z",` +
+		`"diagnostic":"550 \"no\" such user","provider":"google","rule":"google-5.1.1"},"mailbox_provider":"example.com","alive_at":"2026-11-20T23:59:10.000Z",` +
 		`"origin":{"node":"edge-1","partition":3,"offset":77,"n":1}}`
 	if got := string(f.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -66,8 +66,8 @@ func TestAddressFactRoundTrip(t *testing.T) {
 		f.Flags = Flags(rng.IntN(2)) * Transactional
 		switch f.Kind {
 		case Bounce:
-			f.Bounce = Diagnosis{rng.IntN(2) == 0, text(), text(), text(), text(), text(), text(), text()}
-			f.Reported, f.AliveAt = text(), Millis(rng.Int64N(2)*5000)
+			f.Bounce = Diagnosis{rng.IntN(2) == 0, text(), text(), text(), text(), text(), text(), text(), text()}
+			f.MailboxProvider, f.Reported, f.AliveAt = text(), text(), Millis(rng.Int64N(2)*5000)
 		case Complaint:
 			f.FeedbackType = text()
 		}
@@ -78,6 +78,41 @@ func TestAddressFactRoundTrip(t *testing.T) {
 		var back AddressFact
 		if err := back.DecodeJSON(b); err != nil || !reflect.DeepEqual(back, f) {
 			t.Fatalf("%v\ngot  %+v\nwant %+v", err, back, f)
+		}
+	}
+}
+
+// What only the log of addresses holds.
+func TestAddressFactsOfTheirOwn(t *testing.T) {
+	const head = `{"id":"aaaaaaaaaaaaaaaaaaaaaaaaaa","revision":0,"kind":"`
+	const at, tail = `","time":"2026-11-21T00:00:00.123Z","account":"acme","sender":"","sequence":"","contact":`, `,"origin":{"node":"","partition":0,"offset":0,"n":0}}`
+	for _, c := range []struct {
+		f    AddressFact
+		want string
+	}{
+		{
+			AddressFact{Kind: Order, Recipient: "Bob@Example.COM", Body: []byte(`{"op":"add"}`)},
+			head + "order" + at + `"","message":"","recipient":"Bob@Example.COM","body":{"op":"add"}` + tail,
+		},
+		{
+			AddressFact{Kind: Life, Ref: Ref{Contact: "c-1"}, Recipient: "b@example.com", Body: []byte(`{"alive_at":0}`)},
+			head + "life" + at + `"c-1","message":"","recipient":"b@example.com","body":{"alive_at":0}` + tail,
+		},
+		{
+			AddressFact{Kind: Contact, ContactKey: ContactKeyOf("acme", "c-1").String()},
+			head + "contact" + at + `"","message":"","contact_key":"` + ContactKeyOf("acme", "c-1").String() + `"` + tail,
+		},
+		{AddressFact{Kind: Volume, Body: []byte(`{"hours":[]}`)}, head + "volume" + at + `"","message":"","body":{"hours":[]}` + tail},
+		{AddressFact{Kind: Erase, Ref: Ref{Contact: "c-1"}, Recipient: "b@example.com"}, head + "erase" + at + `"c-1","message":"","recipient":"b@example.com"` + tail},
+	} {
+		c.f.Time, c.f.Account = 1795219200123, "acme"
+		got := c.f.AppendJSON(nil)
+		if string(got) != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+		var back AddressFact
+		if err := back.DecodeJSON(got); err != nil || !reflect.DeepEqual(back, c.f) {
+			t.Errorf("%v\ngot  %+v\nwant %+v", err, back, c.f)
 		}
 	}
 }

@@ -27,6 +27,8 @@ import (
 //	11 url       bytes        23 category     bytes           35 address_hash   fixed64
 //	12 sent_at   varint, ms   24 status       bytes           36 soon within    varint, ms
 //	                                                          37 soon verdict   varint
+//	                                                          38 rule           bytes
+//	                                                          39 body           bytes
 //
 // What nearly every hit has stands below 16, where a tag takes one byte. Strings are bytes: any survive. A reader
 // skips fields that it does not know, so a field may be added without a new format; a change of meaning needs one.
@@ -73,6 +75,8 @@ const (
 	fieldAddressHash  protowire.Number = 35
 	fieldSoonWithin   protowire.Number = 36
 	fieldSoonVerdict  protowire.Number = 37
+	fieldRule         protowire.Number = 38
+	fieldBody         protowire.Number = 39
 )
 
 // ErrMalformed is wrapped by every error about bytes that are no event.
@@ -109,7 +113,12 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	dst = e.Mail.appendBinary(dst)
 	dst = appendHash(dst, fieldAddressHash, e.Client.AddressHash)
 	dst = appendUint(dst, fieldSoonWithin, uint64(e.Soon.Within))
-	return appendUint(dst, fieldSoonVerdict, uint64(e.Soon.Verdict))
+	dst = appendUint(dst, fieldSoonVerdict, uint64(e.Soon.Verdict))
+	dst = appendText(dst, fieldRule, e.Bounce.Rule)
+	if len(e.Body) > 0 {
+		dst = protowire.AppendBytes(protowire.AppendTag(dst, fieldBody, protowire.BytesType), e.Body)
+	}
+	return dst
 }
 
 func (d *Diagnosis) appendBinary(dst []byte) []byte {
@@ -255,7 +264,7 @@ func (e *Event) set(f field) error {
 		return nil
 	}
 	switch f.num {
-	case fieldKey, fieldIP, fieldLinks, fieldReasons:
+	case fieldKey, fieldIP, fieldLinks, fieldReasons, fieldBody:
 		if f.typ != protowire.BytesType {
 			return errType
 		}
@@ -311,6 +320,8 @@ func (e *Event) textField(num protowire.Number) *string {
 		return &e.Bounce.Diagnostic
 	case fieldProvider:
 		return &e.Bounce.Provider
+	case fieldRule:
+		return &e.Bounce.Rule
 	case fieldMailID:
 		return &e.Mail.ID
 	case fieldMailFrom:
@@ -341,6 +352,14 @@ func (e *Event) setBytes(f field) error {
 		e.Links = append(e.Links, f.text)
 	case fieldReasons:
 		e.Actor.Reasons = append(e.Actor.Reasons, f.text)
+	case fieldBody:
+		if len(f.text) > MaxBodyBytes {
+			return errRange
+		}
+		e.Body = nil
+		if f.text != "" {
+			e.Body = []byte(f.text)
+		}
 	}
 	return nil
 }

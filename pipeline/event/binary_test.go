@@ -25,8 +25,9 @@ func fullEvent() Event {
 		Soon:      Soon{Within: 600_000, Verdict: Scanner},
 		Bounce: Diagnosis{
 			Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-			RemoteMTA: "mx.example.net", Diagnostic: "no such user\r\n", Provider: "google",
+			RemoteMTA: "mx.example.net", Diagnostic: "no such user\r\n", Provider: "google", Rule: "google-5.1.1",
 		},
+		Body: []byte(`{"op": "add"}`),
 		Mail: Mail{ID: "r-1@example.net", From: "bob@example.com", FeedbackType: "abuse", ReplyAddress: true, References: true},
 	}
 }
@@ -141,6 +142,7 @@ func TestBinaryRefuses(t *testing.T) {
 		{"short key", text(fieldKey, "short"), "field 3: value out of range"},
 		{"ip of 5 bytes", text(fieldIP, "12345"), "field 13: value out of range"},
 		{"text as number", varint(fieldAccount, 1), "field 5: wrong wire type"},
+		{"body too long", text(fieldBody, strings.Repeat("x", MaxBodyBytes+1)), "field 39: value out of range"},
 		{"number as text", text(fieldKind, "x"), "field 1: wrong wire type"},
 		{"key as number", varint(fieldKey, 1), "field 3: wrong wire type"},
 		{"hash as text", text(fieldClientHash, "12345678"), "field 17: wrong wire type"},

@@ -52,6 +52,14 @@ type Event struct {
 	Client Client
 	Bounce Diagnosis
 	Mail   Mail
+	// Body is what an order, inquiry or alert says: a JSON object of at most MaxBodyBytes, see CleanBody. Neither Accept
+	// nor refine reads it. Such an event has, beside it:
+	//
+	//	order    Account (empty: of all), Recipient: the address; Message: the order's id, as ID.String writes it; Key: OrderKey; ByKey
+	//	inquiry  Account, Contact, Recipient: the address; Message: the inquiry's id, likewise; one to each partition: the
+	//	         first four bytes of Key choose it, the others are of no meaning; ByKey
+	//	alert    Account, Sender, Sequence as far as they apply; Key: AlertID, which becomes the event's id; ByKey
+	Body []byte
 }
 
 // Soon is a verdict on condition: it takes the place of the actor's where the hit came within so long of its message's
@@ -88,6 +96,7 @@ const (
 	Shared                          // several recipients share one pixel: opens and clicks name no contact
 	Untracked                       // opens and clicks are answered and not recorded
 	Honeypot                        // a link that no human sees
+	NotSent                         // of a sent event: it was not, because its address is suppressed; no token has it
 )
 
 // Has reports whether all of want are set.
@@ -148,6 +157,7 @@ type Diagnosis struct {
 	RemoteMTA  string
 	Diagnostic string
 	Provider   string // mailbox provider, for example "google"
+	Rule       string // which of our rules gave the category, for example "google-5.1.1"
 }
 
 // Mail is what is known of the mail that told the fact.

@@ -55,6 +55,10 @@ const (
 	hitTag  = "carom hit 1\x00"
 	// Erases: "carom erase 1" 0x00 | incarnation(16) | sequence(8) | partition(4) | n(4), big-endian
 	eraseTag = "carom erase 1\x00"
+	// Alerts: "carom alert 1" 0x00 | parts, as those of a fact: account, sender, rule, crossing
+	alertTag = "carom alert 1\x00"
+	// What the log of addresses alone holds: "carom told 1" 0x00 | kind(1) | partition(4) | offset(8) | n(4), big-endian
+	toldTag = "carom told 1\x00"
 )
 
 // IdentityOf returns the id of the refined event that e becomes: two tellings of one fact have one id. e.Key must be
@@ -98,6 +102,26 @@ func EraseID(src Source, partition, n int32) ID {
 	b = append(b, src.Incarnation[:]...)
 	b = binary.BigEndian.AppendUint64(b, src.Sequence)
 	b = binary.BigEndian.AppendUint32(b, uint32(partition))
+	return shortHash(binary.BigEndian.AppendUint32(b, uint32(n)))
+}
+
+// AlertID returns the id of an alert. The crossing is what makes it one: told again with the same, it is the same alert.
+func AlertID(account, sender, rule, crossing string) ID {
+	var stack [256]byte
+	b := append(stack[:0], alertTag...)
+	for _, part := range [...]string{account, sender, rule, crossing} {
+		b = appendPart(b, part)
+	}
+	return shortHash(b)
+}
+
+// ToldID returns the id of the n-th fact of a kind that the log of addresses alone holds, released by the input at an
+// offset of a partition.
+func ToldID(k Kind, partition int32, offset int64, n int32) ID {
+	var stack [64]byte
+	b := append(append(stack[:0], toldTag...), byte(k))
+	b = binary.BigEndian.AppendUint32(b, uint32(partition))
+	b = binary.BigEndian.AppendUint64(b, uint64(offset))
 	return shortHash(binary.BigEndian.AppendUint32(b, uint32(n)))
 }
 

@@ -8,7 +8,7 @@ import (
 // AppendJSON appends the refined event as the JSON object of DESIGN §9 to dst, without a line end. Equal events give
 // equal bytes. It does not allocate when dst has room.
 //
-// Not published: Client.Hash, the flag Untracked (such hits are not recorded), the link of what is no click, the
+// Not published: Client.Hash, the flags Untracked (such hits are not recorded) and NotSent (such messages have none), the link of what is no click, the
 // diagnosis of what is no bounce, delay or delivery, and SentAt of a sent event, which is its time.
 func (r *Refined) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"id":"`...)
@@ -37,6 +37,12 @@ func (r *Refined) AppendJSON(dst []byte) []byte {
 	}
 	if r.Kind == Complaint {
 		dst = appendMember(dst, `,"feedback_type":`, r.FeedbackType)
+	}
+	if r.Kind == Sent {
+		dst = appendMember(dst, `,"provider":`, r.Provider)
+	}
+	if r.Kind == Alert && len(r.Alert) > 0 {
+		dst = append(append(dst, `,"alert":`...), r.Alert...)
 	}
 	dst = appendFlag(dst, `,"erased":true`, r.Erased)
 	if r.Kind == Erase {
@@ -125,6 +131,7 @@ func (d *Diagnosis) appendJSON(dst []byte, recipient string) []byte {
 	dst = appendMember(dst, `,"remote_mta":`, d.RemoteMTA)
 	dst = appendMember(dst, `,"diagnostic":`, d.Diagnostic)
 	dst = appendMember(dst, `,"provider":`, d.Provider)
+	dst = appendMember(dst, `,"rule":`, d.Rule)
 	return append(dst, '}')
 }
 

@@ -36,15 +36,22 @@ func fullBounce() Refined {
 	r.Recipient = "bob@example.com"
 	r.Bounce = Diagnosis{
 		Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-		RemoteMTA: "mx.example.com", Diagnostic: "no such user\r\n", Provider: "google",
+		RemoteMTA: "mx.example.com", Diagnostic: "no such user\r\n", Provider: "google", Rule: "google-5.1.1",
 	}
 	return r
+}
+
+func fullAlert() Refined {
+	return Refined{
+		ID: AlertID("acme", "alice", "bounce_rate", "1"), Kind: Alert, Time: at, Ref: Ref{Account: "acme", Sender: "alice"},
+		Alert: []byte(`{"rule":"bounce_rate","value":0.05}`),
+	}
 }
 
 func TestAppendJSON(t *testing.T) {
 	click := fullRefined()
 	click.Revision, click.Flags, click.Inferred, click.SentAt, click.Actor.Reasons = 0, 0, false, 0, nil
-	sent := Refined{Kind: Sent, Time: at, Ref: Ref{Account: "a", Sender: "s", Message: "m", SentAt: at}}
+	sent := Refined{Kind: Sent, Time: at, Ref: Ref{Account: "a", Sender: "s", Message: "m", SentAt: at}, Provider: "google"}
 	bounce := fullBounce()
 	complaint := Refined{Kind: Complaint, Time: at, FeedbackType: "abuse"}
 	delivered := Refined{Kind: Delivered, Time: at, Recipient: "bob@example.com"}
@@ -64,12 +71,17 @@ func TestAppendJSON(t *testing.T) {
 			`"client":{"ip":"203.0.113.0","user_agent":"Mozilla/5.0 \"x\""},` +
 			`"origin":{"node":"edge-1","partition":3,"offset":12345,"n":1}}`},
 		{sent, `{` + none + `,"kind":"sent",` + when +
-			`,"account":"a","sender":"s","sequence":"","contact":"","message":"m","first":false,` + nowhere},
+			`,"account":"a","sender":"s","sequence":"","contact":"","message":"m","first":false,"provider":"google",` + nowhere},
+		{
+			fullAlert(),
+			`{"id":"` + fullAlert().ID.String() + `","revision":0,"kind":"alert",` + when + `,"account":"acme","sender":"alice",` +
+				`"sequence":"","contact":"","message":"","first":false,"alert":{"rule":"bounce_rate","value":0.05},` + nowhere,
+		},
 		{bounce, `{` + id + `,"revision":1,"kind":"bounce",` + when + `,` +
 			`"account":"acme","sender":"alice","sequence":"q4","contact":"c-9812","message":"m-77123","first":true,` +
 			`"inferred":true,"sent_at":"2026-11-21T17:45:02.120Z",` +
 			`"bounce":{"hard":true,"category":"invalid_recipient","status":"5.1.1","reply_code":"550","action":"failed",` +
-			`"recipient":"bob@example.com","remote_mta":"mx.example.com","diagnostic":"no such user\r\n","provider":"google"},` +
+			`"recipient":"bob@example.com","remote_mta":"mx.example.com","diagnostic":"no such user\r\n","provider":"google","rule":"google-5.1.1"},` +
 			`"origin":{"node":"edge-1","partition":3,"offset":12345,"n":1}}`},
 		{complaint, `{` + none + `,"kind":"complaint",` + when + `,` + nobody + `,"feedback_type":"abuse",` + nowhere},
 		{delivered, `{` + none + `,"kind":"delivered",` + when + `,` + nobody +
@@ -92,7 +104,7 @@ func TestJSONRoundTrip(t *testing.T) {
 	ipOnly.Client = Client{IP: netip.MustParseAddr("2001:db8::")}
 	enrollment := Refined{Kind: Completed, Ref: Ref{Message: EnrollmentID("a", "s", "q", "c")}}
 	for name, want := range map[string]Refined{
-		"full": full, "bounce": bounce, "agent only": agentOnly, "ip only": ipOnly, "enrollment": enrollment,
+		"full": full, "bounce": bounce, "alert": fullAlert(), "agent only": agentOnly, "ip only": ipOnly, "enrollment": enrollment,
 		"sent":      {Kind: Sent, Time: at, Ref: Ref{SentAt: at}},
 		"complaint": {Kind: Complaint, FeedbackType: "not-spam"},
 		"unicode":   {Kind: Reply, Ref: Ref{Contact: "é \u2028 😀 \\ \" \x00 \x7f \ufffd"}},
@@ -176,6 +188,10 @@ func TestDecodeJSONRefuses(t *testing.T) {
 		{`{kind:"open"}`, "want a member name"},
 		{`{"kind":"nope"}`, "kind: unknown kind"},
 		{`{"kind":"tick"}`, "kind: unknown kind"},
+		{`{"kind":"order"}`, "kind: unknown kind"},
+		{`{"alert":[]}`, "alert: want a JSON object"},
+		{`{"alert":{"a":"` + strings.Repeat("x", MaxBodyBytes) + `"}}`, "alert: want a JSON object of at most 8192"},
+		{`{"alert":{"a":}}`, "want a value"},
 		{`{"kind":7}`, "kind: want a string"},
 		{`{"id":"short"}`, "id: want 26 characters"},
 		{`{"time":"yesterday"}`, "time: want a time"},
@@ -249,7 +265,7 @@ func TestDecodeJSONAgreesWithEncodingJSON(t *testing.T) {
 }
 
 func FuzzDecodeJSON(f *testing.F) {
-	for _, r := range []Refined{fullRefined(), fullBounce(), {Kind: Complaint, FeedbackType: "abuse"}} {
+	for _, r := range []Refined{fullRefined(), fullBounce(), fullAlert(), {Kind: Complaint, FeedbackType: "abuse"}} {
 		f.Add(r.AppendJSON(nil))
 	}
 	f.Add([]byte(`{"x":{"a":[1,-2.5e+3,{"b":[]}]},"account":"\ud83d\ude00"}`))
@@ -320,11 +336,13 @@ func FuzzJSONRoundTrip(f *testing.F) {
 }
 
 func TestAppendJSONDoesNotAllocate(t *testing.T) {
-	click, bounce, raw := fullRefined(), fullBounce(), fullEvent()
+	click, bounce, alert, raw := fullRefined(), fullBounce(), fullAlert(), fullEvent()
+	raw.Body = nil // which is checked before it is shown
 	buf := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() {
 		buf = click.AppendJSON(buf[:0])
 		buf = bounce.AppendJSON(buf[:0])
+		buf = alert.AppendJSON(buf[:0])
 		buf = raw.AppendJSON(buf[:0], 1, at, Source{Node: "edge-1"})
 	}); n != 0 {
 		t.Errorf("%v allocations, want none", n)
@@ -336,7 +354,7 @@ func TestEventAppendJSON(t *testing.T) {
 	full.Message, full.URL, full.Key = "m-77123", "https://example.com/a", Key{15: 1}
 	src := Source{Node: "edge-1", Incarnation: [16]byte{0xab}, Sequence: 42}
 	var got bytes.Buffer
-	for i, e := range []Event{full, {Kind: Sent, Ref: Ref{Flags: Untracked}, KnownBy: ByKey}, {Kind: Tick, Time: at}} {
+	for i, e := range []Event{full, {Kind: Sent, Ref: Ref{Flags: Untracked | NotSent}, KnownBy: ByKey}, {Kind: Order, Body: []byte("no\n")}, {Kind: Tick, Time: at}} {
 		got.Write(append(e.AppendJSON(nil, int64(i), at, src), '\n'))
 	}
 	want, err := os.ReadFile("testdata/journal.jsonl")

@@ -45,6 +45,10 @@ func (r *Refined) readJSON(in *JSONReader) {
 			r.Bounce.readJSON(in, &r.Recipient)
 		case "feedback_type":
 			r.FeedbackType = in.String()
+		case "provider":
+			r.Provider = in.String()
+		case "alert":
+			r.Alert = readBody(in)
 		case "erased":
 			r.Erased = in.Bool()
 		case "contact_key":
@@ -162,6 +166,8 @@ func (d *Diagnosis) readText(in *JSONReader, name string) {
 		d.Diagnostic = in.String()
 	case "provider":
 		d.Provider = in.String()
+	case "rule":
+		d.Rule = in.String()
 	default:
 		in.Skip()
 	}
@@ -205,6 +211,26 @@ func readKind(in *JSONReader) Kind {
 		in.Fail("unknown kind")
 	}
 	return k
+}
+
+func readAddressKind(in *JSONReader) Kind {
+	k, ok := parseAddressKind(in.String())
+	if !ok {
+		in.Fail("unknown kind")
+	}
+	return k
+}
+
+func readBody(in *JSONReader) []byte {
+	text := in.Raw()
+	if text == "" || text == "null" {
+		return nil
+	}
+	body, err := CleanBody([]byte(text))
+	if err != nil {
+		in.Fail(err.Error())
+	}
+	return body
 }
 
 func readVerdict(in *JSONReader) Verdict {

@@ -11,7 +11,7 @@ import (
 //
 //	{"node","incarnation","offset","log_time","kind","time","known_by","key",
 //	 "account","sender","sequence","contact","message", the members of a refined event that apply,
-//	 "recipient","links":[url...],"mail":{"id","from","feedback_type","reply_address","references"}}
+//	 "recipient","links":[url...],"mail":{"id","from","feedback_type","reply_address","references"},"body":{...}}
 func (e *Event) AppendJSON(dst []byte, offset int64, at Millis, src Source) []byte {
 	dst = appendString(append(dst, `{"node":`...), src.Node)
 	dst = append(dst, `,"incarnation":"`...)
@@ -33,6 +33,7 @@ func (e *Event) AppendJSON(dst []byte, offset int64, at Millis, src Source) []by
 	dst = e.Ref.appendNames(dst)
 	dst = e.Flags.appendJSON(dst)
 	dst = appendFlag(dst, `,"untracked":true`, e.Flags.Has(Untracked))
+	dst = appendFlag(dst, `,"not_sent":true`, e.Flags.Has(NotSent))
 	if e.SentAt != 0 {
 		dst = appendTime(append(dst, `,"sent_at":`...), e.SentAt)
 	}
@@ -47,6 +48,9 @@ func (e *Event) AppendJSON(dst []byte, offset int64, at Millis, src Source) []by
 	dst = appendMember(dst, `,"recipient":`, e.Recipient)
 	dst = appendStrings(dst, `,"links":`, e.Links)
 	dst = e.Mail.appendJSON(dst)
+	if len(e.Body) > 0 {
+		dst = appendBody(append(dst, `,"body":`...), e.Body)
+	}
 	return append(dst, '}')
 }
 

@@ -325,6 +325,16 @@ func (r *JSONReader) digits() (n int) {
 	return n
 }
 
+// Raw returns the text of one value of any type.
+func (r *JSONReader) Raw() string {
+	r.peek()
+	start := r.pos
+	if r.Skip(); r.err != nil {
+		return ""
+	}
+	return r.text[start:r.pos]
+}
+
 // Skip passes over one value of any type.
 func (r *JSONReader) Skip() { r.skip(0) }
 

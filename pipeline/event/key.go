@@ -35,6 +35,15 @@ func PartialKey(message string) Key {
 	return k
 }
 
+// OrderKey returns the key of orders about an address. Only its first four bytes mean anything: all orders about one
+// address of one account, in whichever spelling, are in one partition and keep their order.
+func OrderKey(account, address string) Key {
+	h := sha256.Sum256([]byte("carom order 1\x00" + account + "\x00" + NormalAddress(address)))
+	var k Key
+	copy(k[:4], h[:])
+	return k
+}
+
 // EnrollmentID stands in for the message id of a fact about an enrollment and no message.
 func EnrollmentID(account, sender, sequence, contact string) string {
 	return strings.Join([]string{"enrollment", account, sender, sequence, contact}, "\x00")

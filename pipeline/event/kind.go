@@ -3,7 +3,7 @@ package event
 // Kind is what happened. The numbers are stored.
 type Kind uint8
 
-// The kinds of DESIGN §3; and Tick, which is no fact: it only moves log time on while a log is silent.
+// The kinds of DESIGN §3, alerts; and those that are no facts about a message.
 const (
 	Sent Kind = iota + 1
 	Delivered
@@ -17,26 +17,47 @@ const (
 	AutoReply
 	Dropped
 	Completed
+	// Alert says that a figure crossed a threshold, or that something wants a person's look: see AlertID.
+	Alert
 
+	// What only the log of addresses holds, see ADDRESSES.md of package refine.
+	Volume  Kind = 249 // how many messages were sent, by hour and mailbox provider
+	Contact Kind = 250 // an account's contact, told for the first time
+	Life    Kind = 251 // a partition's answer to an inquiry
+
+	// Inquiry asks every partition when a contact last showed life, Order asks something of suppression: see Event.Body.
+	Inquiry Kind = 252
+	Order   Kind = 253
 	// Erase is no fact about a message either: all that is kept of a contact goes. A raw one names him by his ContactKey
 	// alone, in the place of the contact.
 	Erase Kind = 254
-	Tick  Kind = 255
+	// Tick is no fact at all: it only moves log time on while a log is silent.
+	Tick Kind = 255
 )
 
 var kindNames = [...]string{
 	Sent: "sent", Delivered: "delivered", Open: "open", Click: "click", Bounce: "bounce", Delay: "delay",
 	Complaint: "complaint", Unsubscribe: "unsubscribe", Reply: "reply", AutoReply: "auto_reply",
-	Dropped: "dropped", Completed: "completed",
+	Dropped: "dropped", Completed: "completed", Alert: "alert",
 }
 
-// String returns the kind's name, "tick" for a tick and "" for a number that is no kind.
+// String returns the kind's name, "" for a number that is no kind.
 func (k Kind) String() string {
 	switch k {
 	case Erase:
 		return eraseName
 	case Tick:
 		return "tick"
+	case Order:
+		return "order"
+	case Inquiry:
+		return "inquiry"
+	case Life:
+		return "life"
+	case Contact:
+		return "contact"
+	case Volume:
+		return "volume"
 	}
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -46,7 +67,7 @@ func (k Kind) String() string {
 
 const eraseName = "erase"
 
-// ParseKind is the inverse of String for what is published; ok is false for anything else, a tick included.
+// ParseKind is the inverse of String for what the log of events holds; ok is false for anything else, such as a tick.
 func ParseKind(s string) (k Kind, ok bool) {
 	if s == eraseName {
 		return Erase, true
@@ -57,6 +78,16 @@ func ParseKind(s string) (k Kind, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// parseAddressKind is the inverse of String for what the log of addresses holds.
+func parseAddressKind(s string) (k Kind, ok bool) {
+	for _, k := range [...]Kind{Volume, Contact, Life, Order} {
+		if s == k.String() {
+			return k, true
+		}
+	}
+	return ParseKind(s)
 }
 
 // Verdict is who acted. The numbers are stored.

@@ -20,6 +20,10 @@ type Refined struct {
 	Recipient string
 	// FeedbackType of a complaint; "not-spam" takes it back.
 	FeedbackType string
+	// Provider of a sent event is the mailbox provider of the registered recipient, see package provider.
+	Provider string
+	// Alert is what an alert says: a JSON object, see CleanBody.
+	Alert []byte
 	// Messages are those that an erase speaks of: some of the contact's, of one sender and sequence.
 	Messages []string
 	// ContactKey, the text of one, is left of an erase whose log was scrubbed: who reads it late must still know whom he has

@@ -5,6 +5,7 @@ import "carom/pipeline/event"
 // addressKinds are the kinds of facts in the log of addresses.
 var addressKinds = [...]event.Kind{
 	event.Bounce, event.Complaint, event.Unsubscribe, event.Sent, event.Delivered, event.Open, event.Click, event.Reply,
+	event.Order, event.Life, event.Contact, event.Volume, event.Erase,
 }
 
 // tellAddresses publishes r to the log of addresses if it bears on the recipient's address; ADDRESSES.md has the rule.

@@ -69,7 +69,7 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 	}
 	r.register(m.stepSeconds)
 	events := r.vec("events_total", "Refined events published.", "kind")
-	for k := event.Sent; k <= event.Completed; k++ {
+	for k := event.Sent; k <= event.Alert; k++ {
 		m.events[k] = events.WithLabelValues(k.String())
 	}
 	m.events[event.Erase] = events.WithLabelValues(event.Erase.String())

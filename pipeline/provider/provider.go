@@ -1,0 +1,84 @@
+package provider
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"sync"
+
+	"carom/pipeline/event"
+)
+
+// Every row names its source.
+//
+//go:embed domains.tsv
+var domainFile string
+
+//go:embed feedback.tsv
+var feedbackFile string
+
+// maxDomain is how long a domain can be (RFC 1035 §2.3.4); a longer one is none.
+const maxDomain = 255
+
+type tables struct {
+	names   map[string]string // by domain
+	reports map[string]bool   // by name
+}
+
+// compiled returns the tables, compiled at first use.
+var compiled = sync.OnceValue(func() *tables {
+	t := &tables{names: map[string]string{}, reports: map[string]bool{}}
+	each("domains.tsv", domainFile, 3, func(c []string) { t.names[c[0]] = c[1] })
+	each("feedback.tsv", feedbackFile, 2, func(c []string) { t.reports[c[0]] = true })
+	return t
+})
+
+func each(name, file string, columns int, row func([]string)) {
+	n := 0
+	for line := range strings.Lines(file) {
+		n++
+		if line = strings.TrimSuffix(line, "\n"); line == "" || line[0] == '#' {
+			continue
+		}
+		c := strings.Split(line, "\t")
+		if len(c) != columns {
+			panic(fmt.Sprintf("BUG: %s:%d: %d columns, want %d", name, n, len(c), columns))
+		}
+		row(c)
+	}
+}
+
+// Of returns the name of the mailbox provider of a recipient's domain, such as "google": that of the domain itself or of
+// the nearest parent that is known, otherwise the domain in lower case and A-labels. It is empty for an empty domain and
+// for what is too long for one.
+func Of(domain string) string {
+	if domain == "" || len(domain) > maxDomain {
+		return ""
+	}
+	const at = "@"
+	domain = event.NormalAddress(at + domain)[len(at):]
+	names := compiled().names
+	for name := domain; ; {
+		if provider, ok := names[name]; ok {
+			return provider
+		}
+		dot := strings.IndexByte(name, '.')
+		if dot < 0 {
+			return domain
+		}
+		name = name[dot+1:]
+	}
+}
+
+// OfAddress returns the provider of an address, empty if it has no domain.
+func OfAddress(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return ""
+	}
+	return Of(address[at+1:])
+}
+
+// Reports reports whether the provider of that name sends feedback reports (RFC 5965) to senders who enroll: whether
+// the absence of complaints means anything there.
+func Reports(name string) bool { return compiled().reports[name] }
