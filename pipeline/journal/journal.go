@@ -69,7 +69,8 @@ type Journal struct {
 	readers        map[string]*atomic.Int64
 	bell           log.Bell
 
-	rewriting sync.Mutex // serialises Rewrite and trim
+	rewriting sync.Mutex   // serialises Rewrite and trim
+	held      atomic.Int32 // while it is not 0 nothing is trimmed; grows under rewriting
 
 	kick      chan struct{} // the open batch is no longer empty
 	stop      chan struct{} // closed by Close

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -132,11 +133,24 @@ func (j *Journal) assess() {
 		zap.Int64("size-bytes", j.size()), zap.Int64("capacity-bytes", j.capacity.Load()))
 }
 
+// Hold keeps all that is there from being trimmed until release is called, which can be called twice. Whoever holds for long
+// fills the journal up.
+func (j *Journal) Hold() (release func()) {
+	// A trim that has begun is let end.
+	j.rewriting.Lock()
+	defer j.rewriting.Unlock()
+	j.held.Add(1)
+	return sync.OnceFunc(func() { j.held.Add(-1) })
+}
+
 // trim removes the batches that every reader has passed and that are older than the retention, or more than
 // retainedFraction allows.
 func (j *Journal) trim(now event.Millis) error {
 	j.rewriting.Lock()
 	defer j.rewriting.Unlock()
+	if j.held.Load() > 0 {
+		return nil
+	}
 	keep, err := j.trimPoint(now)
 	if err != nil {
 		return fmt.Errorf("trim journal: %w", err)
@@ -180,17 +194,31 @@ func (j *Journal) trimPoint(now event.Millis) (keep stored, err error) {
 		return keep, err
 	}
 	for lo := j.oldest.Load(); lo < keep.first; {
-		b, err := batchAt(it, lo+(keep.first-lo)/2)
+		mid := lo + (keep.first-lo)/2
+		b, err := batchAt(it, mid)
 		if err != nil {
 			return keep, err
 		}
 		if mayGo(b) {
-			lo = b.end()
+			lo = max(b.end(), mid+1) // which lies behind the batch in a gap
 		} else {
 			keep = b
 		}
 	}
-	return keep, nil
+	return beforeGap(it, keep, passed)
+}
+
+// beforeGap returns the batch before keep, if there is a gap between the two that a reader stands in: it is to find its
+// place again, although there is nothing to read in it.
+func beforeGap(it *pebble.Iterator, keep stored, passed int64) (stored, error) {
+	if passed >= keep.first || !it.SeekLT(batchKey(keep.first)) {
+		return keep, it.Error()
+	}
+	b, err := located(it)
+	if err == nil && b.end() < keep.first {
+		keep = b
+	}
+	return keep, err
 }
 
 // batchAt returns the batch that holds sequence.

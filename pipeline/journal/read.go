@@ -72,17 +72,28 @@ func (j *Journal) iter(end int64) (*pebble.Iterator, error) {
 	return it, nil
 }
 
-// readBatches reads on from the batch that holds sequence from, which may be in its middle.
+// readBatches reads on from the batch that holds sequence from, which may be in its middle. Where the journal has jumped
+// (see Jump), it goes on behind the gap.
 func (j *Journal) readBatches(it *pebble.Iterator, from int64, max int, dst []log.Record) ([]log.Record, error) {
 	had := len(dst)
-	for ok := it.SeekLT(batchKey(from + 1)); ok && max > 0; ok = it.Next() {
+	ok := it.SeekLT(batchKey(from + 1))
+	if !ok && it.Error() == nil {
+		return dst, log.ErrTrimmed // after the look at the bounds
+	}
+	for bytes := int64(-1); ok && max > 0; ok = it.Next() {
 		b, err := located(it)
 		if err != nil {
 			return dst, err
 		}
-		if from < b.first || from >= b.end() {
-			break // trimmed after the look at the bounds
+		// Bytes go on where sequences jump; where records are lost they don't.
+		if from < b.first && bytes != b.before {
+			break
 		}
+		bytes = b.before + int64(b.size)
+		if b.end() <= from {
+			continue // from is in a gap, and the next batch behind it
+		}
+		from += gap(from, b.first)
 		n := min(max, int(b.end()-from))
 		if dst, err = j.appendRecords(dst, b, from, n); err != nil {
 			return dst, fmt.Errorf("batch %d: %w", b.first, err)
@@ -96,11 +107,12 @@ func (j *Journal) readBatches(it *pebble.Iterator, from int64, max int, dst []lo
 	if len(dst) > had {
 		return dst, nil
 	}
-	if oldest, next := j.Bounds(); from >= oldest {
-		return dst, fmt.Errorf("record %d is missing between %d and %d", from, oldest, next)
-	}
-	return dst, log.ErrTrimmed
+	oldest, next := j.Bounds()
+	return dst, fmt.Errorf("record %d is missing between %d and %d", from, oldest, next)
 }
+
+// gap is how far it is from a sequence to the batch that starts at first; 0 within the batch.
+func gap(from, first int64) int64 { return max(0, first-from) }
 
 // appendRecords appends the n records of b from sequence from on, in memory of their own.
 func (j *Journal) appendRecords(dst []log.Record, b stored, from int64, n int) ([]log.Record, error) {

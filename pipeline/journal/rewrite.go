@@ -32,6 +32,9 @@ func (j *Journal) Rewrite(from, end int64, most int, fn func(value []byte) (inst
 		if old, err = located(it); err != nil || old.end() > end {
 			break
 		}
+		if old.end() <= next { // next is in a gap
+			continue
+		}
 		next, read = old.end(), read+old.count
 		n, value, rewriteErr := rewriteBatch(it.Value(), old, fn)
 		if err = rewriteErr; n > 0 && err == nil {
