@@ -184,6 +184,9 @@ func (c *Config) validate() error {
 	if err := c.validateRoles(); err != nil {
 		return err
 	}
+	if c.API.TokensFile != "" && c.API.Token == "" && len(c.Kafka.Workers) > 1 {
+		return fmt.Errorf("api.token: is empty: want one, the same on all nodes, because with kafka.workers and api.tokens_file nodes ask each other with it")
+	}
 	if c.Accept.Repeat > c.Refine.Repeat {
 		// Accept would drop what refine would count.
 		return fmt.Errorf("accept.repeat: %v: want at most refine.repeat, which is %v", c.Accept.Repeat, c.Refine.Repeat)

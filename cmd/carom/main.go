@@ -77,7 +77,7 @@ and rolled up into a score for every sender.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newServeCommand(), newKeysCommand(), newLinkCommand(), newReportCommand(), newEventsCommand(),
-		newDemoCommand(), newBenchCommand(), newVerdictCommand(), newTopicsCommand(), newRejectsCommand(), newRulesCommand(),
+		newDemoCommand(), newBenchCommand(), newVerdictCommand(), newTopicsCommand(), newRejectsCommand(), newRulesCommand(), newTokensCommand(),
 		newConfigCommand())
 	return root
 }

@@ -209,7 +209,9 @@ func (n *node) run(ctx context.Context) error {
 			return errStageStopped
 		}
 	})
-	edges.Go(func() error { return reloadOnHangup(edgeCtx, n.accept) })
+	edges.Go(func() error {
+		return reloadOnHangup(edgeCtx, func() { _, _ = n.accept.ReloadRules() }, func() { _ = n.api.ReloadTokens() })
+	})
 	for name, run := range n.serving() {
 		edges.Go(func() error { return named(name, run(edgeCtx)) })
 	}

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -57,21 +54,6 @@ func originOf(f bot.File) string {
 		return "built-in"
 	}
 	return "folder"
-}
-
-// reloadOnHangup reads the rules anew at every SIGHUP, until ctx is done. How it went is in the log.
-func reloadOnHangup(ctx context.Context, accept *pipeline.Acceptor) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-hangups:
-			_, _ = accept.ReloadRules() // which logs it
-		}
-	}
 }
 
 func newRulesCommand() *cobra.Command {

@@ -24,10 +24,12 @@ type bulk struct {
 	s        *Server
 	endpoint string
 	job
-	rc       *http.ResponseController
-	lines    *lineReader
-	batches  chan *batch
-	backlog  *backlog
+	rc      *http.ResponseController
+	lines   *lineReader
+	batches chan *batch
+	backlog *backlog
+	pace    *limiter // of the caller's lines; nil: none
+	atOnce  int      // lines of a batch
 
 	mu       sync.Mutex // guards the deadlines
 	ended    bool       // reading was ended early, by halt
@@ -92,6 +94,15 @@ func putBatch(b *batch) {
 
 // takeBulk takes the lines of a request.
 func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, j job) *problem {
+	j.read = j.read.of(callerOf(r))
+	pace := (*limiter)(nil)
+	if c := callerOf(r); c != nil && c.lines != nil {
+		pace = c.lines
+		if wait := pace.take(0); wait > 0 {
+			s.metrics.limited.WithLabelValues("lines").Inc()
+			return tooMany("lines", wait)
+		}
+	}
 	select {
 	case s.bulks <- struct{}{}:
 		defer func() { <-s.bulks }()
@@ -101,7 +112,7 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, j job) *proble
 	b := &bulk{
 		s: s, endpoint: r.Pattern, job: j, rc: http.NewResponseController(w),
 		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting),
-		backlog: newBacklog(s.budget),
+		backlog: newBacklog(s.budget), pace: pace, atOnce: pace.batch(batchLines),
 	}
 	// HTTP/1 servers read all of a body before they answer, unless they are told that the client can do both at once.
 	if err := b.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -161,9 +172,11 @@ func (b *bulk) readAll() {
 		if ok {
 			b.take(current, line, tooLong)
 		}
-		if len(current.entries) > 0 && (!ok || len(current.entries) == batchLines || current.bytes >= batchBytes) {
+		if len(current.entries) > 0 && (!ok || len(current.entries) >= b.atOnce || current.bytes >= batchBytes) {
+			lines := len(current.entries)
 			b.batches <- current
 			current = getBatch()
+			b.rest(lines)
 		}
 		switch {
 		case ok:
@@ -174,6 +187,22 @@ func (b *bulk) readAll() {
 			b.moved()
 			b.lines.fill()
 		}
+	}
+}
+
+// rest waits until the caller may send more than the lines that it has sent.
+func (b *bulk) rest(lines int) {
+	if b.pace == nil {
+		return
+	}
+	if wait := b.pace.owe(lines); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-b.s.stopping.Done():
+		}
+		b.moved() // what the client had to wait for is no fault of its own
 	}
 }
 

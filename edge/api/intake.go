@@ -48,6 +48,23 @@ func (s *Server) intakeTo(read reader, take taker) handlerFunc {
 	}
 }
 
+// of returns a reader that refuses what is not of the caller's accounts.
+func (read reader) of(c *caller) reader {
+	if c == nil || c.accounts == nil {
+		return read
+	}
+	return func(text string, now event.Millis, e *event.Event, dst []byte) ([]byte, *problem) {
+		answer, p := read(text, now, e, dst)
+		if p == nil {
+			p = c.account("account", e.Account)
+		}
+		if p != nil {
+			return dst, p
+		}
+		return answer, nil
+	}
+}
+
 // bodyType says whether the body is a bulk.
 func bodyType(h http.Header) (bulk bool, p *problem) {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -79,6 +96,7 @@ func mediaProblem(detail string) *problem {
 
 // takeOne takes the single object of a request.
 func (s *Server) takeOne(w http.ResponseWriter, r *http.Request, read reader, take taker) *problem {
+	read = read.of(callerOf(r))
 	body, p := s.readBody(w, r)
 	if p != nil {
 		s.metrics.fact(r.Pattern, factBad, 1)

@@ -12,6 +12,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	facts    *prometheus.CounterVec
 	panics   prometheus.Counter
+	limited  *prometheus.CounterVec
 	peers    *prometheus.CounterVec
 	missed   *prometheus.CounterVec
 }
@@ -34,6 +35,9 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		missed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carom_api_tail_missed_total", Help: "Records that readers of live tails were told they missed, by reason: trimmed or behind.",
 		}, []string{"reason"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "carom_api_limited_total", Help: "Requests answered 429, by what a token had too many of: requests or lines.",
+		}, []string{"what"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carom_api_panics_total", Help: "Requests that met a bug and were answered 500.",
 		}),
@@ -42,7 +46,7 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		gauge := func(name, help string, value func() int) prometheus.Collector {
 			return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
 		}
-		reg.MustRegister(m.requests, m.seconds, m.facts, m.panics, m.peers, m.missed,
+		reg.MustRegister(m.requests, m.seconds, m.facts, m.panics, m.limited, m.peers, m.missed,
 			gauge("carom_api_bulks_count", "Bulk requests that run.", func() int { return len(s.bulks) }),
 			gauge("carom_api_tails_count", "Live tails that are open.", func() int { return len(s.tails) }))
 	}

@@ -27,6 +27,7 @@ type problem struct {
 
 	retryAfter int // seconds; 0: none
 	allow      string
+	scope      Scope // that the token lacks
 }
 
 const problemMediaType = "application/problem+json"
@@ -113,8 +114,11 @@ func (p *problem) write(w http.ResponseWriter) {
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
 	}
-	if p.Status == http.StatusUnauthorized {
+	switch { // RFC 6750 §3
+	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="carom"`)
+	case p.scope != scopeNone:
+		h.Set("WWW-Authenticate", `Bearer realm="carom", error="insufficient_scope", scope="`+p.scope.String()+`"`)
 	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(p.appendJSON(nil), '\n')) // who is gone needs no answer

@@ -17,7 +17,7 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) *problem
 // route is one path and what its methods do. HEAD does what GET does.
 type route struct {
 	pattern                string
-	get, post, put, delete handlerFunc
+	get, post, put, delete endpoint
 	open                   bool // needs no token
 	// everywhere is set on what a node without the role api answers too.
 	everywhere bool
@@ -25,47 +25,75 @@ type route struct {
 	streams    bool // takes as long as its client wants, so its duration says nothing
 }
 
+// endpoint is what a method does at a path, and what a token needs for it.
+type endpoint struct {
+	do       handlerFunc
+	scope    Scope
+	accounts accountPlace
+}
+
+// accountPlace is where a request names the account that it is about. serve refuses a token the accounts that are not
+// its own where the query names them; who reads them from a body asks accountProblem.
+type accountPlace uint8
+
+const (
+	// inQuery: the parameter account; ref.DefaultAccount where it is not given.
+	inQuery accountPlace = iota
+	// inFilter: the parameter account; all accounts where it is not given, which is for tokens of all accounts only.
+	inFilter
+	// inBody: the member account of an object, or of each line. The handler checks it.
+	inBody
+	// ofAll: there is none, for tokens of all accounts only.
+	ofAll
+)
+
+func (sc Scope) of(do handlerFunc) endpoint { return endpoint{do: do, scope: sc} }
+
+func (e endpoint) by(place accountPlace) endpoint {
+	e.accounts = place
+	return e
+}
+
 func (s *Server) routes() []route {
 	return []route{
-		{pattern: "/v1/messages", post: s.intake(s.readRegistration), streams: true},
-		{pattern: "/v1/messages/{message}", get: s.getMessage, peers: true},
-		{pattern: "/v1/events", get: s.getEvents, post: s.intake(s.readFact), streams: true},
-		{pattern: "/v1/journal", get: s.getJournal},
-		{pattern: "/v1/senders", get: s.getSenders, peers: true},
-		{pattern: "/v1/senders/{sender}/score", get: s.getScore, peers: true},
-		{pattern: "/v1/senders/{sender}/sequences", get: s.getSequences, peers: true},
-		{pattern: "/v1/senders/{sender}/self", post: s.postSelf},
-		{pattern: "/v1/senders/{sender}/addresses", get: s.getAddresses, put: s.putAddresses, delete: s.deleteAddresses},
-		{pattern: "/v1/rules", get: s.getRules, everywhere: true},
-		{pattern: "/v1/rules/reload", post: s.postRulesReload, everywhere: true},
-		{pattern: "/v1/rejects", get: s.getRejects},
-		{pattern: "/v1/rejects/replay", post: s.postReplay, streams: true},
-		{pattern: "/v1/contacts/{contact}", get: s.getContact, delete: s.deleteContact, peers: true},
-		{pattern: "/v1/contacts/{contact}/erasure", get: s.getErasure},
-		{pattern: "/v1/contacts/{contact}/export", get: s.getExport, streams: true},
-		{pattern: "/v1/contacts/{contact}/denied", get: s.getDenied, put: s.putDenied, delete: s.deleteDenied},
-		{pattern: "/v1/denied", get: s.listDenied, post: s.intakeTo(readDenial, s.deny), streams: true},
-		{pattern: "/v1/peer/events", get: s.getPeerEvents, peers: true, streams: true},
-		{pattern: "/v1/peer/events/{partition}", get: s.getPeerPartition, peers: true},
-		{pattern: "/metrics", get: s.metricsHandler(), everywhere: true},
-		{pattern: "/livez", get: getLive, open: true, everywhere: true},
-		{pattern: "/readyz", get: s.getReady, open: true, everywhere: true},
-		{pattern: "/", get: getNothing, post: getNothing, open: true},
+		{pattern: "/v1/messages", post: ScopeWrite.of(s.intake(s.readRegistration)).by(inBody), streams: true},
+		{pattern: "/v1/messages/{message}", get: ScopeRead.of(s.getMessage), peers: true},
+		{pattern: "/v1/events", get: ScopeRead.of(s.getEvents).by(inFilter), post: ScopeWrite.of(s.intake(s.readFact)).by(inBody), streams: true},
+		{pattern: "/v1/journal", get: ScopeAdmin.of(s.getJournal).by(ofAll)},
+		{pattern: "/v1/senders", get: ScopeRead.of(s.getSenders), peers: true},
+		{pattern: "/v1/senders/{sender}/score", get: ScopeRead.of(s.getScore), peers: true},
+		{pattern: "/v1/senders/{sender}/sequences", get: ScopeRead.of(s.getSequences), peers: true},
+		{pattern: "/v1/senders/{sender}/self", post: ScopeWrite.of(s.postSelf)},
+		{pattern: "/v1/senders/{sender}/addresses", get: ScopeRead.of(s.getAddresses), put: ScopeWrite.of(s.putAddresses), delete: ScopeWrite.of(s.deleteAddresses)},
+		{pattern: "/v1/rules", get: ScopeRead.of(s.getRules).by(ofAll), everywhere: true},
+		{pattern: "/v1/rules/reload", post: ScopeAdmin.of(s.postRulesReload).by(ofAll), everywhere: true},
+		{pattern: "/v1/rejects", get: ScopeAdmin.of(s.getRejects).by(ofAll)},
+		{pattern: "/v1/rejects/replay", post: ScopeAdmin.of(s.postReplay).by(ofAll), streams: true},
+		{pattern: "/v1/contacts/{contact}", get: ScopeRead.of(s.getContact), delete: ScopeWrite.of(s.deleteContact), peers: true},
+		{pattern: "/v1/contacts/{contact}/erasure", get: ScopeRead.of(s.getErasure)},
+		{pattern: "/v1/contacts/{contact}/export", get: ScopeRead.of(s.getExport), streams: true},
+		{pattern: "/v1/contacts/{contact}/denied", get: ScopeRead.of(s.getDenied), put: ScopeWrite.of(s.putDenied), delete: ScopeWrite.of(s.deleteDenied)},
+		{pattern: "/v1/denied", get: ScopeRead.of(s.listDenied), post: ScopeWrite.of(s.intakeTo(readDenial, s.deny)).by(inBody), streams: true},
+		{pattern: "/v1/peer/events", get: ScopeAdmin.of(s.getPeerEvents).by(ofAll), peers: true, streams: true},
+		{pattern: "/v1/peer/events/{partition}", get: ScopeAdmin.of(s.getPeerPartition).by(ofAll), peers: true},
+		{pattern: "/metrics", get: ScopeRead.of(s.metricsHandler()).by(ofAll), everywhere: true},
+		{pattern: "/livez", get: scopeNone.of(getLive).by(ofAll), open: true, everywhere: true},
+		{pattern: "/readyz", get: scopeNone.of(s.getReady).by(ofAll), open: true, everywhere: true},
+		{pattern: "/", get: scopeNone.of(getNothing).by(ofAll), post: scopeNone.of(getNothing).by(ofAll), open: true},
 	}
 }
 
 // handler builds the mux. Patterns carry no method: the mux's own 404 and 405 are no problem objects.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	guard := newGuard(s.o.Token)
 	for _, r := range s.routes() {
-		mux.Handle(r.pattern, s.serve(r, guard))
+		mux.Handle(r.pattern, s.serve(r))
 	}
 	return mux
 }
 
 // serve does for one route what is common to all.
-func (s *Server) serve(rt route, g *guard) http.Handler {
+func (s *Server) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		sw := &statusWriter{ResponseWriter: w}
@@ -83,29 +111,42 @@ func (s *Server) serve(rt route, g *guard) http.Handler {
 		}()
 		sw.Header().Set("Cache-Control", "no-store")
 		sw.Header().Set("X-Content-Type-Options", "nosniff")
-		if p := g.check(r, rt.open); p != nil {
-			p.write(sw)
-			return
-		}
-		if s.d.PeersOnly && !rt.everywhere && !(rt.peers && r.Header.Get(headerPeer) != "") {
-			noRole().write(sw)
-			return
-		}
-		handle, p := rt.handler(r.Method)
-		if p == nil {
-			p = handle(sw, r)
-		}
-		if p != nil {
+		if p := s.answer(&rt, sw, r); p != nil {
 			p.write(sw)
 		}
 	})
 }
 
-// handler returns what the route does for a method.
-func (rt *route) handler(method string) (handlerFunc, *problem) {
+// answer lets the handler of a request do its work, if who asks may have it done.
+func (s *Server) answer(rt *route, w http.ResponseWriter, r *http.Request) *problem {
+	var c *caller
+	if !rt.open {
+		var p *problem
+		if c, p = s.guard.check(r); p != nil {
+			return p
+		}
+	}
+	if s.d.PeersOnly && !rt.everywhere && !(rt.peers && r.Header.Get(headerPeer) != "") {
+		return noRole()
+	}
+	e, p := rt.endpoint(r.Method)
+	if p != nil {
+		return p
+	}
+	if c != nil {
+		if p := s.admit(c, &e, r); p != nil {
+			return p
+		}
+		r = c.attach(r)
+	}
+	return e.do(w, r)
+}
+
+// endpoint returns what the route does for a method.
+func (rt *route) endpoint(method string) (endpoint, *problem) {
 	methods := []struct {
 		name string
-		do   handlerFunc
+		is   endpoint
 	}{
 		{http.MethodGet, rt.get},
 		{http.MethodHead, rt.get},
@@ -116,9 +157,9 @@ func (rt *route) handler(method string) (handlerFunc, *problem) {
 	var allow []string
 	for _, m := range methods {
 		switch {
-		case m.do == nil:
+		case m.is.do == nil:
 		case m.name == method:
-			return m.do, nil
+			return m.is, nil
 		default:
 			allow = append(allow, m.name)
 		}
@@ -128,7 +169,7 @@ func (rt *route) handler(method string) (handlerFunc, *problem) {
 	}
 	p := newProblem(http.StatusMethodNotAllowed, "method", "The method is not allowed here", quote(method)+" is not among those of this path.")
 	p.allow = strings.Join(allow, ", ")
-	return nil, p
+	return endpoint{}, p
 }
 
 // recovered answers a request that met a bug, if it can still be answered. abort says that the connection must be cut,

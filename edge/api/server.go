@@ -112,6 +112,7 @@ type Server struct {
 	d       Dependencies
 	log     *zap.Logger
 	metrics *metrics
+	guard   *guard
 	http    *http.Server
 
 	bulks chan struct{} // one element per running bulk
@@ -159,6 +160,10 @@ func New(o Options, d Dependencies) (*Server, error) {
 
 		budget:    newBudget(o.MaxBacklogBytes),
 		heartbeat: heartbeatEvery,
+	}
+	var err error
+	if s.guard, err = newGuard(&s.o); err != nil {
+		return nil, fmt.Errorf("api.%w", err)
 	}
 	s.metrics = newMetrics(d.Registerer, s)
 	s.stopping, s.stop = context.WithCancel(context.Background())
