@@ -203,8 +203,9 @@ func scores(r *rand.Rand, scorer *score.Scorer) rollup.SenderScores {
 		c.MachineOpens, c.MachineClicks = c.MachineOpened+r.Int64N(1<<r.IntN(30)), c.MachineClicked+r.Int64N(1<<r.IntN(30))
 		c.Bounced = r.Int64N(n - c.Replied + 1)
 		c.BouncedHard = r.Int64N(c.Bounced + 1)
+		c.ClickedDelivered = r.Int64N(min(c.Clicked, c.Completed-c.Bounced) + 1)
 		s.Windows[window] = rollup.Score{
-			Account: s.Account, Sender: s.Sender, Window: window, Counts: c, Result: scorer.Score(c), AsOf: s.AsOf,
+			Account: s.Account, Sender: s.Sender, Window: window, Counts: c, Result: scorer.For(s.Account).Score(c), AsOf: s.AsOf,
 			Recent: rollup.Recent{Hour: rollup.Period{Sent: r.Int64()}, Day: rollup.Period{Sent: r.Int64(), Bounced: upTo()}},
 		}
 	}

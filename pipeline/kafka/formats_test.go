@@ -79,6 +79,10 @@ var (
 		c.Opens, c.Clicks, c.MachineOpens, c.MachineClicks = 450, 55, 500, 75
 		return c
 	}(counts1)
+	counts3 = func(c score.Counts) score.Counts { // profiles came later
+		c.ClickedDelivered = 45
+		return c
+	}(counts2)
 )
 
 // published is what a refined event shows of a ref.
@@ -105,6 +109,15 @@ func scoresOf(counts score.Counts) rollup.SenderScores {
 				Sufficient: true,
 			},
 		}
+	}
+	return s
+}
+
+// profiled adds what records have since scores are made by profiles.
+func profiled(s rollup.SenderScores) rollup.SenderScores {
+	for window, w := range s.Windows {
+		w.Profile, w.Score.Goal, w.Goal = "broadcast", score.Clicks, score.Rate{Value: .5, Low: .25, High: 1}
+		s.Windows[window] = w
 	}
 	return s
 }
@@ -188,7 +201,8 @@ func formats(t *testing.T) []format {
 			},
 		},
 		noLonger(scored("scores-1.txt", scoresOf(counts1))),
-		scored("scores-2.txt", scoresOf(counts2)),
+		noLonger(scored("scores-2.txt", scoresOf(counts2))),
+		scored("scores-3.txt", profiled(scoresOf(counts3))),
 	}
 }
 

@@ -73,7 +73,7 @@ func (m *model) score(q Query) Score {
 	if err != nil {
 		panic(err)
 	}
-	a.Result = scorer.Score(a.Counts)
+	a.Result = scorer.For(q.Account).Score(a.Counts)
 	return a
 }
 

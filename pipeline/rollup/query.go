@@ -95,6 +95,6 @@ func (r *reading) score(s scope, whole bool, m moment) (Score, error) {
 		AsOf:   Stamp(m.asOf),
 		Known:  true,
 	}
-	a.Result = r.p.scorer.Score(a.Counts)
+	a.Result = r.p.scorer.For(s.account).Score(a.Counts)
 	return a, nil
 }

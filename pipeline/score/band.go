@@ -17,9 +17,9 @@ var bandsFromWorst = [...]Band{Poor, Fair, Good, Excellent}
 const slack = 1e-9
 
 // band returns the index in bandsFromWorst of a value.
-func (s *Scorer) band(value float64) int {
+func (p *Profile) band(value float64) int {
 	n := 0
-	for _, from := range s.from {
+	for _, from := range p.from {
 		if value+slack >= from {
 			n++
 		}
@@ -28,7 +28,7 @@ func (s *Scorer) band(value float64) int {
 }
 
 // bandsBetween lists every band from that of low to that of high.
-func (s *Scorer) bandsBetween(low, high float64) []Band {
-	touched := bandsFromWorst[s.band(low) : s.band(high)+1]
+func (p *Profile) bandsBetween(low, high float64) []Band {
+	touched := bandsFromWorst[p.band(low) : p.band(high)+1]
 	return append(make([]Band, 0, len(touched)), touched...)
 }

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-func scorer(t testing.TB) *Scorer {
+func scorer(t testing.TB) *Profile {
 	t.Helper()
 	s, err := New(Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s.For("a")
 }
 
 // TestScore compares with values computed by hand, or in 40-digit decimal arithmetic where a root is involved.
@@ -25,48 +25,48 @@ func TestScore(t *testing.T) {
 		want       Score
 		sufficient bool
 	}{
-		{"nothing", Counts{}, Score{50, 0, 50, 0, 100, Fair, []Band{Poor, Fair, Good, Excellent}}, false},
+		{"nothing", Counts{}, Score{50, Replies, 0, 50, 0, 100, Fair, []Band{Poor, Fair, Good, Excellent}}, false},
 		{
 			"97, all replied",
 			Counts{Completed: 97, Replied: 97},
-			Score{100, 50, 50, 76.905957474, 100, Excellent, []Band{Good, Excellent}},
+			Score{100, Replies, 50, 50, 76.905957474, 100, Excellent, []Band{Good, Excellent}},
 			false,
 		},
 		{
 			"100 with 3 bounces",
 			Counts{Completed: 100, Replied: 5, Bounced: 3},
-			Score{63.079896907, 28.079896907, 35, 14.810700692, 91.133626517, Good, []Band{Poor, Fair, Good, Excellent}},
+			Score{63.079896907, Replies, 28.079896907, 35, 14.810700692, 91.133626517, Good, []Band{Poor, Fair, Good, Excellent}},
 			true,
 		},
 		{
 			"1000",
 			Counts{Completed: 1000, Replied: 60, Bounced: 20},
-			Score{71.709183673, 31.709183673, 40, 61.007296882, 80.512145970, Good, []Band{Good, Excellent}},
+			Score{71.709183673, Replies, 31.709183673, 40, 61.007296882, 80.512145970, Good, []Band{Good, Excellent}},
 			true,
 		},
 		{
 			"42.5 and 45",
 			Counts{Completed: 1000, Replied: 99, Bounced: 10},
-			Score{87.5, 42.5, 45, 79.052955693, 94.844985290, Excellent, []Band{Good, Excellent}},
+			Score{87.5, Replies, 42.5, 45, 79.052955693, 94.844985290, Excellent, []Band{Good, Excellent}},
 			true,
 		},
-		{"all bounced", Counts{Completed: 100, Bounced: 100}, Score{0, 0, 0, 0, 50, Poor, []Band{Poor}}, true},
+		{"all bounced", Counts{Completed: 100, Bounced: 100}, Score{0, Replies, 0, 0, 0, 50, Poor, []Band{Poor}}, true},
 		{
 			"bounces of 8 %",
 			Counts{Completed: 200, Replied: 92, Bounced: 16},
-			Score{50, 50, 0, 50, 65.159414110, Poor, []Band{Poor}},
+			Score{50, Replies, 50, 0, 50, 65.159414110, Poor, []Band{Poor}},
 			true,
 		},
 		{
 			"complaints of 0.2 %",
 			Counts{Completed: 1000, Replied: 200, Complained: 2},
-			Score{100, 50, 50, 98.086620757, 100, Excellent, []Band{Excellent}},
+			Score{100, Replies, 50, 50, 98.086620757, 100, Excellent, []Band{Excellent}},
 			true,
 		},
 		{
 			"complaints of 0.3 %",
 			Counts{Completed: 1000, Replied: 200, Complained: 3},
-			Score{100, 50, 50, 98.086620757, 100, Poor, []Band{Poor}},
+			Score{100, Replies, 50, 50, 98.086620757, 100, Poor, []Band{Poor}},
 			true,
 		},
 	} {
@@ -159,7 +159,7 @@ func TestJSON(t *testing.T) {
 	}
 	for _, want := range []string{
 		`{"reply_rate":{"value":0.2,"low":0.17`, `"bounce_rate":{"value":0,"low":0,"high":0.0038`, `"complaint_rate":{"value":0.003,`,
-		`"score":{"value":100,"reply":50,"bounce":50,"low":98.0866207`, `"high":100,"band":"poor","bands":["poor"]},"sufficient":true}`,
+		`"score":{"value":100,"goal":"replies","reply":50,"bounce":50,"low":98.0866207`, `"high":100,"band":"poor","bands":["poor"]},"sufficient":true,"profile":"default"}`,
 	} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("%s\nlacks %s", got, want)
@@ -209,10 +209,11 @@ func TestPointsCanBeChanged(t *testing.T) {
 	o := Default()
 	o.ReplyPoints = []string{"0.1:10"}
 	o.BouncePoints = []string{"0.5:20", "1:0"}
-	s, err := New(o)
+	all, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := all.For("a")
 	// One point is a constant; before the first and after the last a curve is level.
 	if g := s.Score(Counts{Completed: 100, Bounced: 75}).Score; g.Reply != 10 || g.Bounce != 10 {
 		t.Errorf("got %+v, want parts of 10 and 10", g)
