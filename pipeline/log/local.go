@@ -12,14 +12,16 @@ import (
 	"carom/pipeline/event"
 )
 
-// Local is one partition of a log that is kept in the store of the stages. It starts at offset 0.
+// Local is one partition of a log that is kept in the store of the stages. It starts at offset 0. Its offsets have gaps where
+// it has jumped, which Read passes over.
 //
 // One stage writes it; anyone reads it.
 type Local struct {
 	table
 
 	// The writer's own, used by its goroutine only.
-	pendingNext int64
+	pendingNext int64 // the next record's
+	pendingEnd  int64 // after the last one that was written
 	pendingTime event.Millis
 	scratch     []byte
 
@@ -49,7 +51,15 @@ func NewLocal(s *kv.Store, logID byte, partition int32) (*Local, error) {
 	if err := errors.Join(l.scan(it), it.Close()); err != nil {
 		return nil, fmt.Errorf("open log %d/%d: %w", logID, partition, err)
 	}
-	l.next = l.pendingNext
+	l.next = l.pendingEnd
+	jumped, err := l.jumped()
+	if err != nil {
+		return nil, fmt.Errorf("open log %d/%d: %w", logID, partition, err)
+	}
+	l.pendingNext = max(l.pendingEnd, jumped.to)
+	if l.oldest == jumped.to {
+		l.oldest = jumped.from // nothing was ever in between
+	}
 	return l, nil
 }
 
@@ -67,7 +77,7 @@ func (l *Local) scan(it *pebble.Iterator) error {
 	if err != nil {
 		return fmt.Errorf("record %d: %w", last, err)
 	}
-	l.pendingNext, l.pendingTime = last+1, rec.Time
+	l.pendingEnd, l.pendingTime = last+1, rec.Time
 	return nil
 }
 
@@ -93,6 +103,7 @@ func (l *Local) Write(_ context.Context, b *kv.Batch, recs []Record) error {
 			return fmt.Errorf("write to log %d/%d: %w", l.log, l.partition, err)
 		}
 		l.pendingNext++
+		l.pendingEnd = l.pendingNext
 	}
 	return nil
 }
@@ -100,8 +111,8 @@ func (l *Local) Write(_ context.Context, b *kv.Batch, recs []Record) error {
 // Committed shows readers what was written since the last call.
 func (l *Local) Committed() {
 	l.mu.Lock()
-	grown := l.pendingNext > l.next
-	l.next = l.pendingNext
+	grown := l.pendingEnd > l.next
+	l.next = l.pendingEnd
 	l.mu.Unlock()
 	if grown {
 		l.bell.Ring()
@@ -121,38 +132,40 @@ func (l *Local) Read(ctx context.Context, from int64, max int, dst []Record) ([]
 		return dst, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
 	}
 	defer l.store.Leave()
-	it, err := l.iter(from, min(next, from+int64(max)))
+	it, err := l.iter(from, next)
 	if err != nil {
 		return dst, err
 	}
-	dst, err = readRecords(it, from, dst)
+	dst, err = l.readRecords(it, from, max, dst)
 	if err := errors.Join(err, it.Close()); err != nil {
 		return dst, fmt.Errorf("read log %d/%d: %w", l.log, l.partition, err)
 	}
 	return dst, nil
 }
 
-// readRecords reads what it holds. A gap, or nothing at all, means that Trim came between the look at the bounds and the
-// iterator.
-func readRecords(it *pebble.Iterator, from int64, dst []Record) ([]Record, error) {
+// readRecords reads max records of what it holds.
+func (l *Local) readRecords(it *pebble.Iterator, from int64, max int, dst []Record) ([]Record, error) {
 	had := len(dst)
-	for ok := it.First(); ok; ok = it.Next() {
-		if offsetOf(it.Key()) != from {
-			return dst, ErrTrimmed
-		}
+	for ok := it.First(); ok && len(dst) < had+max; ok = it.Next() {
 		rec, err := decodeRecord(it.Value())
 		if err != nil {
-			return dst, fmt.Errorf("record %d: %w", from, err)
+			return dst, fmt.Errorf("record %d: %w", offsetOf(it.Key()), err)
 		}
-		rec.Offset = from
+		rec.Offset = offsetOf(it.Key())
 		rec.detach()
 		dst = append(dst, rec)
-		from++
 	}
-	if err := it.Error(); err != nil || len(dst) > had {
+	if err := it.Error(); err != nil {
 		return dst, err
 	}
-	return dst, ErrTrimmed
+	// The log may have been trimmed between the look at the bounds and the iterator. Trim moves the oldest offset first, so
+	// that what it took is told from a gap.
+	if len(dst) == had || dst[had].Offset != from {
+		if oldest, _ := l.Bounds(); from < oldest {
+			return dst[:had], ErrTrimmed
+		}
+	}
+	return dst, nil
 }
 
 // Trim removes the records before offset before. The newest record stays, because it holds the log's place and clock.

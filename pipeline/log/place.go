@@ -14,17 +14,18 @@ import (
 // mirrorOrigins bounds the partitions that records of a mirrored log can come from: no topic has more.
 const mirrorOrigins = 4096
 
-// What a mirror keeps of itself, by the byte that follows the partition.
+// What a log keeps of itself, by the byte that follows the partition.
 const (
-	mirrorPlace   byte = 0 // place
-	mirrorTrimmed byte = 1 // version(1)=1, the oldest offset that can be read(8, big-endian)
+	mirrorPlace   byte = 0 // a mirror's place
+	mirrorTrimmed byte = 1 // of a mirror, version(1)=1, the oldest offset that can be read(8, big-endian)
+	localJumped   byte = 2 // of a Local, jump
 )
 
-// own returns the key of what the mirror keeps of itself:
+// own returns the key of what a log keeps of itself:
 //
 //	PrefixMirror │ log(1) │ partition(2) │ what(1)
-func (m *Mirror) own(what byte) []byte {
-	return append(kv.AppendUint16([]byte{kv.PrefixMirror, m.log}, uint16(m.partition)), what)
+func (t table) own(what byte) []byte {
+	return append(kv.AppendUint16([]byte{kv.PrefixMirror, t.log}, uint16(t.partition)), what)
 }
 
 func (m *Mirror) trimmed() (int64, error) {
@@ -55,7 +56,7 @@ type place struct {
 
 const placeVersion byte = 1
 
-var errPlace = errors.New("log: malformed place of a mirror")
+var errPlace = errors.New("log: malformed place of a log")
 
 func (p *place) append(dst []byte) []byte {
 	dst = append(dst, placeVersion)
