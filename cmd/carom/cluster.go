@@ -41,6 +41,7 @@ type cluster struct {
 	control  *control.Controls
 	scrub    *scrub.Scrubber // nil for a node that is no worker
 	relay    *kafka.Relay    // nil without the role
+	keeper   *log.Keeper
 	refined  *kafka.Group
 	mirrored *kafka.Group
 	refines  map[int32]*refining
@@ -188,7 +189,18 @@ func (k *cluster) open(j *journal.Journal, heard *kv.Store, reg prometheus.Regis
 		}
 	}
 	k.openScrub(j, reg)
+	k.openKeeper(reg)
 	return nil
+}
+
+// openKeeper makes what trims the copies of events. The topics are the brokers' to keep.
+func (k *cluster) openKeeper(reg prometheus.Registerer) {
+	var logs []log.Kept
+	for _, p := range slices.Sorted(maps.Keys(k.rollsUp)) {
+		r := k.rollsUp[p]
+		logs = append(logs, log.Kept{Name: fmt.Sprintf("mirror %d", p), Log: r.mirror, Retention: k.config.Events, Passed: r.rollup.Passed})
+	}
+	k.keeper = log.NewKeeper(logs, k.log, reg)
 }
 
 // openScrub makes what rewrites the copies on this disk after an erase.
@@ -277,6 +289,7 @@ func (k *cluster) run(ctx context.Context) error {
 		parts.Go(func() error { return k.keep(fmt.Sprintf("rollup %d", p), r.rollup.Run(ctx)) })
 	}
 	parts.Go(func() error { return k.keep("scrub", runScrub(ctx, k.scrub)) })
+	parts.Go(func() error { return k.keep("keeper", k.keeper.Run(ctx)) })
 	parts.Go(func() error {
 		if k.join(ctx) != nil {
 			return nil // told to stop

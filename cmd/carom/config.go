@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"carom/edge/api"
 	"carom/edge/inbound"
@@ -14,6 +15,7 @@ import (
 	"carom/pipeline/control"
 	"carom/pipeline/journal"
 	"carom/pipeline/kafka"
+	"carom/pipeline/log"
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/score"
@@ -37,6 +39,11 @@ type Config struct {
 	Rollup  rollup.Options   `yaml:"rollup"`
 	Score   score.Options    `yaml:"score"`
 	Kafka   kafka.Options    `yaml:"kafka"`
+
+	// How much is kept of each log. With Kafka the topics say that, and events that of the copy on a node that counts them.
+	Events    log.Retention `yaml:"events"`
+	Rejects   log.Retention `yaml:"rejects"`
+	Addresses log.Retention `yaml:"addresses"`
 }
 
 // DataOptions say where the node keeps its stores.
@@ -73,6 +80,10 @@ func defaultConfig() Config {
 		Rollup:  rollup.Default(),
 		Score:   score.Default(),
 		Kafka:   kafka.Default(),
+
+		Events:    log.Retention{Keep: 30 * 24 * time.Hour},
+		Rejects:   log.Retention{Keep: 30 * 24 * time.Hour, MaxBytes: 1 << 30},
+		Addresses: log.Retention{Keep: 30 * 24 * time.Hour},
 	}
 }
 
@@ -173,6 +184,9 @@ func (c *Config) validate() error {
 		{"rollup", c.Rollup},
 		{"score", c.Score},
 		{"kafka", c.Kafka},
+		{"events", c.Events},
+		{"rejects", c.Rejects},
+		{"addresses", c.Addresses},
 	} {
 		if !c.needs(section.name) {
 			continue

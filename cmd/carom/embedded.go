@@ -29,6 +29,7 @@ const embeddedPartition = 0
 type embedded struct {
 	events  *log.Local
 	rejects *log.Local
+	keeper  *log.Keeper
 	control *control.Controls
 	scrub   *scrub.Scrubber   // nil without the role refine
 	refine  *refine.Partition // nil without the role
@@ -78,15 +79,31 @@ func openEmbedded(c *Config, j *journal.Journal, heard, state *kv.Store, logger 
 		}()
 	}
 	if c.has(roleRollup) {
-		e.rollup, err = rollup.Open(c.Rollup, c.Score, state, e.events, nil, logger, reg)
+		if e.rollup, err = rollup.Open(c.Rollup, c.Score, state, e.events, nil, logger, reg); err != nil {
+			return nil, err
+		}
 	}
-	return e, err
+	e.keeper = log.NewKeeper([]log.Kept{
+		{Name: "events", Log: e.events, Retention: c.Events, Passed: e.counted()},
+		{Name: "addresses", Log: addresses, Retention: c.Addresses, Passed: ends(addresses)},
+		{Name: "rejects", Log: e.rejects, Retention: c.Rejects, Passed: ends(e.rejects)},
+	}, logger, reg)
+	return e, nil
+}
+
+// counted tells up to where the events are counted: of those that nobody counts, to their end.
+func (e *embedded) counted() func() int64 {
+	if e.rollup != nil {
+		return e.rollup.Passed
+	}
+	return ends(e.events)
 }
 
 func (e *embedded) run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return named("controls", e.control.Run(ctx)) })
 	parts.Go(func() error { return runScrub(ctx, e.scrub) })
+	parts.Go(func() error { return named("keeper", e.keeper.Run(ctx)) })
 	if e.refine != nil {
 		parts.Go(func() error { return named(roleRefine, e.refine.Run(ctx)) })
 	}
@@ -114,16 +131,12 @@ func (e *embedded) answer(d *api.Dependencies) {
 
 // newScrub returns what rewrites the logs on this disk after an erase.
 func (e *embedded) newScrub(j *journal.Journal, addresses *log.Local, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) *scrub.Scrubber {
-	counted := ends(e.events)
-	if e.rollup != nil {
-		counted = e.rollup.Passed
-	}
 	erased := &erases{stages: []*refine.Partition{e.refine}}
 	if e.rollup != nil {
 		erased.rollup = append(erased.rollup, e.rollup)
 	}
 	return scrub.New(state, erased, []scrub.Log{
-		scrubLocal("events", e.events, func(w *scrub.Work) log.Rewriting { return w.Event }, counted),
+		scrubLocal("events", e.events, func(w *scrub.Work) log.Rewriting { return w.Event }, e.counted()),
 		scrubLocal("addresses", addresses, func(w *scrub.Work) log.Rewriting { return w.Address }, ends(addresses)),
 		scrubLocal("rejects", e.rejects, func(w *scrub.Work) log.Rewriting { return w.Reject }, ends(e.rejects)),
 		scrubJournal(j, e.refine.Passed),

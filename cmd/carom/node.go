@@ -139,7 +139,7 @@ func openStore(dir, role string, cacheBytes int64, logger *zap.Logger, reg *prom
 	if err != nil {
 		return nil, fmt.Errorf("data.dir: %w", err)
 	}
-	reg.MustRegister(store.Collector())
+	reg.MustRegister(store.Collector(), store.KeyspaceCollector(keyspaces(role)))
 	return store, nil
 }
 
