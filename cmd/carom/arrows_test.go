@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"edge/mailbox":      {},
 	"edge/track":        {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/inbound":      {"edge/ref", "edge/report", "pipeline/event"},
-	"edge/api":          {"edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/provider", "pipeline/refine", "pipeline/rollup", "pipeline/score"},
+	"edge/api":          {"edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/provider", "pipeline/refine", "pipeline/rollup", "pipeline/score", "pipeline/suppress"},
 	"bench":             {"edge/ref", "edge/report", "pipeline/event"},
 	"bench/demo":        {"bench/progress", "edge/report"},
 	"bench/progress":    {},

@@ -31,7 +31,7 @@ type contactAnswer struct {
 	Contact    string           `json:"contact"`
 	Recipient  string           `json:"recipient"`
 	Messages   []contactMessage `json:"messages"`
-	Suppressed json.RawMessage  `json:"suppressed"` // null: suppression is not kept yet
+	Suppressed json.RawMessage  `json:"suppressed"` // null: the recipient may be mailed; nodes tell each other nothing here
 	Denied     bool             `json:"denied"`
 	ErasedAt   string           `json:"erased_at,omitempty"`
 	Next       string           `json:"next"`
@@ -62,7 +62,7 @@ type contactPage struct {
 func (s *Server) getContact(w http.ResponseWriter, r *http.Request) *problem {
 	p, account, contact := contactParams(r, "as_of", "after", "limit")
 	after, limit := p.text("after", refine.MaxPlaceBytes), p.limit(usualContact, maxContacts)
-	p.asOf(s.d.Clock())
+	at := p.asOf(s.d.Clock())
 	peer, differ := s.fromPeer(r)
 	switch {
 	case p.problem != nil:
@@ -80,6 +80,11 @@ func (s *Server) getContact(w http.ResponseWriter, r *http.Request) *problem {
 		return s.failure("read who is denied", err)
 	}
 	answer.Denied = since != 0
+	if !peer {
+		if answer.Suppressed, err = s.suppressedNow(account, answer.address(), at); err != nil {
+			return s.failure("read who is suppressed", err)
+		}
+	}
 	return s.writeJSON(w, answer)
 }
 
@@ -198,6 +203,14 @@ func newContactAnswer(account, contact string, page *contactPage) contactAnswer 
 		a.Next = page.Places[n-1]
 	}
 	return a
+}
+
+// address is where the contact is mailed: the recipient of his latest message, or his id, if that is an address.
+func (a *contactAnswer) address() string {
+	if a.Recipient == "" && looksLikeAddress(a.Contact) {
+		return a.Contact
+	}
+	return a.Recipient
 }
 
 func formatMillis(at event.Millis) string {

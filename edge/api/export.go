@@ -55,11 +55,14 @@ func (s *Server) getExport(w http.ResponseWriter, r *http.Request) *problem {
 		return s.failure("read who is denied", err)
 	}
 	head := newContactAnswer(account, contact, &page)
+	if head.Suppressed, err = s.suppressedNow(account, head.address(), event.FromTime(s.d.Clock())); err != nil {
+		return s.failure("read who is suppressed", err)
+	}
 	w.Header().Set("Content-Type", linesType)
 	e := &exporter{s: s, w: w, rc: http.NewResponseController(w)}
 	e.line("contact", map[string]any{
 		"account": account, "contact": contact, "recipient": head.Recipient, "denied": newDenial(account, contact, since),
-		"suppressed": nil, "erased_at": head.ErasedAt,
+		"suppressed": head.Suppressed, "erased_at": head.ErasedAt,
 	})
 	if err := e.all(r.Context(), account, contact, page); err != nil {
 		s.log.Warn("an export ended early", zap.Error(err))

@@ -136,6 +136,10 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 		},
 		Recipient: g.recipient, Links: g.links,
 	}
+	scope, why, stopped, err := s.stops(g.account, g.recipient, sentAt, g.flags.Has(event.Transactional))
+	if err != nil {
+		return dst, s.failure("read who is suppressed", err)
+	}
 	links, err := s.d.Minter.Mint(ref.Message{Ref: e.Ref, Links: g.links})
 	switch {
 	case errors.Is(err, ref.ErrInvalid):
@@ -143,21 +147,27 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 	case err != nil:
 		return dst, s.fail("mint links", err)
 	}
-	return appendLinks(dst, &links)
+	answer := linksAnswer{Message: links.Message, Send: !stopped, Links: &links}
+	if stopped { // of which no token tells: a registration without it may follow
+		e.Flags |= event.NotSent
+		answer.Suppressed = appendWhy(nil, scope, &why)
+	}
+	return appendLinks(dst, &answer)
 }
 
 // linksAnswer is the answer of POST /v1/messages: Links with "send" after "message", which shadows that of Links.
 type linksAnswer struct {
-	Message string `json:"message"`
-	Send    bool   `json:"send"`
+	Message    string          `json:"message"`
+	Send       bool            `json:"send"`
+	Suppressed json.RawMessage `json:"suppressed,omitempty"`
 	*ref.Links
 }
 
-func appendLinks(dst []byte, l *ref.Links) ([]byte, *problem) {
+func appendLinks(dst []byte, l *linksAnswer) ([]byte, *problem) {
 	b := bytes.NewBuffer(dst)
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(linksAnswer{Message: l.Message, Send: true, Links: l}); err != nil {
+	if err := enc.Encode(l); err != nil {
 		panic("BUG: links that JSON can't hold: " + err.Error())
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil

@@ -22,6 +22,9 @@ type problem struct {
 	Line int `json:"line,omitempty"`
 	// Oldest is the cursor of the oldest event that can still be read.
 	Oldest string `json:"oldest,omitempty"`
+	// Rule is why an order was refused, and PossibleAt when it will be possible.
+	Rule       string      `json:"rule,omitempty"`
+	PossibleAt *possibleAt `json:"possible_at,omitempty"`
 	// Problems are why the node is not ready.
 	Problems []Problem `json:"problems,omitempty"`
 

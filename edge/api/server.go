@@ -82,6 +82,8 @@ type Dependencies struct {
 	RawPartitions int
 	// Controls are this node's; nil where nobody can be denied.
 	Controls Controls
+	// Suppressions are nil on a node that does not follow them.
+	Suppressions Suppressions
 	// Cluster is nil where this node has everything.
 	Cluster *Cluster
 	// Rules are those by which this node judges requests; nil: it judges none.

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"carom/pipeline/event"
+)
+
+const plainType = "text/plain"
+
+// postCheck says of one address, or of as many as a bulk has lines, whether it is suppressed. Nothing is journaled.
+func (s *Server) postCheck(w http.ResponseWriter, r *http.Request) *problem {
+	p := readParams(r, "account", "as_of")
+	c := &checking{s: s, r: r, account: p.account(), at: p.asOf(s.d.Clock())}
+	plain := isPlain(r.Header)
+	bulk := plain
+	if !plain {
+		var bad *problem
+		if bulk, bad = bodyType(r.Header); bad != nil {
+			return bad
+		}
+	}
+	switch {
+	case p.problem != nil:
+		return p.problem
+	case s.d.Suppressions == nil:
+		return errNoSuppressions.problem
+	case plain:
+		return s.takeBulk(w, r, job{read: c.readPlain})
+	case bulk:
+		return s.takeBulk(w, r, job{read: c.read})
+	}
+	text, bad := s.readBody(w, r)
+	if bad != nil {
+		return bad
+	}
+	var e event.Event
+	answer, bad := c.read(string(text), 0, &e, nil)
+	if bad != nil {
+		return bad
+	}
+	return writeText(w, string(answer))
+}
+
+// isPlain reports whether a body is addresses, one a line, and nothing else.
+func isPlain(h http.Header) bool {
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(mediaType), plainType) && h.Get("Content-Encoding") == ""
+}
+
+// checking is one request of POST /v1/suppressions/check.
+type checking struct {
+	s       *Server
+	r       *http.Request
+	account string // of lines that name none
+	at      event.Millis
+}
+
+// read answers a line that is an object.
+func (c *checking) read(text string, _ event.Millis, e *event.Event, dst []byte) ([]byte, *problem) {
+	account, address, transactional := "", "", false
+	if p := readObject(text, func(r *event.JSONReader, name string) bool {
+		switch name {
+		case "account":
+			account = r.String()
+		case "address":
+			address = r.String()
+		case "transactional":
+			transactional = r.Bool()
+		default:
+			return false
+		}
+		return true
+	}); p != nil {
+		return dst, p
+	}
+	return c.answer(dst, e, account, address, transactional)
+}
+
+// readPlain answers a line that is an address.
+func (c *checking) readPlain(text string, _ event.Millis, e *event.Event, dst []byte) ([]byte, *problem) {
+	return c.answer(dst, e, "", strings.TrimSpace(text), false)
+}
+
+// answer appends what is to be said of an address. Of the event, which goes nowhere, it sets whose it is.
+func (c *checking) answer(dst []byte, e *event.Event, account, address string, transactional bool) ([]byte, *problem) {
+	if address == "" {
+		return dst, missingField("address", "want an address such as bob@example.com")
+	}
+	if wrong := checkAddress(address); wrong != "" {
+		return dst, badField("address", wrong)
+	}
+	named := account != ""
+	if !named {
+		account = c.account
+	} else if wrong := checkText(account, maxID); wrong != "" {
+		return dst, badField("account", wrong)
+	}
+	if p := accountProblem(c.r, "account", account); p != nil {
+		return dst, p
+	}
+	e.Account = account
+	scope, why, stopped, err := c.s.stops(account, address, c.at, transactional)
+	if err != nil {
+		return dst, c.s.failure("read a suppression", err)
+	}
+	dst = append(dst, '{')
+	if named {
+		dst = append(appendText(append(dst, `"account":`...), account), ',')
+	}
+	dst = appendText(append(dst, `"address":`...), address)
+	dst = append(dst, `,"suppressed":`...)
+	if stopped {
+		dst = appendWhy(dst, scope, &why)
+	} else {
+		dst = append(dst, `null`...)
+	}
+	return append(dst, '}'), nil
+}
