@@ -78,6 +78,7 @@ and rolled up into a score for every sender.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newServeCommand(), newKeysCommand(), newLinkCommand(), newReportCommand(), newEventsCommand(),
 		newDemoCommand(), newBenchCommand(), newVerdictCommand(), newTopicsCommand(), newRejectsCommand(), newRulesCommand(), newTokensCommand(),
+		newSuppressionsCommand(),
 		newConfigCommand())
 	return root
 }
