@@ -30,7 +30,7 @@ func (c *Controls) Adopt(from *kv.Store) error {
 		return fmt.Errorf("adopt controls: %w", err)
 	}
 	if left > 0 {
-		c.logger.Error("more entries than control.max_denied or control.max_self allow: they do not hold on this node", zap.Int("entries", left))
+		c.logger.Error("more entries than control.max_denied, control.max_self or control.max_webhooks allow: they do not hold on this node", zap.Int("entries", left))
 	}
 	c.adopted = from
 	return nil

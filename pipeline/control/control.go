@@ -20,9 +20,13 @@ const (
 	DeniedKey
 	// Self: Values are the addresses, or ranges of addresses, of the sender Name.
 	Self
+	// Webhook: the account's events go to somebody's server; Values is one JSON object, which says where and how.
+	Webhook
+	// WebhookState: whether the webhook Name rests, and where it goes on; Values is one JSON object.
+	WebhookState
 )
 
-var kindNames = [...]string{"", "denied", "denied_key", "self"}
+var kindNames = [...]string{"", "denied", "denied_key", "self", "webhook", "webhook_state"}
 
 // String returns the kind's name, as keys of the log have it; "" for a number that is none.
 func (k Kind) String() string {
@@ -33,7 +37,7 @@ func (k Kind) String() string {
 }
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Denied, DeniedKey, Self} }
+func Kinds() []Kind { return []Kind{Denied, DeniedKey, Self, Webhook, WebhookState} }
 
 func parseKind(s string) (Kind, bool) {
 	for i, name := range kindNames {
@@ -51,7 +55,7 @@ type Control struct {
 	Name    string
 	// Since is when it was set.
 	Since event.Millis
-	// Values are those of the kind: of Self the addresses; of others nothing.
+	// Values are those of the kind: of Self the addresses, of the two of webhooks an object, of others nothing.
 	Values []string
 }
 
@@ -59,7 +63,9 @@ type Control struct {
 const (
 	maxName   = 8 << 10
 	maxValues = 64
-	maxRecord = 64 << 10
+	maxRecord = 128 << 10
+	// maxObject bounds the object of a webhook. It is escaped in its record.
+	maxObject = 16 << 10
 )
 
 var errControl = errors.New("control: malformed record")
@@ -80,9 +86,14 @@ func (c *Control) check() error {
 			return fmt.Errorf("%w: the name is no contact key", errControl)
 		}
 	}
-	if c.Kind == Self {
+	switch c.Kind {
+	case Self:
 		_, err := prefixes(c.Values)
 		return err
+	case Webhook, WebhookState:
+		if len(c.Values) > 1 || len(c.Values) == 1 && (len(c.Values[0]) > maxObject || !json.Valid([]byte(c.Values[0]))) {
+			return fmt.Errorf("%w: want one JSON object of at most %d bytes", errControl, maxObject)
+		}
 	}
 	return nil
 }

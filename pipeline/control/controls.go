@@ -94,7 +94,7 @@ func (c *Controls) load() error {
 	})
 	c.table.publish()
 	if left > 0 {
-		c.logger.Error("more entries than control.max_denied or control.max_self allow: they do not hold on this node", zap.Int("entries", left))
+		c.logger.Error("more entries than control.max_denied, control.max_self or control.max_webhooks allow: they do not hold on this node", zap.Int("entries", left))
 	}
 	return err
 }
@@ -105,27 +105,37 @@ func (c *Controls) Table() *Table { return c.table }
 // Set puts entries in, or in the place of those of the same identity. It returns ErrFull, which names the setting, if
 // they do not fit, and ErrUnavailable if the log can't be written now.
 func (c *Controls) Set(ctx context.Context, entries ...Control) error {
-	var denied, self int // that are new
+	more := make(map[Kind]int) // that are new, by the kind that they are counted with
 	for i := range entries {
 		e := &entries[i]
 		if err := e.check(); err != nil {
 			return err
 		}
-		switch {
-		case c.table.has(e):
-		case e.Kind == Self:
-			self++
-		default:
-			denied++
+		if !c.table.has(e) {
+			more[countedWith(e.Kind)]++
 		}
 	}
-	switch {
-	case self > 0 && c.table.len(Self)+self > c.options.MaxSelf:
-		return fmt.Errorf("%w: control.max_self allows the addresses of %d senders", ErrFull, c.options.MaxSelf)
-	case denied > 0 && c.table.len(Denied)+denied > c.options.MaxDenied:
-		return fmt.Errorf("%w: control.max_denied allows %d contacts", ErrFull, c.options.MaxDenied)
+	for kind, allows := range full {
+		if n := more[kind]; n > 0 && c.table.len(kind)+n > c.table.most(kind) {
+			return fmt.Errorf("%w: "+allows, ErrFull, c.table.most(kind))
+		}
 	}
 	return c.write(ctx, entries, func(e *Control) []byte { return e.appendValue(nil) })
+}
+
+// full says which setting allows how many.
+var full = map[Kind]string{
+	Denied:  "control.max_denied allows %d contacts",
+	Self:    "control.max_self allows the addresses of %d senders",
+	Webhook: "control.max_webhooks allows %d webhooks",
+}
+
+// countedWith is the kind whose setting bounds those of k.
+func countedWith(k Kind) Kind {
+	if k == DeniedKey {
+		return Denied
+	}
+	return k
 }
 
 // Remove takes entries out; those that are not there are none's loss.
@@ -255,3 +265,23 @@ func (c *Controls) List(kind Kind, account, after string, limit int) (page []Con
 	}
 	return page, next, nil
 }
+
+// Each calls f with all entries of a kind that hold on this node, of all accounts, in the order of accounts and names,
+// until it fails.
+func (c *Controls) Each(kind Kind, f func(Control) error) error {
+	prefix := kindPrefix(kind)
+	err := c.each(prefix, prefix, func(key, value []byte) (bool, error) {
+		entry, err := readRow(key, value)
+		if err == nil && c.table.has(&entry) {
+			err = f(entry)
+		}
+		return true, err
+	})
+	if err != nil {
+		return fmt.Errorf("read controls: %w", err)
+	}
+	return nil
+}
+
+// Rung returns a channel that is closed when more of the log has been read. Take it before you look.
+func (c *Controls) Rung() <-chan struct{} { return c.bell.Rung() }

@@ -1,5 +1,5 @@
-// Package control keeps what Accept must know of contacts and senders beyond what a token tells: who is denied, which
-// addresses are a sender's own.
+// Package control keeps what all nodes must know beyond what mail and its readers tell: who is denied, which addresses
+// are a sender's own, whose servers hear of events.
 //
 //	edge/api ─ Set, Remove ─▶ log of controls      one partition; with Kafka a compacted topic
 //	                               │               key: kind/account/name; no value: removed
@@ -9,6 +9,7 @@
 //	                               │
 //	                               ▼
 //	                         Table, in memory ◀─── Accept asks: Denied, SelfAddresses
+//	                    Each, of the rows    ◀─── edge/webhook, when the bell rings
 //
 // It guarantees: when Set and Remove return nil, the change is durable, and this node's Table has it unless it can't read
 // the log just now; the other nodes have it as soon as they have read it. Rows and table follow the order of the log, so

@@ -230,7 +230,7 @@ func (c *Controls) remember(changes []change) error {
 		}
 		if !c.table.set(&ch.Control) {
 			c.metrics.full.Inc()
-			c.logger.Error("no room for an entry: it does not hold on this node; raise control.max_denied or control.max_self", zap.Stringer("kind", ch.Kind))
+			c.logger.Error("no room for an entry: it does not hold on this node; raise control.max_denied, control.max_self or control.max_webhooks", zap.Stringer("kind", ch.Kind))
 		}
 	}
 	return nil

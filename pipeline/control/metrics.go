@@ -24,7 +24,7 @@ func newMetrics(reg prometheus.Registerer, t *Table) *metrics {
 		return m
 	}
 	reg.MustRegister(m.records, m.foreign, m.full)
-	for _, k := range []Kind{Denied, Self} {
+	for _, k := range []Kind{Denied, Self, Webhook} {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "carom_control_entries_count", Help: "Entries that hold on this node, by kind.",
 			ConstLabels: prometheus.Labels{"kind": k.String()},

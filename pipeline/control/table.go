@@ -12,6 +12,8 @@ import (
 type Table struct {
 	options Options
 	denied  *set
+	// webhooks are counted here, and read from the rows.
+	webhooks *set
 	// self maps a sender, by the same hash as contacts, to his addresses. It is copied for every batch of changes.
 	self atomic.Pointer[selfMap]
 	next selfMap // the copy that is being changed; nil: none
@@ -20,7 +22,7 @@ type Table struct {
 type selfMap map[event.ContactKey][]netip.Prefix
 
 func newTable(o Options) *Table {
-	t := &Table{options: o, denied: newSet()}
+	t := &Table{options: o, denied: newSet(), webhooks: newSet()}
 	t.self.Store(&selfMap{})
 	return t
 }
@@ -47,7 +49,29 @@ func (t *Table) len(k Kind) int {
 	if k == Self {
 		return len(*t.self.Load())
 	}
-	return t.denied.len()
+	return t.setOf(k).len()
+}
+
+// setOf returns what holds the kind's names; nil for what is not counted.
+func (t *Table) setOf(k Kind) *set {
+	switch k {
+	case Denied, DeniedKey:
+		return t.denied
+	case Webhook:
+		return t.webhooks
+	}
+	return nil
+}
+
+// most is how many entries of a kind, or of those counted with it, there may be.
+func (t *Table) most(k Kind) int {
+	switch k {
+	case Self:
+		return t.options.MaxSelf
+	case Webhook:
+		return t.options.MaxWebhooks
+	}
+	return t.options.MaxDenied
 }
 
 // edited returns the map that changes go to, which publish shows.
@@ -69,15 +93,18 @@ func (t *Table) publish() {
 
 // has reports whether c is there, whatever it says. It is safe for concurrent use.
 func (t *Table) has(c *Control) bool {
-	if c.Kind == Self {
+	switch c.Kind {
+	case Self:
 		_, ok := (*t.self.Load())[event.ContactKeyOf(c.Account, c.Name)]
 		return ok
+	case WebhookState: // there is one where there is a webhook
+		return true
 	}
-	return t.denied.has(deniedKey(c))
+	return t.setOf(c.Kind).has(setKey(c))
 }
 
-// deniedKey is the key of a contact who is denied by his id or by his key.
-func deniedKey(c *Control) event.ContactKey {
+// setKey is what stands for c in its set: of a contact the same, whether he is denied by his id or by his key.
+func setKey(c *Control) event.ContactKey {
 	if c.Kind == DeniedKey {
 		k, _ := event.ParseContactKey(c.Name) // which was checked
 		return k
@@ -87,16 +114,23 @@ func deniedKey(c *Control) event.ContactKey {
 
 // set takes c in; false if it does not fit.
 func (t *Table) set(c *Control) bool {
-	if c.Kind != Self {
-		if !t.has(c) && t.denied.len() >= t.options.MaxDenied {
-			return false
-		}
-		t.denied.add(deniedKey(c))
+	switch c.Kind {
+	case WebhookState:
 		return true
+	case Self:
+		return t.setSelf(c)
 	}
+	if !t.has(c) && t.len(c.Kind) >= t.most(c.Kind) {
+		return false
+	}
+	t.setOf(c.Kind).add(setKey(c))
+	return true
+}
+
+func (t *Table) setSelf(c *Control) bool {
 	m := t.edited()
 	key := event.ContactKeyOf(c.Account, c.Name)
-	if _, ok := m[key]; !ok && len(m) >= t.options.MaxSelf {
+	if _, ok := m[key]; !ok && len(m) >= t.most(Self) {
 		return false
 	}
 	list, err := prefixes(c.Values)
@@ -109,9 +143,11 @@ func (t *Table) set(c *Control) bool {
 
 // remove takes c out.
 func (t *Table) remove(c *Control) {
-	if c.Kind != Self {
-		t.denied.remove(deniedKey(c))
-		return
+	switch c.Kind {
+	case WebhookState:
+	case Self:
+		delete(t.edited(), event.ContactKeyOf(c.Account, c.Name))
+	default:
+		t.setOf(c.Kind).remove(setKey(c))
 	}
-	delete(t.edited(), event.ContactKeyOf(c.Account, c.Name))
 }
