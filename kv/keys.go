@@ -23,6 +23,8 @@ const (
 
 	PrefixControl byte = 0x60 // table(1) …
 	PrefixScrub   byte = 0x70 // where the scrubber is
+
+	PrefixWebhook byte = 0x90 // table(1) …
 )
 
 // The facts that a store remembers of itself, by the byte that follows PrefixMeta.

@@ -35,7 +35,8 @@ var arrows = map[string][]string{
 	"edge/mailbox":      {},
 	"edge/track":        {"edge/ref", "edge/report", "pipeline/event"},
 	"edge/inbound":      {"edge/ref", "edge/report", "pipeline/event"},
-	"edge/api":          {"edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/provider", "pipeline/refine", "pipeline/rollup", "pipeline/score", "pipeline/suppress"},
+	"edge/webhook":      {"kv", "pipeline/control", "pipeline/event", "pipeline/log"},
+	"edge/api":          {"edge/webhook", "edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/provider", "pipeline/refine", "pipeline/rollup", "pipeline/score", "pipeline/suppress"},
 	"bench":             {"edge/ref", "edge/report", "pipeline/event"},
 	"bench/demo":        {"bench/progress", "edge/report"},
 	"bench/progress":    {},
@@ -116,7 +117,7 @@ func checkArrows(t *testing.T, file, pkg string) {
 // storePackage reports whether pkg keeps its state in Pebble and so may name its types.
 func storePackage(library, pkg string) bool {
 	return library == "github.com/cockroachdb/pebble/v2" &&
-		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka", "pipeline/control"}, pkg)
+		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka", "pipeline/control", "edge/webhook"}, pkg)
 }
 
 // outside reports whether pkg is no part of the product: what measures it, and what others may copy.

@@ -18,6 +18,7 @@ const (
 	addressInfo = "carom address v1"
 	clientInfo  = "carom client v1"
 	selfInfo    = "carom self v1"
+	secretInfo  = "carom secret v1"
 )
 
 // derive returns the key for one use of a secret: HKDF-SHA256 (RFC 5869) without a salt, because the secret is
@@ -41,6 +42,9 @@ func newKey(id byte, state state, secret []byte) (*key, error) {
 		return nil, err
 	}
 	if k.self, err = newAEAD(secret, selfInfo); err != nil {
+		return nil, err
+	}
+	if k.secret, err = newAEAD(secret, secretInfo); err != nil {
 		return nil, err
 	}
 	k.address, err = derive(secret, addressInfo)

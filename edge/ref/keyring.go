@@ -26,6 +26,7 @@ type key struct {
 	state   state
 	url     cipher.AEAD
 	self    cipher.AEAD // of cookies
+	secret  cipher.AEAD // of what nodes keep for others
 	address [secretLen]byte
 }
 

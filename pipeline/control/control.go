@@ -63,9 +63,9 @@ type Control struct {
 const (
 	maxName   = 8 << 10
 	maxValues = 64
-	maxRecord = 128 << 10
+	maxRecord = 512 << 10
 	// maxObject bounds the object of a webhook. It is escaped in its record.
-	maxObject = 16 << 10
+	maxObject = 64 << 10
 )
 
 var errControl = errors.New("control: malformed record")
