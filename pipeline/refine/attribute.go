@@ -1,6 +1,8 @@
 package refine
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -61,10 +63,14 @@ func (p *Partition) attributeByRef(f *fact, as standing) error {
 	if gone, err := p.dropErased(f); gone || err != nil {
 		return err
 	}
-	s = p.cache.create(f.Key, as)
+	epoch, err := p.epochs.at(p.step.batch, p.now.at)
+	if err != nil {
+		return err
+	}
+	s = p.cache.create(f.Key, epoch, as)
 	if f.Kind != event.Sent { // which tells more
 		s.identify(&f.Ref, "")
-		if err := p.indexContact(s); err != nil {
+		if err := p.index(s); err != nil {
 			return err
 		}
 	}
@@ -85,7 +91,7 @@ func (p *Partition) compare(f *fact, s *state) error {
 	case s.ref.Contact == "" && s.standing == provisional && f.Contact != "":
 		s.name(f.Contact)
 		p.cache.touch(s)
-		if err := p.indexContact(s); err != nil {
+		if err := p.index(s); err != nil {
 			return err
 		}
 	}
@@ -140,20 +146,21 @@ func (p *Partition) attributeByMessageID(f *fact) error {
 // maxCandidates if there are too many.
 func (p *Partition) candidates(pre prefix) (keys []event.Key, err error) {
 	keys = append(keys, p.step.createdWith(pre)...)
-	p.scratch = p.keys.partial(p.scratch[:0], pre)
-	it, err := p.store.DB().NewIter(&pebble.IterOptions{
-		LowerBound: p.scratch, UpperBound: kv.PrefixEnd(p.scratch),
-	})
+	table := p.keys.table(nil, tableMessages)
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: table, UpperBound: kv.PrefixEnd(table)})
 	if err != nil {
 		return nil, fmt.Errorf("look for a Message-ID: %w", err)
 	}
-	for ok := it.First(); ok && len(keys) <= maxCandidates; ok = it.Next() {
-		if len(it.Key()) != tableBytes+len(event.Key{}) {
-			continue
+	for _, e := range p.epochs.live() {
+		from := p.keys.partial(p.scratch[:0], e, pre)
+		p.scratch = from
+		for ok := it.SeekGE(from); ok && len(keys) <= maxCandidates && bytes.HasPrefix(it.Key(), from); ok = it.Next() {
+			if len(it.Key()) == epochBytes+len(event.Key{}) {
+				keys = append(keys, event.Key(it.Key()[epochBytes:]))
+			}
 		}
-		keys = append(keys, event.Key(it.Key()[tableBytes:]))
 	}
-	if err := it.Close(); err != nil {
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return nil, fmt.Errorf("look for a Message-ID: %w", err)
 	}
 	return keys, nil
@@ -169,7 +176,7 @@ func (p *Partition) handle(f *fact, s *state) error {
 		p.metrics.dropped(dropUntracked)
 		return nil
 	case f.hit():
-		return p.hear(f, s, f.Kind == event.Click && p.opts.Settle > 0)
+		return p.hear(f, s, f.Kind == event.Click && p.opts.Settle > 0 && p.epochs.stays(s, p.now.at.Add(p.opts.Settle)))
 	case awaitsRecipient(f, s):
 		return p.park(f, s.key)
 	}
@@ -196,11 +203,11 @@ func (p *Partition) sent(f *fact, s *state) error {
 		p.metrics.conflicts.Inc()
 	}
 	known := s.ref.Message != ""
-	if err := p.unindexContact(s); err != nil {
+	if err := p.unindex(s); err != nil {
 		return err
 	}
 	s.register(f)
-	if err := p.indexContact(s); err != nil {
+	if err := p.index(s); err != nil {
 		return err
 	}
 	p.cache.touch(s)

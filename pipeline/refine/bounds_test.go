@@ -150,11 +150,13 @@ func TestCandidatesAreBounded(t *testing.T) {
 	defer w.close()
 	// States are put there by hand: to find that many ids takes a day.
 	pre := event.PartialKey("m1")
+	e1, err := w.p.epochs.at(w.p.step.batch, epoch)
+	w.check(err)
 	for n := range maxCandidates + 1 {
 		key := pre
 		h := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 		copy(key[4:], h[:])
-		s := w.p.cache.create(key, registered)
+		s := w.p.cache.create(key, e1, registered)
 		s.identify(&event.Ref{Account: "acme", Sender: "alice", Message: fmt.Sprint("other", n)}, "")
 	}
 	w.check(w.p.commit(t.Context()))

@@ -3,6 +3,8 @@ package refine
 import (
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"carom/kv"
 	"carom/pipeline/event"
 )
@@ -10,19 +12,25 @@ import (
 // cache holds the states that were used last. States that the current step changed stay until it is committed; then
 // the least recently used ones beyond the bound go.
 type cache struct {
-	store *kv.Store
-	keys  keyspace
-	bound int
+	store  *kv.Store
+	keys   keyspace
+	epochs *epochs
+	bound  int
 
 	states map[event.Key]*state
 	lru    state // sentinel of a ring: lru.next was used last
 	dirty  []*state
 
+	// disk is what was committed before this step, nil until somebody looks. That is enough: what the step changed is
+	// among the states. Unlike a get, it asks the bloom filters of the lowest level too, so that a message that is not
+	// there costs no block of each epoch.
+	disk *pebble.Iterator
+
 	key, value []byte // scratch
 }
 
-func newCache(store *kv.Store, keys keyspace, bound int) *cache {
-	c := &cache{store: store, keys: keys, bound: bound, states: make(map[event.Key]*state)}
+func newCache(store *kv.Store, keys keyspace, epochs *epochs, bound int) *cache {
+	c := &cache{store: store, keys: keys, epochs: epochs, bound: bound, states: make(map[event.Key]*state)}
 	c.lru.next, c.lru.prev = &c.lru, &c.lru
 	return c
 }
@@ -34,15 +42,12 @@ func (c *cache) get(key event.Key) (*state, error) {
 		c.link(s)
 		return s, nil
 	}
-	c.key = c.keys.message(c.key[:0], key)
-	value, ok, err := c.store.Get(c.value[:0], c.key)
-	c.value = value
-	if err != nil || !ok {
-		return nil, err
-	}
-	s := &state{key: key}
-	if err := s.decode(value); err != nil {
+	s, err := c.read(key)
+	if err != nil {
 		return nil, fmt.Errorf("message %s: %w", key, err)
+	}
+	if s == nil {
+		return nil, nil
 	}
 	if s.format1 {
 		if err := c.upgrade(s); err != nil {
@@ -53,9 +58,46 @@ func (c *cache) get(key event.Key) (*state, error) {
 	return s, nil
 }
 
+// read reads a state from disk, nil if there is none.
+func (c *cache) read(key event.Key) (*state, error) {
+	if c.disk == nil {
+		table := c.keys.table(nil, tableMessages)
+		var err error
+		c.disk, err = c.store.DB().NewIter(&pebble.IterOptions{
+			LowerBound: table, UpperBound: kv.PrefixEnd(table), UseL6Filters: true,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range c.epochs.live() {
+		c.key = c.keys.message(c.key[:0], e, key)
+		if !c.disk.SeekPrefixGE(c.key) {
+			continue
+		}
+		s := &state{key: key, epoch: e}
+		value, err := c.disk.ValueAndErr()
+		if err != nil {
+			return nil, err
+		}
+		return s, s.decode(value)
+	}
+	return nil, c.disk.Error()
+}
+
+// endStep lets go of the disk as it was when the step began.
+func (c *cache) endStep() error {
+	if c.disk == nil {
+		return nil
+	}
+	err := c.disk.Close()
+	c.disk = nil
+	return err
+}
+
 // create adds the state of a message that is not known yet.
-func (c *cache) create(key event.Key, as standing) *state {
-	s := &state{key: key, standing: as}
+func (c *cache) create(key event.Key, e epochID, as standing) *state {
+	s := &state{key: key, epoch: e, standing: as}
 	c.insert(s)
 	c.touch(s)
 	return s
@@ -72,7 +114,7 @@ func (c *cache) touch(s *state) {
 // write puts the changed states into b: one write a message, however often the step changed it.
 func (c *cache) write(b *kv.Batch) error {
 	for _, s := range c.dirty {
-		c.key = c.keys.message(c.key[:0], s.key)
+		c.key = c.keys.message(c.key[:0], s.epoch, s.key)
 		c.value = s.append(c.value[:0])
 		if err := b.Set(c.key, c.value, nil); err != nil {
 			return fmt.Errorf("write message state: %w", err)

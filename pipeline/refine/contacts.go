@@ -3,91 +3,88 @@ package refine
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"go.uber.org/zap"
 
 	"carom/kv"
 	"carom/pipeline/event"
 )
 
-// The index of messages by contact, and what is left of erased ones:
+// The index of messages by contact:
 //
-//	16                                                          1: the index is complete
-//	16 | contact key(16) | passage(8) | message key(16)         empty: a message of the contact
-//	17 | contact key(16)                                        when he was erased, see erased
-//	18 | message key(16)                                        account: the message was erased
-//	19 | contact key(16) | offset(8)                            time(8): copies of what he left are to be rewritten
+//	20 | epoch(4) | contact key(16) | passage(8) | message key(16)     empty: a message of the contact
 //
-// The passage is the first 8 bytes of SHA-256 over sender, 0x00 and sequence: it brings together what an erase tells at
-// once. An entry is in the same batch as the state that it names.
+// The passage is the tag of the sender and that of the sequence: it brings together what an erase tells at once. An entry is
+// in the same batch as the state that it names.
 const (
-	tableContacts table = iota + 16
-	tableErased
-	tableTombs
-	tableScrubs
-)
-
-const (
-	passageBytes = 8
+	passageBytes = 2 * tagBytes
 	// placeBytes is an entry's part after the contact: the place in his list.
 	placeBytes = passageBytes + len(event.Key{})
+	// contactBytes is an entry's part before the place.
+	contactBytes = epochBytes + len(event.ContactKey{})
 )
 
-func (k keyspace) contact(dst []byte, c event.ContactKey) []byte {
-	return append(k.table(dst, tableContacts), c[:]...)
+func (k keyspace) contact(dst []byte, e epochID, c event.ContactKey) []byte {
+	return append(k.epoch(dst, tableContacts, e), c[:]...)
 }
 
 func (k keyspace) contactEntry(dst []byte, s *state) []byte {
-	dst = k.contact(dst, event.ContactKeyOf(s.ref.Account, s.ref.Contact))
-	dst = appendPassage(dst, s.ref.Sender, s.ref.Sequence)
+	dst = k.contact(dst, s.epoch, event.ContactKeyOf(s.ref.Account, s.ref.Contact))
+	dst = appendTag(dst, senderTag(s.ref.Account, s.ref.Sender))
+	dst = appendTag(dst, tagOf(s.ref.Sequence))
 	return append(dst, s.key[:]...)
 }
 
-func appendPassage(dst []byte, sender, sequence string) []byte {
-	h := sha256.Sum256([]byte(sender + "\x00" + sequence))
-	return append(dst, h[:passageBytes]...)
-}
-
-// place is where a contact's list goes on: after the entry with that end.
+// entryPlace is where a contact's list goes on: after the entry with that end.
 func entryPlace(key []byte) []byte { return key[len(key)-placeBytes:] }
 
 func entryMessage(key []byte) event.Key { return event.Key(key[len(key)-len(event.Key{}):]) }
 
-// indexContact puts a message that became known, or known better, into its contact's list.
-func (p *Partition) indexContact(s *state) error {
-	if s.ref.Contact == "" {
-		return nil
+// index puts a message that became known, or known better, into the lists.
+func (p *Partition) index(s *state) error { return p.indexIn(p.step.batch, s) }
+
+func (p *Partition) indexIn(b *kv.Batch, s *state) (err error) {
+	if s.hasContact() {
+		p.scratch = p.keys.contactEntry(p.scratch[:0], s)
+		err = b.Set(p.scratch, nil, nil)
 	}
-	p.scratch = p.keys.contactEntry(p.scratch[:0], s)
-	if err := p.step.batch.Set(p.scratch, nil, nil); err != nil {
-		return fmt.Errorf("index a contact: %w", err)
+	if s.listed() && err == nil {
+		p.scratch = p.keys.sentEntry(p.scratch[:0], s)
+		err = b.Set(p.scratch, nil, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("index a message: %w", err)
 	}
 	return nil
 }
 
-// unindexContact takes a message out before it gets another identity.
-func (p *Partition) unindexContact(s *state) error {
-	if s.ref.Contact == "" {
-		return nil
+// unindex takes a message out of the lists, before it gets another identity.
+func (p *Partition) unindex(s *state) (err error) {
+	if s.hasContact() {
+		p.scratch = p.keys.contactEntry(p.scratch[:0], s)
+		err = p.step.batch.Delete(p.scratch, nil)
 	}
-	p.scratch = p.keys.contactEntry(p.scratch[:0], s)
-	if err := p.step.batch.Delete(p.scratch, nil); err != nil {
-		return fmt.Errorf("index a contact: %w", err)
+	if s.listed() && err == nil {
+		p.scratch = p.keys.sentEntry(p.scratch[:0], s)
+		err = p.step.batch.Delete(p.scratch, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("index a message: %w", err)
 	}
 	return nil
 }
 
-// loadContacts makes the index of a store that has none, and finds out whether anybody was erased.
-func (p *Partition) loadContacts() error {
-	if err := p.indexAll(); err != nil {
-		return fmt.Errorf("index contacts: %w", err)
-	}
+func (s *state) hasContact() bool { return s.ref.Contact != "" }
+
+// listed reports whether s is a message of which it is known whose.
+func (s *state) listed() bool { return s.standing != enrollment && s.ref.Message != "" }
+
+// loadErased finds out whether anybody was erased.
+func (p *Partition) loadErased() error {
 	erased := p.keys.table(nil, tableErased)
 	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: erased, UpperBound: kv.PrefixEnd(erased)})
 	if err != nil {
@@ -98,73 +95,6 @@ func (p *Partition) loadContacts() error {
 		return fmt.Errorf("look for erased contacts: %w", err)
 	}
 	return nil
-}
-
-const (
-	indexFormat byte = 1
-	// indexAtOnce is how many messages one commit of indexAll covers, indexSay after how many it says how far it is.
-	indexAtOnce = 4096
-	indexSay    = 1 << 20
-)
-
-// indexAll makes the index that an earlier Carom did not keep. If it is cut short it begins again: it writes the same.
-func (p *Partition) indexAll() error {
-	mark := p.keys.table(nil, tableContacts)
-	value, ok, err := p.store.Get(nil, mark)
-	if err != nil {
-		return err
-	}
-	if ok {
-		return checkFormat("index of contacts", value, indexFormat)
-	}
-	if p.store.ReadOnly() {
-		return nil
-	}
-	b := p.store.NewBatch()
-	defer func() { _ = b.Close() }()
-	n, err := p.indexStates(b)
-	if err != nil {
-		return err
-	}
-	if n > 0 {
-		p.log.Info("the messages are indexed by contact", zap.Int("messages", n))
-	}
-	if err := b.Set(mark, []byte{indexFormat}, nil); err != nil {
-		return err
-	}
-	return p.store.Commit(b)
-}
-
-// indexStates indexes all states that there are; the last of it is left in b.
-func (p *Partition) indexStates(b *kv.Batch) (n int, err error) {
-	messages := p.keys.table(nil, tableMessages)
-	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: messages, UpperBound: kv.PrefixEnd(messages)})
-	if err != nil {
-		return 0, err
-	}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		if len(it.Key()) != tableBytes+len(event.Key{}) {
-			continue
-		}
-		if n == 0 {
-			p.log.Info("messages were kept before there was an index by contact: making it")
-		}
-		s := state{key: event.Key(it.Key()[tableBytes:])}
-		if err = s.decode(it.Value()); err != nil || s.ref.Contact == "" {
-			continue
-		}
-		if err = b.Set(p.keys.contactEntry(nil, &s), nil, nil); err != nil {
-			break
-		}
-		if n++; n%indexAtOnce == 0 {
-			err = p.store.CommitNoSync(b)
-			b.Reset()
-		}
-		if n%indexSay == 0 {
-			p.log.Info("indexing messages by contact", zap.Int("messages", n))
-		}
-	}
-	return n, errors.Join(err, it.Error(), it.Close())
 }
 
 // ContactPage is a part of what a partition knows of a contact.
@@ -244,50 +174,68 @@ func (p *Partition) readContact(r pebble.Reader, c event.ContactKey, after []byt
 	if ok {
 		page.ErasedAt, page.Erasing = e.at, e.running
 	}
-	prefix := p.keys.contact(nil, c)
-	from := prefix
-	if len(after) > 0 {
-		from = append(append(bytes.Clone(prefix), after...), 0)
-	}
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(prefix)})
+	places, err := p.contactPlaces(r, c, after, limit+1)
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
+	for _, at := range places {
 		if len(page.Messages) == limit {
 			page.More = true
 			break
 		}
-		var m Message
-		if m, ok, err = p.readSummary(r, entryMessage(it.Key())); ok {
+		m, ok, err := p.readSummary(r, at.epoch, entryMessage(at.place))
+		if err != nil {
+			return err
+		}
+		if ok {
 			page.Messages = append(page.Messages, m)
-			page.Places = append(page.Places, hex.EncodeToString(entryPlace(it.Key())))
+			page.Places = append(page.Places, hex.EncodeToString(at.place))
 		}
 	}
-	return errors.Join(err, it.Error(), it.Close())
+	return nil
+}
+
+// contactPlace is a place in a contact's list, and the epoch of its message.
+type contactPlace struct {
+	epoch epochID
+	place []byte
+}
+
+// contactPlaces returns the places of a contact's list after one of them, in their order, at most so many.
+func (p *Partition) contactPlaces(r pebble.Reader, c event.ContactKey, after []byte, most int) (list []contactPlace, err error) {
+	for _, e := range p.epochs.live() {
+		prefix := p.keys.contact(nil, e, c)
+		from := prefix
+		if len(after) > 0 {
+			from = append(append(bytes.Clone(prefix), after...), 0)
+		}
+		it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(prefix)})
+		if err != nil {
+			return nil, err
+		}
+		n := 0
+		for ok := it.First(); ok && n < most; ok = it.Next() {
+			n++
+			list = append(list, contactPlace{e, bytes.Clone(entryPlace(it.Key()))})
+		}
+		if err := errors.Join(it.Error(), it.Close()); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b contactPlace) int { return bytes.Compare(a.place, b.place) })
+	return list[:min(len(list), most)], nil
 }
 
 // readSummary reads a message without its events, or an enrollment with them.
-func (p *Partition) readSummary(r pebble.Reader, key event.Key) (m Message, ok bool, err error) {
-	value, closer, err := r.Get(p.keys.message(nil, key))
-	if isNotFound(err) {
-		return m, false, nil
-	}
-	if err != nil {
-		return m, false, err
-	}
-	s := state{key: key}
-	if err := errors.Join(s.decode(value), closer.Close()); err != nil {
+func (p *Partition) readSummary(r pebble.Reader, e epochID, key event.Key) (m Message, ok bool, err error) {
+	s, ok, err := p.readStateOf(r, e, key)
+	if err != nil || !ok {
 		return m, false, err
 	}
 	if s.standing == enrollment {
 		m.Ref = s.published()
-		m.Events, err = readTimeline(r, p.keys.timeline(nil, key))
+		m.Events, err = readTimeline(r, p.keys.timeline(nil, e, key))
 		return m, err == nil, err
 	}
-	living := s.living()
-	return Message{
-		Ref: s.ref, Recipient: s.recipient, Registered: s.standing == registered,
-		Status: living.status(s.standing == registered), Truncated: s.truncated,
-	}, true, nil
+	return s.summary(), true, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -68,6 +69,7 @@ func (c *crasher) fs() vfs.FS {
 func crashOptions() Options {
 	o := trafficOptions()
 	o.StepBytes = 4 << 10
+	o.Keep = time.Minute // so that messages expire, too
 	return o
 }
 
@@ -90,6 +92,9 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	feed := newFeed(makeTraffic(rng, 150)...)
 	o := crashOptions()
 	want := refineUncut(t, o, feed.recs)
+	if want.counters["expired_epochs_total"] < 2 {
+		t.Fatal("no message expires")
+	}
 
 	crashes := crashesOf(t, o, feed, rng, vfs.NewCrashableMem())
 	again := 0

@@ -89,9 +89,10 @@ func TestCrowdedMessage(t *testing.T) {
 
 func (w *world) state(message string) *state {
 	w.t.Helper()
-	value, _, err := w.store.Get(nil, w.p.keys.message(nil, event.KeyOf("acme", message)))
+	s, ok, err := w.p.readState(w.store.DB(), event.KeyOf("acme", message))
 	w.check(err)
-	s := &state{}
-	w.check(s.decode(value))
-	return s
+	if !ok {
+		w.t.Fatalf("message %s is not known", message)
+	}
+	return &s
 }

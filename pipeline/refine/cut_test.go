@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -28,7 +29,7 @@ func refineUncut(t testing.TB, o Options, recs []log.Record) uncut {
 		events: contents(t, w.events), addresses: contents(t, w.addresses), rejects: contents(t, w.rejects),
 		stored: stored(t, w.store), counters: make(map[string]float64),
 	}
-	for _, name := range []string{"records_total", "parked_facts", "waiting_clicks", "restored_total", "revisions_total"} {
+	for _, name := range []string{"records_total", "parked_facts", "waiting_clicks", "restored_total", "revisions_total", "expired_epochs_total"} {
 		u.counters[name] = w.value("carom_refine_" + name)
 	}
 	for _, reason := range dropReasons {
@@ -43,6 +44,7 @@ func TestOutputDoesNotDependOnSteps(t *testing.T) {
 	for range 6 {
 		recs := makeTraffic(rng, 400)
 		o := trafficOptions()
+		o.Keep = pick(rng, time.Minute, o.Keep)
 		want := refineUncut(t, o, recs)
 		if len(want.events) < 100 || len(want.rejects) < 5 {
 			t.Fatalf("the traffic is too dull: %d events, %d rejects", len(want.events), len(want.rejects))
@@ -266,11 +268,11 @@ func checkBounces(t *testing.T, u uncut) (stand, lifted int) {
 		}
 	}
 	for key, k := range read {
-		if _, erased := u.stored[string(keyspace(3).tomb(nil, key))]; erased {
+		if _, erased := u.stored[string(keyspace(3).tomb(nil, 1, key))]; erased {
 			continue
 		}
 		s := &state{}
-		if err := s.decode([]byte(u.stored[string(keyspace(3).message(nil, key))])); err != nil {
+		if err := s.decode([]byte(u.stored[string(keyspace(3).message(nil, 1, key))])); err != nil {
 			t.Fatal(err)
 		}
 		truth := s.living()

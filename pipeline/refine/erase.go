@@ -1,6 +1,7 @@
 package refine
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -19,6 +20,10 @@ import (
 //	                                                     └▶ one event of kind erase for each sender and sequence
 //
 // What waits in a timer finds nothing when it fires. A message that was sent after the erase stays.
+//
+//	17 | contact key(16)                  when he was erased, see erased
+//	21 | epoch(4) | message key(16)       account: the message was erased, in that epoch
+//	19 | contact key(16) | offset(8)      time(8): copies of what he left are to be rewritten
 const eraseAtOnce = 256
 
 var errErase = fmt.Errorf("%w: an erase without the key of a contact", event.ErrMalformed)
@@ -30,14 +35,16 @@ var errErase = fmt.Errorf("%w: an erase without the key of a contact", event.Err
 //	bytes 2-9    its time: facts of messages that were sent before are dropped
 //	bytes 10-17  offset of its record
 //	bytes 18-21  how many events it has told so far
-//	bytes 22-    while it is being done: the place in the contact's list that was done last, empty at the beginning
+//	bytes 22-    while it is being done: epoch and place in the contact's list that were done last, empty at the beginning
 //
-// Times and offsets are big-endian. It stays for ever: tokens of old mails do.
+// Times and offsets are big-endian. It stays for ever: tokens of old mails do. An earlier Carom wrote a place without the
+// epoch: then it is begun again.
 type erased struct {
 	running bool
 	at      event.Millis
 	offset  int64
 	told    int32
+	epoch   epochID // with place
 	place   []byte
 }
 
@@ -51,19 +58,26 @@ func (e *erased) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.at))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.offset))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(e.told))
-	return append(dst, e.place...)
+	if len(e.place) > 0 {
+		dst = append(binary.BigEndian.AppendUint32(dst, uint32(e.epoch)), e.place...)
+	}
+	return dst
 }
 
 func (e *erased) decode(b []byte) error {
 	if err := checkFormat("erased contact", b, erasedFormat); err != nil {
 		return err
 	}
-	if n := len(b) - erasedBytes; n < 0 || n != 0 && n != placeBytes {
+	n := len(b) - erasedBytes
+	if n < 0 || n != 0 && n != placeBytes && n != 4+placeBytes {
 		return fmt.Errorf("%w: erased contact", errDamaged)
 	}
 	*e = erased{
 		running: b[1] == 1, at: event.Millis(binary.BigEndian.Uint64(b[2:])),
-		offset: int64(binary.BigEndian.Uint64(b[10:])), told: int32(binary.BigEndian.Uint32(b[18:])), place: append([]byte(nil), b[erasedBytes:]...),
+		offset: int64(binary.BigEndian.Uint64(b[10:])), told: int32(binary.BigEndian.Uint32(b[18:])),
+	}
+	if n > placeBytes {
+		e.epoch, e.place = epochID(binary.BigEndian.Uint32(b[erasedBytes:])), bytes.Clone(b[erasedBytes+4:])
 	}
 	return nil
 }
@@ -72,8 +86,27 @@ func (k keyspace) erased(dst []byte, c event.ContactKey) []byte {
 	return append(k.table(dst, tableErased), c[:]...)
 }
 
-func (k keyspace) tomb(dst []byte, key event.Key) []byte {
-	return append(k.table(dst, tableTombs), key[:]...)
+func (k keyspace) tomb(dst []byte, e epochID, key event.Key) []byte {
+	return append(k.epoch(dst, tableTombs, e), key[:]...)
+}
+
+// entomb sets the tomb of a message, which stays for as long as a message does.
+func (p *Partition) entomb(key event.Key, account string) error {
+	e, err := p.epochs.at(p.step.batch, p.now.at)
+	if err != nil {
+		return err
+	}
+	return p.step.batch.Set(p.keys.tomb(nil, e, key), []byte(account), nil)
+}
+
+// buried reports whether a message has a tomb.
+func (p *Partition) buried(key event.Key) (ok bool, err error) {
+	for _, e := range p.epochs.live() {
+		if _, ok, err = p.store.Get(nil, p.keys.tomb(nil, e, key)); ok || err != nil {
+			break
+		}
+	}
+	return ok, err
 }
 
 // readErased reads what is kept of a contact who was erased.
@@ -137,7 +170,7 @@ func (p *Partition) bury(f *fact) error {
 		return err
 	}
 	p.erased, p.erasing = true, true
-	if err := p.step.batch.Set(p.keys.tomb(nil, f.Key), []byte(f.Account), nil); err != nil {
+	if err := p.entomb(f.Key, f.Account); err != nil {
 		return fmt.Errorf("erase: %w", err)
 	}
 	return nil
@@ -145,30 +178,46 @@ func (p *Partition) bury(f *fact) error {
 
 // eraseSome erases the next messages of the contact's list, and clears e.running at its end.
 func (p *Partition) eraseSome(f *fact, contact event.ContactKey, e *erased) error {
-	prefix := p.keys.contact(nil, contact)
-	from := append([]byte(nil), prefix...)
+	told := eraseTeller{p: p, f: f, n: &e.told}
+	n := 0
+	for _, row := range p.epochs.rows {
+		if row.id < e.epoch {
+			continue
+		}
+		if row.id > e.epoch {
+			e.epoch, e.place = row.id, nil
+		}
+		more, err := p.eraseEpoch(contact, e, &told, &n)
+		if err != nil {
+			return err
+		}
+		if more {
+			told.tell()
+			return nil
+		}
+	}
+	e.running, e.epoch, e.place = false, 0, nil
+	told.tell()
+	return nil
+}
+
+// eraseEpoch erases the next messages of the contact's list in one epoch, and reports whether there are more.
+func (p *Partition) eraseEpoch(contact event.ContactKey, e *erased, told *eraseTeller, n *int) (more bool, err error) {
+	prefix := p.keys.contact(nil, e.epoch, contact)
+	from := bytes.Clone(prefix)
 	if len(e.place) > 0 {
 		from = append(append(from, e.place...), 0)
 	}
 	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(prefix)})
 	if err != nil {
-		return err
+		return false, err
 	}
-	told := eraseTeller{p: p, f: f, n: &e.told}
-	n, more := 0, it.First()
-	for ; more && n < eraseAtOnce && err == nil; more = it.Next() {
-		n++
+	for more = it.First(); more && *n < eraseAtOnce && err == nil; more = it.Next() {
+		*n++
 		e.place = append(e.place[:0], entryPlace(it.Key())...)
-		err = p.eraseEntry(it.Key(), e, &told)
+		err = p.eraseEntry(it.Key(), e, told)
 	}
-	if err := errors.Join(err, it.Error(), it.Close()); err != nil {
-		return err
-	}
-	if !more {
-		e.running, e.place = false, nil
-	}
-	told.tell()
-	return nil
+	return more, errors.Join(err, it.Error(), it.Close())
 }
 
 // eraseEntry erases the message of one entry.
@@ -191,12 +240,13 @@ func (p *Partition) eraseEntry(entry []byte, e *erased, told *eraseTeller) error
 		}
 	}
 	b := p.step.batch
-	timeline := p.keys.timeline(nil, key)
+	timeline := p.keys.timeline(nil, s.epoch, key)
 	if err := errors.Join(
 		b.Delete(entry, nil),
-		b.Delete(p.keys.message(nil, key), nil),
+		p.unindex(s),
+		b.Delete(p.keys.message(nil, s.epoch, key), nil),
 		b.DeleteRange(timeline, kv.PrefixEnd(timeline), nil),
-		b.Set(p.keys.tomb(nil, key), []byte(s.ref.Account), nil),
+		p.entomb(key, s.ref.Account),
 		p.eraseParked(key, s.ref.Message),
 	); err != nil {
 		return err
@@ -296,11 +346,11 @@ func (p *Partition) dropErased(f *fact) (bool, error) {
 
 // buryLate takes what waits for a message that was not known when its contact was erased, and what may come.
 func (p *Partition) buryLate(f *fact) error {
-	if _, ok, err := p.store.Get(nil, p.keys.tomb(nil, f.Key)); ok || err != nil {
+	if ok, err := p.buried(f.Key); ok || err != nil {
 		return err
 	}
 	p.erasing = true
-	if err := p.step.batch.Set(p.keys.tomb(nil, f.Key), []byte(f.Account), nil); err != nil {
+	if err := p.entomb(f.Key, f.Account); err != nil {
 		return err
 	}
 	return p.eraseParked(f.Key, f.Message)
@@ -315,8 +365,7 @@ func (p *Partition) isErased(f *fact) (bool, error) {
 		}
 		fallthrough // a token may name the contact otherwise than the message's registration
 	case event.ByKey:
-		_, ok, err := p.store.Get(nil, p.keys.tomb(nil, f.Key))
-		return ok, err
+		return p.buried(f.Key)
 	}
 	return p.buriedBeside(f.Message, event.Key{})
 }
@@ -334,14 +383,17 @@ func (p *Partition) buriedBeside(message string, key event.Key) (gone bool, err 
 // gives the key that the id makes.
 func (p *Partition) tombsOf(message string, fn func(event.Key) error) error {
 	partial := event.PartialKey(message)
-	from := append(p.keys.table(nil, tableTombs), partial[:len(prefix{})]...)
-	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(from)})
+	table := p.keys.table(nil, tableTombs)
+	it, err := p.store.DB().NewIter(&pebble.IterOptions{LowerBound: table, UpperBound: kv.PrefixEnd(table)})
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		if key := event.Key(it.Key()[tableBytes:]); event.KeyOf(string(it.Value()), message) == key {
-			err = fn(key)
+	for _, e := range p.epochs.live() {
+		from := append(p.keys.epoch(nil, tableTombs, e), partial[:len(prefix{})]...)
+		for ok := it.SeekGE(from); ok && err == nil && bytes.HasPrefix(it.Key(), from); ok = it.Next() {
+			if key := event.Key(it.Key()[epochBytes:]); event.KeyOf(string(it.Value()), message) == key {
+				err = fn(key)
+			}
 		}
 	}
 	return errors.Join(err, it.Error(), it.Close())

@@ -152,19 +152,6 @@ func (w *world) lacks(text string, prefix byte) {
 	w.check(it.Close())
 }
 
-// A store of an earlier Carom has no index; opening it makes one that lists the same.
-func TestIndexIsMadeOnce(t *testing.T) {
-	f := newFeed(makeTraffic(seeded(t), 600)...)
-	w := openWorld(t, trafficOptions(), vfs.NewMem(), f)
-	w.drain(all)
-	want := stored(t, w.store)
-	table := w.p.keys.table(nil, tableContacts)
-	w.check(w.store.DeleteRange(table, kv.PrefixEnd(table)))
-	w.reopen(trafficOptions())
-	sameStored(t, stored(t, w.store), want)
-	w.close()
-}
-
 func TestBadPlace(t *testing.T) {
 	w := openWorld(t, testOptions(), vfs.NewMem(), newFeed(log.Record{Value: []byte{1}}))
 	for _, place := range []string{"x", "00", string(make([]byte, 2*placeBytes))} {

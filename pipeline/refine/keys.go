@@ -10,22 +10,43 @@ import (
 // A partition's keys. Numbers are big-endian.
 //
 //	0x30 | partition(2) | 0                                      meta
-//	                    | 1 | message key(16)                    a message's state
-//	                    | 2 | message key(16) | event id(16)     timeline: the refined event as it was published
 //	                    | 3 | due(8) | offset(8) | what(1)       timers, in the order in which they fire
 //	                    | 4 | message key(16) | offset(8)        parked facts; the key's last 12 bytes may be zero
 //	                    | 5 | incarnation(16)                    how far each source was read
-//	                    | 16 …                                   of contacts and erases: contacts.go, erase.go
+//	                    | 17, 19                                 of erases: erase.go
+//
+// What is kept of messages has their epoch in its keys, so that an epoch's end deletes one range of each table, whatever
+// else there is. epochs.go says which epoch a message is of.
+//
+//	                    | 6 | epoch(4) | message key(16)                   a message's state
+//	                    | 7 | epoch(4) | message key(16) | event id(16)    timeline: the refined event as it was published
+//	                    | 20 | epoch(4) …                                  messages by contact: contacts.go
+//	                    | 21 | epoch(4) …                                  tombs of erased messages: erase.go
+//	                    | 22 | epoch(4) …                                  messages by sender and time of sending: list.go
+//	                    | 23                                               1: there are no tables of before there were epochs
+//	                    | 23 | epoch(4)                                    when it begins and ends: epochs.go
+//
+// Tables 1, 2, 16 and 18 were messages, timeline, contacts and tombs before there were epochs: migrate.go.
 type table byte
 
 const (
-	tableMeta table = iota
-	tableMessages
-	tableTimeline
-	tableTimers
-	tableParked
-	tableSources
+	tableMeta    table = 0
+	tableTimers  table = 3
+	tableParked  table = 4
+	tableSources table = 5
+
+	tableMessages table = 6
+	tableTimeline table = 7
+	tableErased   table = 17
+	tableScrubs   table = 19
+	tableContacts table = 20
+	tableTombs    table = 21
+	tableSent     table = 22
+	tableEpochs   table = 23
 )
+
+// epochTables are the tables that have epochs.
+var epochTables = [...]table{tableMessages, tableTimeline, tableContacts, tableTombs, tableSent}
 
 // keyspace appends the keys of one partition.
 type keyspace uint16
@@ -39,21 +60,29 @@ func (k keyspace) all(dst []byte) []byte {
 
 func (k keyspace) table(dst []byte, t table) []byte { return append(k.all(dst), byte(t)) }
 
-func (k keyspace) message(dst []byte, key event.Key) []byte {
-	return append(k.table(dst, tableMessages), key[:]...)
+// epoch appends what all keys of one epoch in a table start with.
+func (k keyspace) epoch(dst []byte, t table, e epochID) []byte {
+	return kv.AppendUint32(k.table(dst, t), uint32(e))
 }
 
-// partial appends what all messages start with whose ids share the first four bytes of their hash.
-func (k keyspace) partial(dst []byte, p prefix) []byte {
-	return append(k.table(dst, tableMessages), p[:]...)
+const epochBytes = tableBytes + 4 // prefix, partition, table, epoch
+
+func (k keyspace) message(dst []byte, e epochID, key event.Key) []byte {
+	return append(k.epoch(dst, tableMessages, e), key[:]...)
 }
 
-func (k keyspace) timeline(dst []byte, key event.Key) []byte {
-	return append(k.table(dst, tableTimeline), key[:]...)
+// partial appends what all messages of an epoch start with whose ids share the first four bytes of their hash.
+func (k keyspace) partial(dst []byte, e epochID, p prefix) []byte {
+	return append(k.epoch(dst, tableMessages, e), p[:]...)
 }
 
-func (k keyspace) timelineEntry(dst []byte, key event.Key, id event.ID) []byte {
-	return append(k.timeline(dst, key), id[:]...)
+func (k keyspace) timeline(dst []byte, e epochID, key event.Key) []byte {
+	return append(k.epoch(dst, tableTimeline, e), key[:]...)
+}
+
+// timelineEntry appends the key of an event in the timeline of s.
+func (k keyspace) timelineEntry(dst []byte, s *state, id event.ID) []byte {
+	return append(k.timeline(dst, s.epoch, s.key), id[:]...)
 }
 
 func (k keyspace) timer(dst []byte, t timerKey) []byte {

@@ -48,28 +48,45 @@ func (p *Partition) Message(account, message string) (Message, bool, error) {
 }
 
 func (p *Partition) readMessage(r pebble.Reader, account, message string) (Message, bool, error) {
-	key := event.KeyOf(account, message)
-	value, closer, err := r.Get(p.keys.message(nil, key))
+	s, ok, err := p.readState(r, event.KeyOf(account, message))
+	if err != nil || !ok || s.standing == enrollment || s.ref.Account != account || s.ref.Message != event.CleanMessageID(message) {
+		return Message{}, false, err
+	}
+	m := s.summary()
+	m.Events, err = readTimeline(r, p.keys.timeline(nil, s.epoch, s.key))
+	return m, err == nil, err
+}
+
+// readState reads what is stored of a message.
+func (p *Partition) readState(r pebble.Reader, key event.Key) (s state, ok bool, err error) {
+	for _, e := range p.epochs.live() {
+		if s, ok, err = p.readStateOf(r, e, key); ok || err != nil {
+			return s, ok, err
+		}
+	}
+	return s, false, nil
+}
+
+// readStateOf reads what is stored of a message of an epoch.
+func (p *Partition) readStateOf(r pebble.Reader, e epochID, key event.Key) (s state, ok bool, err error) {
+	value, closer, err := r.Get(p.keys.message(nil, e, key))
 	if isNotFound(err) {
-		return Message{}, false, nil
+		return s, false, nil
 	}
 	if err != nil {
-		return Message{}, false, err
+		return s, false, err
 	}
-	s := state{key: key}
-	if err := errors.Join(s.decode(value), closer.Close()); err != nil {
-		return Message{}, false, err
-	}
-	if s.standing == enrollment || s.ref.Account != account || s.ref.Message != event.CleanMessageID(message) {
-		return Message{}, false, nil
-	}
+	s = state{key: key, epoch: e}
+	return s, true, errors.Join(s.decode(value), closer.Close())
+}
+
+// summary is what is known of a message but for its events.
+func (s *state) summary() Message {
 	living := s.living()
-	m := Message{
+	return Message{
 		Ref: s.ref, Recipient: s.recipient, Registered: s.standing == registered,
 		Status: living.status(s.standing == registered), Truncated: s.truncated,
 	}
-	m.Events, err = readTimeline(r, p.keys.timeline(nil, key))
-	return m, err == nil, err
 }
 
 func readTimeline(r pebble.Reader, prefix []byte) (events []event.Refined, err error) {

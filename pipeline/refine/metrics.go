@@ -32,6 +32,7 @@ type metrics struct {
 	revisions   prometheus.Counter
 	restored    prometheus.Counter
 	rebuilds    prometheus.Counter
+	epochs      prometheus.Counter
 	released    prometheus.Counter
 	tickErrors  prometheus.Counter
 	parked      prometheus.Gauge
@@ -55,6 +56,7 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() (int64, e
 		revisions:   r.counter("revisions_total", "Refined events published again because later evidence changed them."),
 		restored:    r.counter("restored_total", "Repeats published after all because the hit that they repeated turned out to be another's."),
 		rebuilds:    r.counter("rebuilds_total", "States deleted because the input no longer held what follows them."),
+		epochs:      r.counter("expired_epochs_total", "Epochs of messages forgotten because of their age."),
 		tickErrors:  r.counter("tick_errors_total", "Ticks that could not be appended."),
 		parked:      r.gauge("parked_facts", "Facts that are parked."),
 		waiting:     r.gauge("waiting_clicks", "Clicks that wait to be judged."),

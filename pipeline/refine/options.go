@@ -13,6 +13,8 @@ type Options struct {
 	Park   time.Duration `yaml:"park" doc:"How long a fact about a message that nobody has named yet waits for it, in log time; from 1s to 2160h."`
 	Repeat time.Duration `yaml:"repeat" doc:"Within which distance, in event time, an open or click like a recorded one before it is a repeat and counts for nothing; from 0 to 1h."`
 
+	Keep time.Duration `yaml:"keep" doc:"How long what is known of a message is kept at least, in log time from its first record; up to a third more. A fact that comes later begins the message anew. 0 keeps it for ever; else from 1m to 87600h."`
+
 	Burst burst.Options `yaml:"burst"`
 
 	StepRecords   int `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
@@ -27,6 +29,7 @@ func Default() Options {
 		Settle:        12 * time.Second, // the longest burst window, 10 s, and 2 s for the way here
 		Park:          7 * 24 * time.Hour,
 		Repeat:        10 * time.Second,
+		Keep:          45 * 24 * time.Hour,
 		Burst:         burst.Default(),
 		StepRecords:   1024,
 		StepBytes:     4 << 20,
@@ -56,6 +59,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("park: %v: want 1s to 2160h", o.Park)
 	case o.Repeat < 0 || o.Repeat > time.Hour:
 		return fmt.Errorf("repeat: %v: want 0 to 1h", o.Repeat)
+	case o.Keep != 0 && (o.Keep < time.Minute || o.Keep > 87600*time.Hour):
+		return fmt.Errorf("keep: %v: want 0, or 1m to 87600h", o.Keep)
 	}
 	if err := o.Burst.Validate(); err != nil {
 		return fmt.Errorf("burst.%w", err)

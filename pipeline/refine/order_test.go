@@ -266,7 +266,7 @@ func checkState(t *testing.T, w *world) {
 	all := stored(t, w.store)
 	timeline := string(w.p.keys.table(nil, tableTimeline))
 	for k, v := range all {
-		if len(k) != tableBytes+32 || k[:tableBytes] != timeline {
+		if len(k) != epochBytes+32 || k[:tableBytes] != timeline {
 			continue
 		}
 		withheld, value := isWithheld([]byte(v))
@@ -277,7 +277,7 @@ func checkState(t *testing.T, w *world) {
 		if !withheld && last[e.ID] != string(value) {
 			t.Fatalf("the timeline has\n  %s\nand the events\n  %s", value, last[e.ID])
 		}
-		key := event.Key([]byte(k[tableBytes : tableBytes+16]))
+		key := event.Key([]byte(k[epochBytes : epochBytes+16]))
 		n := entries[key]
 		if e.Kind == event.Open || e.Kind == event.Click {
 			n[0]++
@@ -287,16 +287,16 @@ func checkState(t *testing.T, w *world) {
 		entries[key] = n
 	}
 	for k, v := range all {
-		if len(k) != tableBytes+16 || k[:tableBytes] != string(table) {
+		if len(k) != epochBytes+16 || k[:tableBytes] != string(table) {
 			continue
 		}
 		s := &state{}
 		if err := s.decode([]byte(v)); err != nil {
 			t.Fatal(err)
 		}
-		n := entries[event.Key([]byte(k[tableBytes:]))]
+		n := entries[event.Key([]byte(k[epochBytes:]))]
 		if s.events != uint32(n[0]) || s.facts != uint32(n[1]) {
-			t.Fatalf("message %x counts %d and %d entries, the timeline has %d and %d", k[tableBytes:], s.events, s.facts, n[0], n[1])
+			t.Fatalf("message %x counts %d and %d entries, the timeline has %d and %d", k[epochBytes:], s.events, s.facts, n[0], n[1])
 		}
 		if len(s.hits) > maxHits {
 			t.Fatalf("%d hits are kept", len(s.hits))

@@ -38,6 +38,7 @@ type Partition struct {
 	// Run's own.
 	meta    meta
 	blank   bool // the store knows nothing of the partition yet: it begins with the oldest record
+	epochs  *epochs
 	cache   *cache
 	timers  *timers
 	parked  *parked
@@ -107,7 +108,13 @@ func (p *Partition) load() (err error) {
 	}
 	p.passed.Store(p.meta.offset)
 	p.logTime.Store(int64(p.meta.logTime))
-	p.cache = newCache(p.store, p.keys, p.opts.CacheMessages)
+	if err := p.migrate(); err != nil {
+		return fmt.Errorf("bring messages into epochs: %w", err)
+	}
+	if p.epochs, err = openEpochs(p.store, p.keys, event.Millis(p.opts.Keep.Milliseconds())); err != nil {
+		return err
+	}
+	p.cache = newCache(p.store, p.keys, p.epochs, p.opts.CacheMessages)
 	p.hand = newHand(p.opts.CacheMessages * handBytesPerMessage)
 	p.timers = &timers{
 		store: p.store, keys: p.keys, bound: defaultFront,
@@ -119,7 +126,7 @@ func (p *Partition) load() (err error) {
 	if p.sources, err = openSources(p.store, p.keys); err != nil {
 		return err
 	}
-	if err := p.loadContacts(); err != nil {
+	if err := p.loadErased(); err != nil {
 		return err
 	}
 	return p.timers.load()

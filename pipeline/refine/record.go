@@ -102,7 +102,7 @@ func (p *Partition) isRecorded(s *state, kind event.Kind, id event.ID) (bool, er
 	if _, ok := p.step.entries[timelineEntry{s.key, id}]; ok {
 		return true, nil
 	}
-	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, id)
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s, id)
 	_, closer, err := p.store.DB().Get(p.scratch)
 	switch {
 	case err == nil:

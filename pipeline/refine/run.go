@@ -173,7 +173,8 @@ func (p *Partition) readUntil(ctx context.Context, recs []log.Record, deadline t
 
 // refine works recs off. It may commit at any point between two units of work, because the output doesn't depend on
 // where it does.
-func (p *Partition) refine(ctx context.Context, recs []log.Record) error {
+func (p *Partition) refine(ctx context.Context, recs []log.Record) (err error) {
+	defer func() { err = errors.Join(err, p.cache.endStep()) }() // which a commit ended, unless something failed
 	for i := range recs {
 		for {
 			done, err := p.advance(&recs[i])
@@ -210,6 +211,9 @@ func (p *Partition) advance(rec *log.Record) (done bool, err error) {
 	}
 	p.now = now{offset: rec.Offset, at: max(rec.Time, p.meta.logTime)}
 	if done, err := p.fire(); err != nil || !done {
+		return false, err
+	}
+	if done, err := p.forgetEpochs(); err != nil || !done {
 		return false, err
 	}
 	f := fact{source: rec.Source, offset: rec.Offset, logTime: p.now.at, raw: rec.Value}

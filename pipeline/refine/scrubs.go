@@ -85,7 +85,7 @@ func (p *Partition) Buried(e *event.Event) (gone bool, err error) {
 	defer p.store.Leave()
 	switch e.KnownBy {
 	case event.ByKey:
-		_, ok, err := p.store.Get(nil, p.keys.tomb(nil, e.Key))
+		ok, err := p.buried(e.Key)
 		if !ok || err != nil {
 			return false, err
 		}
@@ -102,11 +102,6 @@ func (p *Partition) Buried(e *event.Event) (gone bool, err error) {
 
 // before reports whether a time is before that of the message which has a key now, if one does.
 func (p *Partition) before(at event.Millis, key event.Key) (bool, error) {
-	value, ok, err := p.store.Get(nil, p.keys.message(nil, key))
-	if !ok || err != nil {
-		return true, err
-	}
-	s := state{key: key}
-	err = s.decode(value)
-	return at < s.ref.SentAt, err
+	s, ok, err := p.readState(p.store.DB(), key)
+	return !ok || at < s.ref.SentAt, err
 }

@@ -10,6 +10,7 @@ import (
 // state is what refine remembers of one message. Only Run's goroutine touches one.
 type state struct {
 	key      event.Key
+	epoch    epochID // under which it is kept
 	standing standing
 	// ref is the message's identity; of its members only Link and URL are unused.
 	ref       event.Ref

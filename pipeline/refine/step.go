@@ -143,6 +143,9 @@ func (p *Partition) commit(ctx context.Context) error {
 	if err := s.batch.Set(p.keys.table(nil, tableMeta), p.scratch, nil); err != nil {
 		return fmt.Errorf("write meta: %w", err)
 	}
+	if err := p.cache.endStep(); err != nil {
+		return fmt.Errorf("read states: %w", err)
+	}
 	writers := p.out.all()
 	for i, o := range s.outputs() {
 		var err error

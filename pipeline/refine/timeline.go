@@ -43,7 +43,7 @@ func (p *Partition) emit(r *event.Refined) place {
 
 // keep writes what was emitted to the timeline of s.
 func (p *Partition) keep(s *state, id event.ID, at place) error {
-	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, id)
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s, id)
 	if err := p.step.batch.Set(p.scratch, p.step.events.buf[at.from:at.to], nil); err != nil {
 		return fmt.Errorf("write timeline: %w", err)
 	}
@@ -57,7 +57,7 @@ func (p *Partition) withhold(s *state, r *event.Refined) (place, error) {
 	b = r.AppendJSON(b)
 	at.to = uint32(len(b))
 	p.step.withheld = b
-	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, r.ID)
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s, r.ID)
 	if err := p.step.batch.Set(p.scratch, b[at.from-1:], nil); err != nil {
 		return at, fmt.Errorf("write timeline: %w", err)
 	}
@@ -66,7 +66,7 @@ func (p *Partition) withhold(s *state, r *event.Refined) (place, error) {
 
 // forget removes an entry from the timeline of s.
 func (p *Partition) forget(s *state, id event.ID) error {
-	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, id)
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s, id)
 	if err := p.step.batch.Delete(p.scratch, nil); err != nil {
 		return fmt.Errorf("write timeline: %w", err)
 	}
@@ -82,7 +82,7 @@ func (p *Partition) recall(s *state, id event.ID, at place, r *event.Refined) (o
 		}
 		return true, r.DecodeJSON(buf[at.from:at.to])
 	}
-	p.scratch = p.keys.timelineEntry(p.scratch[:0], s.key, id)
+	p.scratch = p.keys.timelineEntry(p.scratch[:0], s, id)
 	value, closer, err := p.store.DB().Get(p.scratch)
 	switch {
 	case isNotFound(err):

@@ -62,7 +62,7 @@ func (s *state) decode1(b []byte) error {
 // upgrade reads what a state of format 1 does not tell from the timeline, all of which is on disk.
 func (c *cache) upgrade(s *state) error {
 	s.format1 = false
-	prefix := c.keys.timeline(nil, s.key)
+	prefix := c.keys.timeline(nil, s.epoch, s.key)
 	it, err := c.store.DB().NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: kv.PrefixEnd(prefix)})
 	if err != nil {
 		return fmt.Errorf("upgrade message %s: %w", s.key, err)
