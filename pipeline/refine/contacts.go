@@ -24,8 +24,6 @@ const (
 	passageBytes = 2 * tagBytes
 	// placeBytes is an entry's part after the contact: the place in his list.
 	placeBytes = passageBytes + len(event.Key{})
-	// contactBytes is an entry's part before the place.
-	contactBytes = epochBytes + len(event.ContactKey{})
 )
 
 func (k keyspace) contact(dst []byte, e epochID, c event.ContactKey) []byte {

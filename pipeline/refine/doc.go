@@ -25,9 +25,14 @@
 //     keep the details that came first.
 //   - Memory is bounded: cached states, the timers at hand, what is parked, what is kept of one message.
 //   - What can't be understood or attributed goes to the rejects with the reason and the bytes; nothing stops the log.
+//   - What is known of a message stays for Options.Keep from its first record, in log time, and for a third more at most.
+//     Then all of it goes at once, at the cost of one range of each table. To find a message takes the same time then as
+//     on the first day.
 //   - A state that was lost is rebuilt from the oldest record of the input, and what was shipped is not written again.
 //
-// A partition sees all records of its messages. Message answers from the same state, at any time.
+// A partition sees all records of its messages. Message, Contact, List and Contacts answer from the same state, at any
+// time. A list looks at a bounded number of messages for a page, and tells how far it came: pages of several partitions
+// are merged up to where all of them did.
 //
 // Not obvious:
 //
@@ -36,6 +41,12 @@
 //     did asks for a commit first, instead of looking into the batch; but of the timeline entries that it wrote a step
 //     knows where their bytes lie.
 //   - Timers fire before the record that moves the clock, with that record's origin.
+//   - Log time alone ends an epoch, before the record that comes after and after the timers that were due. A click whose
+//     message's epoch ends before it were judged does not wait. What is told of a message after its end begins it anew,
+//     under the same ids: who told firsts tells them again.
+//   - States are looked for on the disk as it was when the step began, which is enough, because what the step changed is
+//     in the cache. So nothing may leave the cache before the commit but what an erase or an epoch's end takes, and after
+//     those the step ends.
 //   - Every change of a state must be followed by cache.touch in the same unit of work; otherwise eviction decides
 //     whether the change survives, and the output depends on the size of the cache.
 //   - Status, like every answer about a message, follows from latest times by kind, not from a running value: facts

@@ -33,9 +33,9 @@ import (
 //	bytes 9-16  its length; 0: it does not end
 const (
 	epochFormat   byte = 1
-	epochRowBytes      = 17
+	epochRowBytes int  = 17
 	// epochsInKeep is how many epochs a message stays for.
-	epochsInKeep = 3
+	epochsInKeep event.Millis = 3
 )
 
 // epochID numbers the epochs of a partition in their order, from 1.

@@ -18,12 +18,12 @@ import (
 // What is kept of messages has their epoch in its keys, so that an epoch's end deletes one range of each table, whatever
 // else there is. epochs.go says which epoch a message is of.
 //
-//	                    | 6 | epoch(4) | message key(16)                   a message's state
+//	0x30 | partition(2) | 6 | epoch(4) | message key(16)                   a message's state
 //	                    | 7 | epoch(4) | message key(16) | event id(16)    timeline: the refined event as it was published
 //	                    | 20 | epoch(4) …                                  messages by contact: contacts.go
 //	                    | 21 | epoch(4) …                                  tombs of erased messages: erase.go
 //	                    | 22 | epoch(4) …                                  messages by sender and time of sending: list.go
-//	                    | 23                                               1: there are no tables of before there were epochs
+//	                    | 23                                               1: nothing is left of before there were epochs
 //	                    | 23 | epoch(4)                                    when it begins and ends: epochs.go
 //
 // Tables 1, 2, 16 and 18 were messages, timeline, contacts and tombs before there were epochs: migrate.go.

@@ -15,6 +15,7 @@ func Keyspaces() []kv.Keyspace {
 		{"refine_parked", tableParked},
 		{"refine_contacts", tableContacts},
 		{"refine_tombs", tableTombs},
+		{"refine_sent", tableSent},
 	} {
 		list = append(list, kv.Keyspace{Name: t.name, Prefix: []byte{kv.PrefixRefine}, Partitioned: true, Table: byte(t.table)})
 	}
