@@ -82,6 +82,9 @@ func (s *Store) Enter() error {
 // Leave ends what Enter began.
 func (s *Store) Leave() { s.life.RUnlock() }
 
+// Role returns the store's name in messages and metrics.
+func (s *Store) Role() string { return s.opts.Role }
+
 // Dir returns the folder of the store.
 func (s *Store) Dir() string { return s.dir }
 

@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"pipeline/log":      {"kv", "pipeline/event"},
 	"pipeline/journal":  {"kv", "pipeline/event", "pipeline/log"},
 	"pipeline/control":  {"kv", "pipeline/event", "pipeline/log"},
+	"pipeline/backup":  {"kv", "pipeline/journal", "pipeline/log"},
 	"pipeline/scrub":    {"kv", "pipeline/event", "pipeline/log"},
 	"pipeline/kafka":    {"kv", "pipeline/event", "pipeline/journal", "pipeline/log"},
 	"pipeline":          {"pipeline/bot", "pipeline/event", "pipeline/journal"},

@@ -125,7 +125,7 @@ func (c *Config) keysFile() string {
 	if c.Keys.File != "" {
 		return c.Keys.File
 	}
-	return filepath.Join(c.Data.Dir, "keys.yaml")
+	return filepath.Join(c.Data.Dir, keysName)
 }
 
 // fill sets what follows from other settings. With --dev the public reaches the tracking edge where it listens.

@@ -16,6 +16,7 @@ import (
 	"carom/edge/track"
 	"carom/kv"
 	"carom/pipeline"
+	"carom/pipeline/backup"
 	"carom/pipeline/bot"
 	"carom/pipeline/control"
 	"carom/pipeline/journal"
@@ -96,6 +97,9 @@ func (n *node) open() error {
 func makeDataDir(c *Config) error {
 	if err := os.MkdirAll(c.Data.Dir, 0o700); err != nil {
 		return fmt.Errorf("data.dir: make the data folder: %w", err)
+	}
+	if err := backup.CheckData(c.Data.Dir); err != nil {
+		return fmt.Errorf("data.dir: %w", err)
 	}
 	return nil
 }
@@ -183,6 +187,9 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 		if d.Minter, err = newMinter(*c, keys, n.trackURL()); err != nil {
 			return err
 		}
+	}
+	if d.Backup, err = n.backups(); err != nil {
+		return err
 	}
 	n.stages.answer(&d)
 	if n.api, err = api.New(c.API, d); err != nil {

@@ -84,6 +84,7 @@ func (s *Server) routes() []route {
 		{pattern: "/v1/suppressions/{address}/lift", post: ScopeAdmin.of(s.postLift).by(ofAll)},
 		{pattern: "/v1/peer/events", get: ScopeAdmin.of(s.getPeerEvents).by(ofAll), peers: true, streams: true},
 		{pattern: "/v1/peer/events/{partition}", get: ScopeAdmin.of(s.getPeerPartition).by(ofAll), peers: true},
+		{pattern: "/v1/backup", post: ScopeAdmin.of(s.postBackup).by(ofAll), everywhere: true, streams: true},
 		{pattern: "/metrics", get: ScopeRead.of(s.metricsHandler()).by(ofAll), everywhere: true},
 		{pattern: "/livez", get: scopeNone.of(getLive).by(ofAll), open: true, everywhere: true},
 		{pattern: "/readyz", get: scopeNone.of(s.getReady).by(ofAll), open: true, everywhere: true},

@@ -88,6 +88,8 @@ type Dependencies struct {
 	Cluster *Cluster
 	// Rules are those by which this node judges requests; nil: it judges none.
 	Rules Rules
+	// Backup copies this node's stores; nil: there is nothing to copy.
+	Backup Backup
 	// PeersOnly is set on a node without the role api: it answers other nodes and whoever watches the process.
 	PeersOnly bool
 	// Ready returns why the node is not ready; nothing if it is.
