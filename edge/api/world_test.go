@@ -148,7 +148,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	o.Listen = "127.0.0.1:0"
 	d := Dependencies{
 		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls, Contacts: contactsOf{refiner},
-		Rules: rulesOf{accept}, SelfOpens: true,
+		Rules: rulesOf{accept}, SelfOpens: true, Backup: emptyBackup,
 		Gatherer: w.reg, Registerer: w.reg, Clock: func() time.Time { return testNow },
 	}
 	if change != nil {
