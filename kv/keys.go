@@ -25,6 +25,8 @@ const (
 	PrefixScrub   byte = 0x70 // where the scrubber is
 
 	PrefixWebhook byte = 0x90 // table(1) …
+	PrefixSuppress byte = 0x80 // partition(2) table(1) …
+	PrefixBook     byte = 0x81 // table(1) …
 )
 
 // The facts that a store remembers of itself, by the byte that follows PrefixMeta.
@@ -40,6 +42,8 @@ const (
 	LogRejects   byte = 2
 	LogAddresses byte = 3
 	LogControls  byte = 4
+
+	LogSuppressions byte = 5
 )
 
 // Numbers in keys are big-endian, so that keys sort as their numbers do.

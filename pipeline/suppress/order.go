@@ -47,7 +47,12 @@ type Filter struct {
 }
 
 // Event returns the event to be journaled.
-func (o *Order) Event() event.Event { panic("BUG: not written yet") }
+func (o *Order) Event() event.Event {
+	return event.Event{
+		Kind: event.Order, Time: o.Time, Key: event.OrderKey(o.Account, o.Address), KnownBy: event.ByKey, Recipient: o.Address,
+		Ref: event.Ref{Account: o.Account, Message: event.ID(o.ID).String()}, Body: encode(o.wire()),
+	}
+}
 
 // Why an order was refused.
 const (

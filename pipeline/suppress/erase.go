@@ -1,0 +1,115 @@
+package suppress
+
+import (
+		"encoding/json"
+	"errors"
+	"fmt"
+
+	"carom/kv"
+	"carom/pipeline/event"
+)
+
+// maxErasedOrders bounds the decisions about one address that lose it; older ones have a bound of their own, which is time.
+const maxErasedOrders = 10_000
+
+// erase takes the address of a contact who was erased: what is known of it stays under its hash, so that he is not mailed.
+func (p *Partition) erase(f *event.AddressFact) error {
+	if p.o.HashOnly || f.Recipient == "" || f.Account == "" {
+		return nil
+	}
+	name, err := p.name(f.Account, f.Recipient)
+	if err != nil || !isName(name) || isHashed(name) {
+		return err
+	}
+	for _, account := range []string{"", f.Account} {
+		if err := p.hashEntry(account, name); err != nil {
+			return err
+		}
+	}
+	return p.blankDecisions(f.Account, name)
+}
+
+// hashEntry moves an entry to its hash, if it ever stopped mail; else nothing is left of it.
+func (p *Partition) hashEntry(account, name string) error {
+	e, known, err := p.load(account, name)
+	if err != nil || !known {
+		return err
+	}
+	if err := p.remove(e); err != nil {
+		return err
+	}
+	hashed := p.hashes.name(name)
+	for i := range e.Messages {
+		for j := range e.Messages[i].Bounces {
+			at := e.Messages[i].Bounces[j].Time
+			row, err := p.get(p.waveKey(at, account, name))
+			if err != nil {
+				return err
+			}
+			if row == nil {
+				continue
+			}
+			if err := errors.Join(p.drop(p.waveKey(at, account, name)), p.set(p.waveKey(at, account, hashed), nil)); err != nil {
+				return err
+			}
+		}
+	}
+	if e.Due != 0 {
+		err = p.undue(e.Due, dueEntry, e)
+	}
+	if e.Asked != nil {
+		err = errors.Join(err, p.undue(e.Asked.Due, dueInquiry, e))
+	}
+	if err != nil || !e.Told {
+		return err
+	}
+	e.name, e.Due, e.Asked = hashed, 0, nil
+	e.blank()
+	p.at.hashed++
+	return p.keep(e)
+}
+
+// undue drops what names an entry's address in the table of what is due.
+func (p *Partition) undue(at event.Millis, what byte, e *entry) error {
+	key := kv.AppendUint64(p.table(tableDue), uint64(at))
+	return p.drop(append(append(key, what), entryRef(e)...))
+}
+
+// blankDecisions takes an address from the decisions about it.
+func (p *Partition) blankDecisions(account, name string) error {
+	prefix := p.ordersPrefix(account, name)
+	var ids []event.ID
+	err := p.scan(prefix, kv.PrefixEnd(prefix), func(key, _ []byte) (bool, error) {
+		ids = append(ids, event.ID(key[len(prefix):]))
+		return len(ids) < maxErasedOrders, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		row, err := p.get(p.decisionRow(id))
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			continue
+		}
+		var w wireDecision
+		if err := json.Unmarshal(row, &w); err != nil {
+			return fmt.Errorf("%w: %w", errRow, err)
+		}
+		d, err := w.decision()
+		if err != nil {
+			return err
+		}
+		hashed := p.hashes.name(name)
+		d.Order.Address, d.Order.Note, d.Suppression = hashed, "", nil
+		if err := errors.Join(p.drop(append(p.ordersPrefix(account, name), id[:]...)), p.set(append(p.ordersPrefix(account, hashed), id[:]...), nil)); err != nil {
+			return err
+		}
+		if err := p.keepDecision(&d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

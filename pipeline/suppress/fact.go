@@ -1,0 +1,219 @@
+package suppress
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"carom/kv"
+	"carom/pipeline/event"
+	"carom/pipeline/provider"
+)
+
+// maxWaitingOfMessage bounds the facts that wait for one message.
+const maxWaitingOfMessage = 64
+
+// hear handles a fact about a message.
+func (p *Partition) hear(f *event.AddressFact) error {
+	switch {
+	case f.Account == "" || f.Message == "":
+		p.metrics.skipped.WithLabelValues(skipNameless).Inc()
+		return nil
+	case f.Recipient == "":
+		return p.wait(f)
+	}
+	if err := p.release(f); err != nil || f.Kind == event.Sent {
+		return err
+	}
+	return p.apply(f)
+}
+
+// wait keeps a fact until somebody registers its message.
+func (p *Partition) wait(f *event.AddressFact) error {
+	if f.Kind == event.Sent {
+		return nil
+	}
+	if p.at.waiting >= int64(p.o.MaxWaiting) {
+		p.metrics.skipped.WithLabelValues(skipFull).Inc()
+		return nil
+	}
+	prefix := p.waitingPrefix(f.Account, f.Message)
+	n := 0
+	err := p.scan(prefix, kv.PrefixEnd(prefix), func(_, _ []byte) (bool, error) { n++; return n < maxWaitingOfMessage, nil })
+	if err != nil || n >= maxWaitingOfMessage {
+		p.metrics.skipped.WithLabelValues(skipFull).Inc()
+		return err
+	}
+	key := kv.AppendUint64(prefix, p.nextNumber())
+	p.at.waiting++
+	if err := p.set(key, f.AppendJSON(nil)); err != nil {
+		return err
+	}
+	return p.due(p.at.time.Add(p.o.WaitFor), dueWaiting, key)
+}
+
+// release hears what waited for f's message.
+func (p *Partition) release(f *event.AddressFact) error {
+	if p.at.waiting == 0 {
+		return nil
+	}
+	prefix := p.waitingPrefix(f.Account, f.Message)
+	var keys, values [][]byte
+	err := p.scan(prefix, kv.PrefixEnd(prefix), func(key, value []byte) (bool, error) {
+		keys, values = append(keys, key), append(values, value)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range keys {
+		value, err := openRow(values[i])
+		if err != nil {
+			return err
+		}
+		var waited event.AddressFact
+		if err := waited.DecodeJSON(value); err != nil {
+			return fmt.Errorf("read a fact that waited: %w", err)
+		}
+		waited.Ref, waited.Recipient = f.Ref, f.Recipient
+		if err := p.apply(&waited); err != nil {
+			return err
+		}
+		p.at.waiting--
+		if err := p.drop(keys[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply brings a fact to the entry of its recipient.
+func (p *Partition) apply(f *event.AddressFact) error {
+	name, err := p.name(f.Account, f.Recipient)
+	if err != nil {
+		return err
+	}
+	if !isName(name) {
+		p.metrics.skipped.WithLabelValues(skipNameless).Inc()
+		return nil
+	}
+	e, known, err := p.load(f.Account, name)
+	if err != nil {
+		return err
+	}
+	switch f.Kind {
+	case event.Bounce, event.Complaint, event.Unsubscribe:
+	default:
+		if !known {
+			return nil // what it lifts is forgotten
+		}
+	}
+	if f.Kind == event.Bounce && f.MailboxProvider == "" {
+		f.MailboxProvider = provider.OfAddress(f.Recipient)
+	}
+	if isHashed(name) {
+		f.Bounce.Diagnostic = "" // it may name the address
+	}
+	fresh := e.hear(f)
+	if fresh != nil && fresh.Hard && f.AliveAt <= f.Time {
+		if fresh.Wave, err = p.breaker(e, fresh); err != nil {
+			return err
+		}
+	}
+	if f.Kind == event.Bounce && f.Bounce.Hard {
+		if err := p.set(p.waveKey(f.Time, e.account, e.name), nil); err != nil {
+			return err
+		}
+	}
+	e.liftSoft()
+	if err := p.considerSoft(e); err != nil {
+		return err
+	}
+	return p.keep(e)
+}
+
+// keep writes an entry if it has changed, and publishes it if it is, or ever was, more than a handful of facts.
+func (p *Partition) keep(e *entry) error {
+	e.prune()
+	if err := p.share(e); err != nil {
+		return err
+	}
+	key := p.entryKey(e.account, e.name)
+	old, err := p.get(key)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(old, encode(e)) {
+		return nil
+	}
+	causes := e.causes(&p.o)
+	e.Told = e.Told || len(e.Past) > 0 || slices.ContainsFunc(causes, func(c Cause) bool { return c.Active || c.Quarantined })
+	e.Changed = p.at.time
+	if rests, at := e.rests(causes); rests && e.Due == 0 && p.o.Keep > 0 {
+		e.Due = max(at, p.at.time).Add(p.o.Keep)
+		if err := p.due(e.Due, dueEntry, entryRef(e)); err != nil {
+			return err
+		}
+	}
+	value := encode(e)
+	if e.Told {
+		p.publishEntry(e, value)
+	}
+	return p.set(key, value)
+}
+
+func (p *Partition) publishEntry(e *entry, facts []byte) {
+	s, _ := e.suppression(&p.o, 0)
+	w := s.wire()
+	w.Facts, w.At = facts, &p.place
+	p.publish(suppressionKey(e.account, e.name), encode(w))
+}
+
+// share tells the global entry of the address which hard bounces stand in e's account.
+func (p *Partition) share(e *entry) error {
+	if e.account == "" || p.o.GlobalAccounts == 0 {
+		return nil
+	}
+	hits := e.hits()
+	if len(hits) == 0 && !e.Shared {
+		return nil
+	}
+	name, err := p.name("", e.name)
+	if err != nil {
+		return err
+	}
+	g, _, err := p.load("", name)
+	if err != nil {
+		return err
+	}
+	e.Shared = true
+	if !g.takeHits(e.account, hits) {
+		return nil
+	}
+	if g.Original == "" && !isHashed(name) {
+		g.Original = e.Original
+	}
+	return p.keep(g)
+}
+
+// rests reports whether nothing that e holds stops mail for good, and when what stops it for a while is over.
+func (e *entry) rests(causes []Cause) (rests bool, at event.Millis) {
+	if e.Reactivated != 0 {
+		return false, 0 // it may be done once
+	}
+	for i := range causes {
+		c := &causes[i]
+		switch {
+		case c.Active && c.Until == 0, c.Quarantined && c.Ended == 0:
+			return false, 0
+		case c.Active:
+			at = max(at, c.Until)
+		}
+	}
+	return true, at
+}
+
+func (p *Partition) nextNumber() uint64 {
+	p.at.number++
+	return uint64(p.at.number)
+}

@@ -1,0 +1,61 @@
+package suppress
+
+import (
+	"hash/maphash"
+	"math"
+	"sync/atomic"
+)
+
+// filter is a Bloom filter in blocks of one cache line: it says of most names that are not in it that they are not, in one
+// read of memory, and of none that is in it that it is not. Any number may ask while one adds.
+type filter struct {
+	seed   maphash.Seed
+	blocks [][8]atomic.Uint64
+	added  int
+	room   int
+}
+
+const (
+	filterBits = 12 // bits a name: some 1 % of false answers, when it is full
+	filterAsks = 6  // bits that each name sets
+	minFilter  = 1 << 12
+	blockBits  = 512
+)
+
+func newFilter(names int) *filter {
+	names = max(names, minFilter)
+	return &filter{seed: maphash.MakeSeed(), room: names, blocks: make([][8]atomic.Uint64, names*filterBits/blockBits+1)}
+}
+
+// hash is of an account and a name. It does not allocate.
+func (f *filter) hash(account, name string) uint64 {
+	return maphash.String(f.seed, account)*0x9e3779b97f4a7c15 ^ maphash.String(f.seed, name)
+}
+
+func (f *filter) block(h uint64) *[8]atomic.Uint64 {
+	return &f.blocks[(h>>32)*uint64(len(f.blocks))>>32]
+}
+
+func (f *filter) add(account, name string) {
+	h := f.hash(account, name)
+	b := f.block(h)
+	for range filterAsks {
+		b[h>>6&7].Or(1 << (h & 63))
+		h = h*0xd6e8feb86659fd93 + math.MaxUint32
+		h ^= h >> 29
+	}
+	f.added++
+}
+
+func (f *filter) has(account, name string) bool {
+	h := f.hash(account, name)
+	b := f.block(h)
+	for range filterAsks {
+		if b[h>>6&7].Load()&(1<<(h&63)) == 0 {
+			return false
+		}
+		h = h*0xd6e8feb86659fd93 + math.MaxUint32
+		h ^= h >> 29
+	}
+	return true
+}

@@ -1,0 +1,145 @@
+package suppress
+
+import (
+	"context"
+	"encoding/binary"
+
+	"carom/kv"
+	"carom/pipeline/event"
+)
+
+// waveAtOnce is how many addresses one commit of a wave covers.
+const waveAtOnce = 512
+
+// wave is a revert or confirm that is being carried out: over the hard bounces of some time, in as many commits as it
+// takes, before the next record is read. So it is one decision, made at one place of the log.
+type wave struct {
+	Decision *wireDecision    `json:"decision"`
+	Place    wirePlace        `json:"place"`
+	After    []byte           `json:"after,omitempty"` // the key of the row that was handled last
+	Counts   map[string]int64 `json:"counts"`
+}
+
+func newWave(d *Decision, at wirePlace) *wave {
+	return &wave{Decision: d.wire(), Place: at, Counts: map[string]int64{"matched": 0, "changed": 0}}
+}
+
+// finishWave carries out the wave that there is, if there is one.
+func (p *Partition) finishWave(ctx context.Context) error {
+	for p.wave != nil {
+		if err := p.step(ctx, p.waveStep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waveStep handles some of the wave's addresses, or ends it.
+func (p *Partition) waveStep() error {
+	w := p.wave
+	p.place = w.Place
+	d, err := w.Decision.decision()
+	if err != nil {
+		return err
+	}
+	f := d.Order.Filter
+	from := kv.AppendUint64(p.table(tableWave), uint64(max(0, f.From)))
+	end := kv.PrefixEnd(p.table(tableWave))
+	if f.To > 0 {
+		end = kv.AppendUint64(p.table(tableWave), uint64(f.To))
+	}
+	if w.After != nil {
+		from = append(w.After, 0)
+	}
+	var keys [][]byte
+	err = p.scan(from, end, func(key, _ []byte) (bool, error) {
+		keys = append(keys, key)
+		return len(keys) < waveAtOnce, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := p.waveRow(w, &d.Order, key); err != nil {
+			return err
+		}
+		w.After = key
+	}
+	if len(keys) == waveAtOnce {
+		return p.set(p.metaKey(metaWave), encode(w))
+	}
+	p.wave = nil
+	d.OK, d.Counts, d.Title = true, w.Counts, "The wave was undone."
+	switch {
+	case f.DryRun:
+		d.Title = "Nothing was changed."
+	case d.Order.Op == OpConfirm:
+		d.Title = "The wave was applied."
+	}
+	if err := p.drop(p.metaKey(metaWave)); err != nil {
+		return err
+	}
+	return p.decided(&d, "")
+}
+
+// waveRow undoes or applies the hard bounces of one moment at one address.
+func (p *Partition) waveRow(w *wave, o *Order, key []byte) error {
+	rest := key[headerSize:]
+	if len(rest) < 8 {
+		return errRow
+	}
+	at := event.Millis(binary.BigEndian.Uint64(rest))
+	account, name, err := cutEntryRef(rest[8:])
+	if err != nil {
+		return err
+	}
+	if o.Account != "" && o.Account != account {
+		return nil
+	}
+	e, known, err := p.load(account, name)
+	if err != nil || !known {
+		return err
+	}
+	before := e.hard()
+	matched := false
+	for i := range e.Messages {
+		for j := range e.Messages[i].Bounces {
+			b := &e.Messages[i].Bounces[j]
+			if b.Time != at || !b.matches(o.Filter) || e.settled(b) || e.Messages[i].lifted(b) || o.Op == OpConfirm && !b.Wave {
+				continue
+			}
+			matched = true
+			w.Counts["matched"]++
+			if b.Wave {
+				w.Counts["quarantined"]++
+			}
+			if o.Op == OpConfirm {
+				b.Wave = false
+			} else {
+				b.Reverted = max(o.Time, 1)
+			}
+		}
+	}
+	if !matched {
+		return nil
+	}
+	after := e.hard()
+	if was, is := stands(before), stands(after); was != is {
+		w.Counts["changed"]++
+		if was {
+			e.remember(before[0], max(o.Time, before[0].Since), OpRevert)
+		}
+	}
+	if o.Filter.DryRun {
+		return nil
+	}
+	return p.keep(e)
+}
+
+// stands reports whether a cause by hard bounces stops mail.
+func stands(c []Cause) bool { return len(c) > 0 && c[0].Ended == 0 && !c[0].Quarantined }
+
+// matches reports whether a filter chooses b; its time was looked at.
+func (b *bounce) matches(f *Filter) bool {
+	return b.Hard && (f.Provider == "" || f.Provider == b.Provider) && (f.Rule == "" || f.Rule == b.Rule) && (f.Category == "" || f.Category == b.Category)
+}
