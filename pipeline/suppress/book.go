@@ -2,9 +2,15 @@ package suppress
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"carom/kv"
 	"carom/pipeline/event"
@@ -18,66 +24,211 @@ type Log struct {
 }
 
 // Book answers who is suppressed. Its methods are safe for concurrent use.
-type Book struct{}
+type Book struct {
+	o       Options
+	store   *kv.Store
+	in      log.Reader
+	follow  follower
+	hashes  hashes
+	logger  *zap.Logger
+	metrics *bookMetrics
 
-// OpenBook reads where the book stands in store. reg may be nil.
+	// filter knows the names of all rows; building is the one that will take its place. nil: rows must be looked at.
+	filter, building atomic.Pointer[filter]
+	grow             chan struct{}
+	hashed           atomic.Bool  // some rows are of hashes
+	passed           atomic.Int64 // the offset that is read next
+	bell             log.Bell     // rung when passed has moved
+}
+
+// OpenBook reads where the book stands in store; it answers from then on, with what it knew. reg may be nil.
 func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logger, reg prometheus.Registerer) (*Book, error) {
-	panic("BUG: not written yet")
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("suppress: %w", err)
+	}
+	b := &Book{
+		o: o, store: store, in: l.In, hashes: hashes{secret}, logger: logger.Named("suppressions"), grow: make(chan struct{}, 1),
+		follow: follower{compacted: l.Compacted},
+	}
+	b.hashed.Store(o.HashOnly)
+	b.metrics = newBookMetrics(reg, b)
+	value, ok, err := store.Get(nil, bookPlace())
+	if err == nil && ok {
+		err = b.follow.place.decode(value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the book of suppressions: %w", err)
+	}
+	if b.follow.place.hashed {
+		b.hashed.Store(true)
+	}
+	b.passed.Store(b.follow.place.next)
+	return b, nil
 }
 
 // Run follows the log until ctx is done, which is no error, or something fails. It is called once.
-func (b *Book) Run(ctx context.Context) error { panic("BUG: not written yet") }
+func (b *Book) Run(ctx context.Context) error {
+	parts, within := errgroup.WithContext(ctx)
+	parts.Go(func() error { return b.followAll(within) })
+	parts.Go(func() error { return b.buildFilters(within) })
+	err := parts.Wait()
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return fmt.Errorf("follow suppressions: %w", err)
+}
+
+// Passed returns the offset of the log that is read next. It is safe while Run runs.
+func (b *Book) Passed() int64 { return b.passed.Load() }
 
 // Check reports whether mail of the account to the address is suppressed at a time (0: now), by the account's suppression or
-// the global one; s is the one that leads. It does not allocate where there is none.
+// the global one. s is the one that stops all mail, if one does and another would spare some. It does not allocate where there
+// is none.
 func (b *Book) Check(account, address string, at event.Millis) (s Suppression, suppressed bool, err error) {
-	panic("BUG: not written yet")
+	name := normalName(address)
+	if name == "" {
+		return s, false, nil
+	}
+	if at == 0 {
+		at = event.Now()
+	}
+	for names := 0; names < 2; names++ {
+		if names == 1 {
+			if !b.hashed.Load() || isHashed(name) {
+				break
+			}
+			name = b.hashes.name(name)
+		}
+		for scope := 0; scope < 2; scope++ {
+			owner := account
+			if scope == 1 {
+				owner = ""
+			}
+			if f := b.filter.Load(); f != nil && !f.has(owner, name) {
+				continue
+			}
+			found, known, err := b.row(owner, name, at)
+			if err != nil {
+				return Suppression{}, false, err
+			}
+			if known && found.Active && (!suppressed || s.Reason.SparesTransactional()) {
+				s, suppressed = found, true
+			}
+		}
+	}
+	return s, suppressed, nil
 }
 
 // Get returns what is known of an address: the account's suppression, then the global one, of those that there are, active
 // or not, as of a time (0: now).
 func (b *Book) Get(account, address string, at event.Millis) (list []Suppression, err error) {
-	panic("BUG: not written yet")
+	name := normalName(address)
+	if name == "" {
+		return nil, nil
+	}
+	if at == 0 {
+		at = event.Now()
+	}
+	names := []string{name}
+	if b.hashed.Load() && !isHashed(name) {
+		names = append(names, b.hashes.name(name))
+	}
+	owners := []string{account, ""}
+	if account == "" {
+		owners = owners[1:]
+	}
+	for _, owner := range owners {
+		for _, name := range names {
+			s, known, err := b.row(owner, name, at)
+			if err != nil {
+				return nil, err
+			}
+			if known {
+				list = append(list, s)
+			}
+		}
+	}
+	return list, nil
 }
 
-// Query chooses suppressions. What is empty holds of all.
-type Query struct {
-	// Account is whose suppressions are listed; empty: the global ones.
-	Account  string
-	Reason   Reason
-	Category string
-	Domain   string
-	Active   *bool
-	From, To event.Millis // From <= since < To
-	At       event.Millis // as of; 0: now
-	After    string       // what List returned as next
-	Limit    int
+// row reads an entry, as of a time.
+func (b *Book) row(account, name string, at event.Millis) (s Suppression, known bool, err error) {
+	err = b.view(bookEntry(account, name), func(value []byte) error {
+		s, err = readEntry(value)
+		known = err == nil && s.asOf(at)
+		return err
+	})
+	if err != nil {
+		return Suppression{}, false, fmt.Errorf("read a suppression: %w", err)
+	}
+	return s, known, nil
 }
 
-// List returns a page of suppressions, in the order of their domains and addresses. next is empty after the last. A page may
-// be shorter than the limit, even empty, and have a next: the work of one page is bounded.
-func (b *Book) List(q Query) (page []Suppression, next string, err error) {
-	panic("BUG: not written yet")
+// view calls fn with what a row holds, during the call only; not at all if there is none.
+func (b *Book) view(key []byte, fn func(value []byte) error) error {
+	if err := b.store.Enter(); err != nil {
+		return err
+	}
+	defer b.store.Leave()
+	value, closer, err := b.store.DB().Get(key)
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	if value, err = openBookRow(value); err == nil {
+		err = fn(value)
+	}
+	return errors.Join(err, closer.Close())
+}
+
+func readEntry(value []byte) (Suppression, error) {
+	var w wireSuppression
+	if err := json.Unmarshal(value, &w); err != nil {
+		return Suppression{}, fmt.Errorf("%w: %w", errRow, err)
+	}
+	return w.suppression(), nil
+}
+
+// asOf has s show how it stood at a time; false: it was not yet.
+func (s *Suppression) asOf(at event.Millis) bool {
+	return s.lead(append([]Cause{s.Cause}, s.Others...), at)
 }
 
 // Decision waits until the decision on an order is in the book, or ctx is done.
 func (b *Book) Decision(ctx context.Context, id [16]byte) (Decision, error) {
-	panic("BUG: not written yet")
+	for {
+		rung := b.bell.Rung()
+		d, ok, err := b.Decided(id)
+		if ok || err != nil {
+			return d, err
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return Decision{}, fmt.Errorf("wait for a decision: %w", ctx.Err())
+		}
+	}
 }
 
 // Decided returns the decision on an order if it is in the book.
-func (b *Book) Decided(id [16]byte) (d Decision, ok bool, err error) { panic("BUG: not written yet") }
-
-// AuditQuery chooses decisions. What is empty holds of all.
-type AuditQuery struct {
-	Account string
-	Address string
-	After   string
-	Limit   int
+func (b *Book) Decided(id [16]byte) (d Decision, ok bool, err error) {
+	err = b.view(bookDecision(id), func(value []byte) error {
+		d, err = readDecision(value)
+		ok = err == nil
+		return err
+	})
+	if err != nil {
+		return Decision{}, false, fmt.Errorf("read a decision: %w", err)
+	}
+	return d, ok, nil
 }
 
-// Audit returns a page of decisions, newest first by the time when they were made. next is empty after the last. A page may
-// be shorter than the limit and have a next, as of List.
-func (b *Book) Audit(q AuditQuery) (page []Decision, next string, err error) {
-	panic("BUG: not written yet")
+func readDecision(value []byte) (Decision, error) {
+	var w wireDecision
+	if err := json.Unmarshal(value, &w); err != nil {
+		return Decision{}, fmt.Errorf("%w: %w", errRow, err)
+	}
+	return w.decision()
 }

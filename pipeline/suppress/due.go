@@ -189,4 +189,3 @@ func (p *Partition) tell(ev *event.Event) error {
 	p.told = true
 	return p.set(kv.AppendUint64(p.table(tableOutbox), p.nextNumber()), ev.AppendBinary(nil))
 }
-

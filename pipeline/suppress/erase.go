@@ -1,7 +1,7 @@
 package suppress
 
 import (
-		"encoding/json"
+	"encoding/json"
 	"errors"
 	"fmt"
 

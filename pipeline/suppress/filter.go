@@ -7,11 +7,11 @@ import (
 )
 
 // filter is a Bloom filter in blocks of one cache line: it says of most names that are not in it that they are not, in one
-// read of memory, and of none that is in it that it is not. Any number may ask while one adds.
+// read of memory, and of none that is in it that it is not. Any number may ask and add at once.
 type filter struct {
 	seed   maphash.Seed
 	blocks [][8]atomic.Uint64
-	added  int
+	added  atomic.Int64
 	room   int
 }
 
@@ -28,6 +28,9 @@ func newFilter(names int) *filter {
 }
 
 // hash is of an account and a name. It does not allocate.
+// full reports whether false answers get more than they may be.
+func (f *filter) full() bool { return f.added.Load() > int64(f.room) }
+
 func (f *filter) hash(account, name string) uint64 {
 	return maphash.String(f.seed, account)*0x9e3779b97f4a7c15 ^ maphash.String(f.seed, name)
 }
@@ -37,6 +40,9 @@ func (f *filter) block(h uint64) *[8]atomic.Uint64 {
 }
 
 func (f *filter) add(account, name string) {
+	if f.has(account, name) {
+		return
+	}
 	h := f.hash(account, name)
 	b := f.block(h)
 	for range filterAsks {
@@ -44,8 +50,11 @@ func (f *filter) add(account, name string) {
 		h = h*0xd6e8feb86659fd93 + math.MaxUint32
 		h ^= h >> 29
 	}
-	f.added++
+	f.added.Add(1)
 }
+
+// full reports whether false answers get more than they may be.
+func (f *filter) full() bool { return f.added.Load() > int64(f.room) }
 
 func (f *filter) has(account, name string) bool {
 	h := f.hash(account, name)

@@ -59,3 +59,27 @@ func newMetrics(reg prometheus.Registerer, lag func() int64) *metrics {
 	}
 	return m
 }
+
+type bookMetrics struct{ records, foreign prometheus.Counter }
+
+func newBookMetrics(reg prometheus.Registerer, b *Book) *bookMetrics {
+	m := &bookMetrics{
+		records: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carom_suppress_book_records_total", Help: "Records of the log of suppressions that this node has read.",
+		}),
+		foreign: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carom_suppress_book_foreign_total", Help: "Records of the log of suppressions that are none of ours and were skipped.",
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.records, m.foreign, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carom_suppress_book_entries_count", Help: "Addresses that the filter in this node's memory knows, whether they are suppressed or were.",
+		}, func() float64 {
+			if f := b.filter.Load(); f != nil {
+				return float64(f.added.Load())
+			}
+			return 0
+		}))
+	}
+	return m
+}

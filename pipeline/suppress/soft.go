@@ -81,7 +81,7 @@ func (p *Partition) considerSoft(e *entry) error {
 	// The same bounces ask the same question, whoever asks it again.
 	id := event.AlertID(e.account, e.name, "inquiry", last.b.ID.String())
 	e.Asked = &inquiry{ID: id, First: run[0].b.Time, Last: last.b.Time, Due: p.at.time.Add(inquiryFor)}
-	ask := wireInquiry{ID: id.String(), Account: e.account, Contact: e.Contact, Address: e.Original}
+	ask := wireInquiry{ID: id.String(), Account: e.account, Contact: e.Contact, Address: e.Original, Partitions: p.asked}
 	for n := range p.asked {
 		ev := event.Event{
 			Kind: event.Inquiry, Time: p.at.time, KnownBy: event.ByKey, Recipient: e.name,
@@ -100,6 +100,8 @@ type wireInquiry struct {
 	Account string `json:"account"`
 	Contact string `json:"contact"`
 	Address string `json:"address,omitempty"`
+	// Partitions comes back with the answers.
+	Partitions int `json:"partitions"`
 }
 
 type wireLife struct {
