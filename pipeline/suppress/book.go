@@ -193,6 +193,9 @@ func readEntry(value []byte) (Suppression, error) {
 
 // asOf has s show how it stood at a time; false: it was not yet.
 func (s *Suppression) asOf(at event.Millis) bool {
+	if s.Reason == "" {
+		return false
+	}
 	return s.lead(append([]Cause{s.Cause}, s.Others...), at)
 }
 

@@ -30,7 +30,7 @@ func (p *Partition) order(f *event.AddressFact) error {
 			break
 		}
 		p.wave = newWave(&d, p.place)
-		return nil
+		return p.set(p.metaKey(metaWave), encode(p.wave))
 	}
 	return p.decided(d.refuse(RuleInvalid, "The order can't be understood.", fmt.Sprintf("There is no operation %.20q with these members.", o.Op)), "")
 }

@@ -155,9 +155,14 @@ func (p *Partition) keep(e *entry) error {
 			return err
 		}
 	}
+	told := e.Told
+	e.Told = told && len(causes) > 0 // what a revision leaves nothing of was none
 	value := encode(e)
-	if e.Told {
+	switch {
+	case e.Told:
 		p.publishEntry(e, value)
+	case told:
+		p.publish(suppressionKey(e.account, e.name), nil)
 	}
 	return p.set(key, value)
 }

@@ -28,9 +28,6 @@ func newFilter(names int) *filter {
 }
 
 // hash is of an account and a name. It does not allocate.
-// full reports whether false answers get more than they may be.
-func (f *filter) full() bool { return f.added.Load() > int64(f.room) }
-
 func (f *filter) hash(account, name string) uint64 {
 	return maphash.String(f.seed, account)*0x9e3779b97f4a7c15 ^ maphash.String(f.seed, name)
 }

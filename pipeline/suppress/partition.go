@@ -101,8 +101,16 @@ func (p *Partition) restore() error {
 	} else if ok {
 		p.wave = w
 	}
-	p.passed.Store(p.at.next)
+	p.passed.Store(p.done())
 	return p.lookDue()
+}
+
+// done returns the offset before which everything is decided.
+func (p *Partition) done() int64 {
+	if p.wave != nil {
+		return p.wave.Place.Addresses
+	}
+	return p.at.next
 }
 
 // Run decides until ctx is done, which is no error, or something fails. It is called once.
@@ -183,7 +191,7 @@ func (p *Partition) step(ctx context.Context, fn func() error) error {
 	p.out.Committed()
 	p.metrics.published.Add(float64(len(p.records)))
 	clear(p.records)
-	p.passed.Store(p.at.next)
+	p.passed.Store(p.done())
 	p.tellPassed()
 	if p.told {
 		p.bell.Ring()
