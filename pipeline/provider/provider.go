@@ -22,13 +22,14 @@ const maxDomain = 255
 
 type tables struct {
 	names   map[string]string // by domain
+	known   map[string]bool   // names that are in there
 	reports map[string]bool   // by name
 }
 
 // compiled returns the tables, compiled at first use.
 var compiled = sync.OnceValue(func() *tables {
-	t := &tables{names: map[string]string{}, reports: map[string]bool{}}
-	each("domains.tsv", domainFile, 3, func(c []string) { t.names[c[0]] = c[1] })
+	t := &tables{names: map[string]string{}, known: map[string]bool{}, reports: map[string]bool{}}
+	each("domains.tsv", domainFile, 3, func(c []string) { t.names[c[0]], t.known[c[1]] = c[1], true })
 	each("feedback.tsv", feedbackFile, 2, func(c []string) { t.reports[c[0]] = true })
 	return t
 })
@@ -78,6 +79,9 @@ func OfAddress(address string) string {
 	}
 	return Of(address[at+1:])
 }
+
+// Known reports whether a name is one of the table's, and not a domain that stands for itself.
+func Known(name string) bool { return compiled().known[name] }
 
 // Reports reports whether the provider of that name sends feedback reports (RFC 5965) to senders who enroll: whether
 // the absence of complaints means anything there.

@@ -13,6 +13,7 @@ type Score struct {
 	Account  string `json:"account"`
 	Sender   string `json:"sender"`
 	Sequence string `json:"sequence"` // empty for the whole sender
+	Provider string `json:"provider,omitempty"`
 	Window   string `json:"window"`
 	score.Counts
 	Recent Recent `json:"recent"`

@@ -30,6 +30,8 @@ const (
 	cMachineOpenedAgain
 	cClickedAgain
 	cMachineClickedAgain
+	// By time of completion, of enrollments: those clicked by a human that did not bounce.
+	cClickedDelivered
 
 	numCounters
 )
@@ -38,10 +40,15 @@ const (
 type contribution struct {
 	counted bool         // it is in a cohort:
 	at      event.Millis // in that of this time,
-	flags   uint16       // under these counters, by bit,
+	flags   uint32       // under these counters, by bit,
 	again   hits         // with so many hits beyond the first of their kind
 	sends   []send       // and its messages, each by its own time
+
+	provider string // that of its recipient, empty if it is not known
+	category uint8  // of the bounce, if it is counted as bounced
 }
+
+func (c *contribution) has(counter int) bool { return c.flags&(1<<counter) != 0 }
 
 type send struct {
 	at      event.Millis
@@ -49,16 +56,20 @@ type send struct {
 }
 
 func (c *contribution) equal(d *contribution) bool {
-	return c.counted == d.counted && c.at == d.at && c.flags == d.flags && c.again == d.again && slices.Equal(c.sends, d.sends)
+	return c.counted == d.counted && c.at == d.at && c.flags == d.flags && c.again == d.again && c.provider == d.provider &&
+		c.category == d.category && slices.Equal(c.sends, d.sends)
 }
 
 // contribution computes into c what e counts as. scratch is memory for the work, and returned to be used again.
 func (e *enrollment) contribution(c *contribution, completeAfter event.Millis, scratch []messageTally) []messageTally {
 	all, n, each := e.tallies(scratch)
 	c.at, c.counted = all.completion(completeAfter)
-	c.flags, c.again = 0, hits{}
+	c.flags, c.again, c.provider, c.category = 0, hits{}, e.provider, 0
 	if c.counted {
 		c.flags, c.again = all.flags(), n.again()
+		if c.has(cBounced) {
+			c.category = all.bounceCategory()
+		}
 	}
 	blamed := e.gone.complained()
 	c.sends = c.sends[:0]
@@ -76,8 +87,8 @@ func (e *enrollment) contribution(c *contribution, completeAfter event.Millis, s
 }
 
 // flags returns the counters under which a completed enrollment counts, one bit each; complaints are a matter of messages.
-func (t *tally) flags() uint16 {
-	flags := uint16(1 << cCompleted)
+func (t *tally) flags() uint32 {
+	flags := uint32(1 << cCompleted)
 	for _, f := range [...]struct {
 		counter int
 		set     bool
@@ -90,6 +101,7 @@ func (t *tally) flags() uint16 {
 		{cClicked, t.has(clickedHuman)},
 		{cMachineOpened, t.has(openedMachine)},
 		{cMachineClicked, t.has(clickedMachine)},
+		{cClickedDelivered, t.has(clickedHuman) && !t.bounced()},
 	} {
 		if f.set {
 			flags |= 1 << f.counter

@@ -61,7 +61,7 @@ type crash struct {
 // same bytes as one that never failed.
 func TestCrashAtEveryWrite(t *testing.T) {
 	rng := newRand(t)
-	o := Options{CompleteAfter: 36 * time.Hour, PublishEvery: time.Minute, StepRecords: 7, CacheEnrollments: 8, CacheRows: 8}
+	o := Options{CompleteAfter: 36 * time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 7, CacheEnrollments: 8, CacheRows: 8}
 	events := randomEvents(rng, 80)
 	fs := newCrashFS(rng)
 	f := &fixture{t: t, store: openStore(t, fs)}
@@ -109,8 +109,8 @@ func TestCrashInRebuild(t *testing.T) {
 	rng := newRand(t)
 	defer func(n int) { rebuildRows = n }(rebuildRows)
 	rebuildRows = 5
-	before := Options{CompleteAfter: 72 * time.Hour, PublishEvery: time.Minute, StepRecords: 50, CacheEnrollments: 8, CacheRows: 8}
-	after := Options{CompleteAfter: 36 * time.Hour, PublishEvery: time.Minute, StepRecords: 50, CacheEnrollments: 8, CacheRows: 8}
+	before := Options{CompleteAfter: 72 * time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 50, CacheEnrollments: 8, CacheRows: 8}
+	after := Options{CompleteAfter: 36 * time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 50, CacheEnrollments: 8, CacheRows: 8}
 	events := randomEvents(rng, 200)
 	fs := newCrashFS(rng)
 	f := &fixture{t: t, store: openStore(t, fs)}
@@ -130,7 +130,7 @@ func TestCrashInRebuild(t *testing.T) {
 	if len(crashes) < 4 {
 		t.Fatalf("only %d writes", len(crashes))
 	}
-	third := Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 50, CacheEnrollments: 8, CacheRows: 8}
+	third := Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 50, CacheEnrollments: 8, CacheRows: 8}
 	wantThird := straight(t, third, events)
 	for i, c := range crashes {
 		switch i % 3 {

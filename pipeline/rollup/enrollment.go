@@ -21,6 +21,13 @@ const (
 type enrollment struct {
 	facts []fact
 	gone  forgotten
+
+	// provider is the one of its recipient, as its first send told; cohorts count under this name (providers.go).
+	provider string
+	// contact is whose it is, where the key names a message.
+	contact []byte
+
+	texts map[string]string // those that were read of late, so that not each costs memory; may be nil
 }
 
 // forgotten is what is left of facts that are not remembered one by one.
@@ -124,7 +131,7 @@ func (e *enrollment) fold(message uint64) (m marks) {
 	var own tally
 	for i, f := range e.facts {
 		if f.message == message {
-			own.add(f.what, f.at)
+			own.add(f.what, f.at, f.category)
 			m[i] = true
 		}
 	}
@@ -171,7 +178,7 @@ func (e *enrollment) tallies(each []messageTally) (all tally, n hits, _ []messag
 	all, n = e.gone.tally, e.gone.hits
 	each = each[:0]
 	for _, f := range e.facts {
-		all.add(f.what, f.at)
+		all.add(f.what, f.at, f.category)
 		n.add(f.what)
 		i := 0
 		for i < len(each) && each[i].message != f.message {
@@ -180,7 +187,7 @@ func (e *enrollment) tallies(each []messageTally) (all tally, n hits, _ []messag
 		if i == len(each) {
 			each = append(each, messageTally{message: f.message})
 		}
-		each[i].add(f.what, f.at)
+		each[i].add(f.what, f.at, f.category)
 	}
 	return all, n, each
 }
@@ -196,3 +203,39 @@ func (t *tally) completion(completeAfter event.Millis) (at event.Millis, ok bool
 	}
 	return t.at[completed], t.has(completed)
 }
+
+// sentTo takes in what the send at a time says of the recipient's provider: that of the first send counts, whichever is
+// heard of first. It comes before the send's fact is added.
+func (e *enrollment) sentTo(provider string, at event.Millis) (changed bool) {
+	first, known := e.firstSend()
+	if known && (at > first || at == first && e.provider <= provider) || e.provider == provider {
+		return false
+	}
+	e.provider = provider
+	return true
+}
+
+func (e *enrollment) firstSend() (at event.Millis, ok bool) {
+	at, ok = e.gone.at[sent], e.gone.has(sent)
+	for i := range e.facts {
+		if f := &e.facts[i]; f.what == sent && (!ok || f.at < at) {
+			at, ok = f.at, true
+		}
+	}
+	return at, ok
+}
+
+// text returns b as a string, without a copy where it was read before.
+func (e *enrollment) text(b []byte) string {
+	if s, ok := e.texts[string(b)]; ok {
+		return s
+	}
+	s := string(b)
+	if e.texts != nil && len(e.texts) < maxTexts {
+		e.texts[s] = s
+	}
+	return s
+}
+
+// maxTexts bounds the texts that are remembered.
+const maxTexts = 4096

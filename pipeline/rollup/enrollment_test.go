@@ -53,7 +53,7 @@ func TestManyHitsRevised(t *testing.T) {
 	const revisable = 64
 	rng := newRand(t)
 	for range 10 {
-		o := Options{CompleteAfter: 36 * 3600e9, PublishEvery: 60e9, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
+		o := Options{CompleteAfter: 36 * 3600e9, PublishEvery: 60e9, Domains: 10, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
 		f := newFixture(t, o)
 		m := newModel(36 * hour)
 		events := []event.Refined{ev(event.Sent, hour0), ev(event.Delivered, hour0+1), ev(event.Bounce, hour0+2)}
@@ -101,7 +101,7 @@ func TestForgottenHitRevised(t *testing.T) {
 // not change by that, nor what was counted as sent and bounced of late.
 func TestManyMessages(t *testing.T) {
 	rng := newRand(t)
-	o := Options{CompleteAfter: 36 * 3600e9, PublishEvery: 60e9, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
+	o := Options{CompleteAfter: 36 * 3600e9, PublishEvery: 60e9, Domains: 10, StepRecords: 1 + rng.IntN(50), CacheEnrollments: 8, CacheRows: 8}
 	f := newFixture(t, o)
 	m := newModel(36 * hour)
 	in := sequence("q")
@@ -160,6 +160,9 @@ func randomFact(rng *rand.Rand, messages int) fact {
 	}
 	if rng.IntN(10) == 0 {
 		f.at = event.Millis(rng.Int64() - 1<<62)
+	}
+	if f.what == bouncedSoft || f.what == bouncedHard {
+		f.category = uint8(rng.IntN(len(categories)))
 	}
 	return f
 }

@@ -77,8 +77,13 @@ func (s *step) writeErasures(b *kv.Batch) error {
 			if err := b.Delete(key, nil); err != nil {
 				return fmt.Errorf("erase an enrollment: %w", err)
 			}
-			if err := b.Set(s.p.appendErased(nil, e.scope, e.id, i), state.append(nil), nil); err != nil {
+			erased := s.p.appendErased(nil, e.scope, e.id, i)
+			if err := b.Set(erased, state.append(nil), nil); err != nil {
 				return fmt.Errorf("erase an enrollment: %w", err)
+			}
+			s.tallies = state.contribution(&s.after, s.p.position.completeAfter, s.tallies)
+			if err := s.p.moveCompletion(b, key, erased, &s.after); err != nil {
+				return err
 			}
 		}
 	}
@@ -91,8 +96,9 @@ func (p *Partition) appendErased(dst []byte, in scope, id event.ID, n int) []byt
 	return appendName(append(dst, formErased), string(name))
 }
 
-// anonymise puts numbers in the place of the hashes of events and messages. No revision finds them any more.
+// anonymise takes the contact away and puts numbers in the place of the hashes of events and messages. No revision finds them any more.
 func (e *enrollment) anonymise() {
+	e.contact = nil
 	messages := e.messages(nil)
 	for i := range e.facts {
 		f := &e.facts[i]

@@ -80,19 +80,24 @@ type fact struct {
 	message  uint64 // hashMessage, 0 for an event about no message
 	revision uint32
 	what     what
+	category uint8 // of a bounce, by its place in categories
 	at       event.Millis
 }
 
 const idBytes = 6
 
 func factOf(r *event.Refined) fact {
-	return fact{
+	f := fact{
 		id:       binary.BigEndian.Uint64(r.ID[:8]) >> 16,
 		message:  hashMessage(r.Message),
 		revision: r.Revision,
 		what:     whatOf(r),
 		at:       r.Time,
 	}
+	if f.what == bouncedSoft || f.what == bouncedHard {
+		f.category = categoryOf(r.Bounce.Category)
+	}
+	return f
 }
 
 // counts reports whether the fact is worth remembering: what counts for nothing is only if it replaces what did.

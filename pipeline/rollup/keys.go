@@ -18,10 +18,14 @@ import (
 //	sender      │ account │ sender
 //	sequence    │ account │ sender │ sequence
 //	enrollment  │ account │ sender │ sequence │ form(1) │ contact or message, or of an erased one erase.go
-//	cohort      │ account │ sender │ scope(1) │ sequence, if that is the scope │ hour(4)
+//	cohort      │ account │ sender │ part(1), part.go │ its name, unless it is the whole sender │ hour(4)
 //	nameless    │ account │ sender │ event id(16)
 //	published   │ account │ sender
 //	scrub       │ contact key(16) │ event id(16)
+//	provider    │ account │ sender │ provider
+//	domains     │ account │ sender
+//	completion  │ account │ sender │ minute of completion(4) │ what follows the sender in the enrollment's key
+//	alert       │ account │ sender
 //
 // Names are written so that they sort as they are and end by themselves: no name runs into the next, whatever bytes
 // it holds.
@@ -34,6 +38,10 @@ const (
 	tableNameless
 	tablePublished
 	tableScrub
+	tableProvider
+	tableDomains
+	tableCompletion
+	tableAlert
 )
 
 const headerSize = 4
@@ -42,12 +50,6 @@ const headerSize = 4
 const (
 	metaPosition byte = iota
 	metaRebuild
-)
-
-// What a cohort row is about.
-const (
-	scopeSender byte = iota
-	scopeSequence
 )
 
 // How an enrollment is named.
@@ -119,13 +121,14 @@ func cutScope(key []byte) (s scope, rest []byte, err error) {
 	return s, key, nil
 }
 
-// appendCohort appends what the keys of the cohort rows start with: of the whole sender, or of the sequence alone.
-func (p *Partition) appendCohort(dst []byte, s scope, whole bool) []byte {
-	dst = s.appendSender(appendHeader(dst, p.number, tableCohort))
-	if whole {
-		return append(dst, scopeSender)
+// appendCohort appends what the keys of a part's cohort rows start with.
+func (p *Partition) appendCohort(dst []byte, of *part) []byte {
+	dst = appendName(appendName(appendHeader(dst, p.number, tableCohort), of.account), of.sender)
+	dst = append(dst, of.kind)
+	if of.kind == partSender {
+		return dst
 	}
-	return appendName(append(dst, scopeSequence), s.sequence)
+	return appendName(dst, of.name)
 }
 
 func (p *Partition) metaKey(row byte) []byte {

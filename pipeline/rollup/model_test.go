@@ -1,6 +1,8 @@
 package rollup
 
 import (
+	"reflect"
+	"slices"
 	"time"
 
 	"carom/pipeline/event"
@@ -12,10 +14,58 @@ import (
 type model struct {
 	completeAfter event.Millis
 	events        map[event.ID]event.Refined // in their last revision
+
+	counted map[modelEnrollment]modelCounted // by the last score
+}
+
+type modelCounted struct {
+	counts   score.Counts
+	category string
+}
+
+func addCounts(to, c *score.Counts) {
+	sum, add := reflect.ValueOf(to).Elem(), reflect.ValueOf(c).Elem()
+	for i := range sum.NumField() {
+		sum.Field(i).SetInt(sum.Field(i).Int() + add.Field(i).Int())
+	}
+}
+
+// modelProvider is the provider of the first send.
+func modelProvider(events []event.Refined) (name string) {
+	at := event.Millis(1 << 60)
+	for _, e := range events {
+		if e.Kind == event.Sent && (e.Time < at || e.Time == at && e.Provider < name) {
+			at, name = e.Time, e.Provider
+		}
+	}
+	return name
+}
+
+// modelCategory is the category of the last bounce; at one time a hard one's, and of several the last in the list.
+func modelCategory(events []event.Refined) string {
+	var last event.Refined
+	place := func(e event.Refined) int {
+		i := slices.Index(categories[:], e.Bounce.Category)
+		if i < 0 {
+			i = slices.Index(categories[:], "other")
+		}
+		return i
+	}
+	for _, e := range events {
+		if e.Kind != event.Bounce {
+			continue
+		}
+		later := e.Time > last.Time || last.Kind != event.Bounce
+		same := e.Time == last.Time && last.Kind == event.Bounce
+		if later || same && (e.Bounce.Hard && !last.Bounce.Hard || e.Bounce.Hard == last.Bounce.Hard && place(e) > place(last)) {
+			last = e
+		}
+	}
+	return categories[place(last)]
 }
 
 func newModel(completeAfter event.Millis) *model {
-	return &model{completeAfter, make(map[event.ID]event.Refined)}
+	return &model{completeAfter: completeAfter, events: make(map[event.ID]event.Refined)}
 }
 
 func (m *model) tell(events ...event.Refined) {
@@ -29,10 +79,14 @@ func (m *model) tell(events ...event.Refined) {
 type modelEnrollment struct{ sender, sequence, contact, message string }
 
 func (m *model) score(q Query) Score {
+	m.counted = make(map[modelEnrollment]modelCounted)
 	a := Score{Account: q.Account, Sender: q.Sender, AsOf: Stamp(q.AsOf)}
 	a.Window = map[time.Duration]string{24 * time.Hour: "24h", 168 * time.Hour: "7d", 720 * time.Hour: "30d"}[q.Window]
 	if q.Sequence != nil {
 		a.Sequence = *q.Sequence
+	}
+	if q.Provider != nil {
+		a.Provider = *q.Provider
 	}
 	enrollments := make(map[modelEnrollment][]event.Refined)
 	messages := make(map[modelEnrollment][]event.Refined)
@@ -44,7 +98,7 @@ func (m *model) score(q Query) Score {
 		}
 		a.Known = true
 		if e.Contact == event.Someone {
-			if e.Kind == event.Open && e.Actor.Verdict == event.Human && from < e.Time && e.Time <= to {
+			if q.Provider == nil && e.Kind == event.Open && e.Actor.Verdict == event.Human && from < e.Time && e.Time <= to {
 				a.AnonymousOpened++
 			}
 			continue
@@ -62,10 +116,24 @@ func (m *model) score(q Query) Score {
 			messages[who] = append(messages[who], e)
 		}
 	}
-	for _, events := range enrollments {
-		m.count(events, from, to, &a.Counts)
+	for who, events := range enrollments {
+		if q.Provider == nil || *q.Provider == modelProvider(events) {
+			var c score.Counts
+			m.count(events, from, to, &c)
+			addCounts(&a.Counts, &c)
+			if c.Completed > 0 {
+				m.counted[who] = modelCounted{c, modelCategory(events)}
+			}
+		}
 	}
-	for _, events := range messages {
+	for who, events := range messages {
+		who.message = ""
+		if who.sequence == "" {
+			who.message, who.contact = events[0].Message, ""
+		}
+		if q.Provider != nil && *q.Provider != modelProvider(enrollments[who]) {
+			continue
+		}
 		recent(events, to, hour, &a.Recent.Hour)
 		recent(events, to, day, &a.Recent.Day)
 	}
@@ -126,6 +194,7 @@ func (m *model) count(events []event.Refined, from, to event.Millis, c *score.Co
 		{&c.Unsubscribed, has(func(e event.Refined) bool { return e.Kind == event.Unsubscribe })},
 		{&c.Opened, has(func(e event.Refined) bool { return isHit(e, event.Open, event.Human) })},
 		{&c.Clicked, has(func(e event.Refined) bool { return isHit(e, event.Click, event.Human) })},
+		{&c.ClickedDelivered, !bounced && has(func(e event.Refined) bool { return isHit(e, event.Click, event.Human) })},
 		{&c.MachineOpened, has(func(e event.Refined) bool {
 			return isHit(e, event.Open, event.Proxy) || isHit(e, event.Open, event.Scanner)
 		})},

@@ -9,6 +9,7 @@ import (
 const (
 	maxCompleteAfter = 90 * 24 * time.Hour
 	maxStepRecords   = 1 << 16
+	maxDomains       = 10_000
 	minCache         = 2
 	maxCache         = 1 << 24
 	minPublishEvery  = time.Second
@@ -19,6 +20,7 @@ const (
 type Options struct {
 	CompleteAfter time.Duration `yaml:"complete_after" doc:"How long after its first send an enrollment completes, whatever its outcome; whole milliseconds from 0 to 2160h. A change recomputes all cohorts at the next start."`
 	PublishEvery  time.Duration `yaml:"publish_every" doc:"How often the scores of senders that changed are published to the log of scores, where there is one; from 1s to 1h."`
+	Domains       int           `yaml:"domains" doc:"How many recipient domains that belong to no known mailbox provider are counted by themselves, of each sender: the first that it wrote to; all others together are the provider other. From 0 to 10000."`
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 
 	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments the node keeps in memory, some 250 bytes each, shared evenly by its partitions; from 2 to 16777216."`
@@ -30,6 +32,7 @@ func Default() Options {
 	return Options{
 		CompleteAfter: 72 * time.Hour,
 		PublishEvery:  time.Minute,
+		Domains:       100,
 		StepRecords:   8192, // the more, the fewer writes an event, when there is a backlog: see RATES.md
 
 		CacheEnrollments: 1 << 16,
@@ -53,6 +56,9 @@ func (o Options) Validate() error {
 	}
 	if o.PublishEvery < minPublishEvery || o.PublishEvery > maxPublishEvery {
 		return fmt.Errorf("publish_every: %v: want 1s to 1h", o.PublishEvery)
+	}
+	if o.Domains < 0 || o.Domains > maxDomains {
+		return fmt.Errorf("domains: %d: want 0 to %d", o.Domains, maxDomains)
 	}
 	if o.StepRecords < 1 || o.StepRecords > maxStepRecords {
 		return fmt.Errorf("step_records: %d: want 1 to %d", o.StepRecords, maxStepRecords)

@@ -32,8 +32,12 @@ type Partition struct {
 	// Run's own.
 	position position
 	known    map[scope]struct{} // in the tables of names for sure
+	// providers names those that mail goes to.
+	providers *providers
 	// The enrollments and cohort rows written last, which are those most likely to be read next.
 	enrollments, rows *cache
+
+	completion, listed []byte // memory to work in
 }
 
 // Open reads where the partition stands in store; in itself is not asked before Run. If the cohorts in it were computed with another complete_after, or
@@ -56,6 +60,7 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, scores lo
 		enrollments: newCache(o.CacheEnrollments / 2),
 		rows:        newCache(o.CacheRows / 2),
 	}
+	p.providers = newProviders(p)
 	p.metrics = newMetrics(reg, p.number, p.lag)
 	if scores != nil {
 		p.publisher = newPublisher(p, scores)

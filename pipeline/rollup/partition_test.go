@@ -20,7 +20,7 @@ import (
 // TestRun counts what comes while others ask, and stops when it is told to.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 3, CacheEnrollments: 8, CacheRows: 8})
+		f := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 3, CacheEnrollments: 8, CacheRows: 8})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- f.p.Run(ctx) }()

@@ -11,7 +11,10 @@ import (
 
 // rules is the version of what facts count as: of tally.go and contribution.go. A change of those without a change of
 // this number leaves old cohorts as they were, and subtracts from them what was never added.
-const rules = 2 // 1 had no numbers of hits, and counted an inferred open whatever its verdict
+//
+// 1 had no numbers of hits, and counted an inferred open whatever its verdict. 2 had no rows by provider and category, did
+// not count clicks of what was delivered, and listed no completions.
+const rules = 3
 
 // basis is what cohort rows were computed by. Rows of another basis must be computed anew.
 type basis struct {

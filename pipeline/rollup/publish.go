@@ -238,7 +238,7 @@ func (r *reading) allWindows(s scope, asOf event.Millis) (*SenderScores, error) 
 		if err != nil {
 			return nil, err
 		}
-		if v.Windows[m.windowName()], err = r.score(s, true, m); err != nil {
+		if v.Windows[m.windowName()], err = r.score(s.whole(), m); err != nil {
 			return nil, err
 		}
 	}

@@ -16,6 +16,8 @@ type Query struct {
 	Sender  string
 	// Sequence is nil for the whole sender; a pointer to "" asks for the mail that has no sequence.
 	Sequence *string
+	// Provider is nil for all of them; a pointer to "" asks for the mail of which it is not known. Sequence is nil then.
+	Provider *string
 	// Window is 24h, 7d or 30d, or any other number of whole hours up to 30 days.
 	Window time.Duration
 	// AsOf is the time that the answer speaks of, rounded up to the minute. Later facts still correct the cohorts that
@@ -67,34 +69,64 @@ func (p *Partition) Score(q Query) (Score, error) {
 		return Score{}, err
 	}
 	defer r.close()
-	s := scope{account: q.Account, sender: q.Sender}
-	known := p.senderKey(s)
-	if q.Sequence != nil {
-		s.sequence = *q.Sequence
-		known = p.sequenceKey(s)
-	}
-	answer, err := r.score(s, q.Sequence == nil, m)
+	of, err := q.part()
 	if err != nil {
 		return Score{}, err
 	}
-	answer.Known, err = r.has(known)
+	answer, err := r.score(of, m)
+	if err != nil {
+		return Score{}, err
+	}
+	answer.Known, err = r.has(p.nameKey(of))
 	return answer, err
 }
 
-// score reads the rows of a scope and makes an answer of them.
-func (r *reading) score(s scope, whole bool, m moment) (Score, error) {
+// part returns what q asks about.
+func (q *Query) part() (part, error) {
+	of := scope{account: q.Account, sender: q.Sender}.whole()
+	switch {
+	case q.Sequence != nil && q.Provider != nil:
+		return of, &QueryError{"provider", "numbers are kept by sequence or by provider: want one of the two"}
+	case q.Sequence != nil:
+		of.kind, of.name = partSequence, *q.Sequence
+	case q.Provider != nil:
+		of.kind, of.name = partProvider, *q.Provider
+	}
+	return of, nil
+}
+
+// nameKey returns the key of the row that there is of a part that was heard of.
+func (p *Partition) nameKey(of part) []byte {
+	switch s := (scope{of.account, of.sender, of.name}); of.kind {
+	case partSequence:
+		return p.sequenceKey(s)
+	case partProvider:
+		return p.providerKey(of)
+	default:
+		return p.senderKey(s)
+	}
+}
+
+// score reads the rows of a part and makes an answer of them.
+func (r *reading) score(of part, m moment) (Score, error) {
 	spans := [...]span{cohortSpan(m.minute, int64(m.window/time.Hour)), recentSpan(m.minute, hourMinutes), recentSpan(m.minute, dayMinutes)}
 	var sums [len(spans)]counts
-	if err := r.sums(s, whole, spans[:], sums[:]); err != nil {
+	if err := r.sums(&of, spans[:], sums[:]); err != nil {
 		return Score{}, err
 	}
 	a := Score{
-		Account: s.account, Sender: s.sender, Sequence: s.sequence, Window: m.windowName(),
+		Account: of.account, Sender: of.sender, Window: m.windowName(),
 		Counts: sums[0].score(),
 		Recent: Recent{sums[1].period(), sums[2].period()},
 		AsOf:   Stamp(m.asOf),
 		Known:  true,
 	}
-	a.Result = r.p.scorer.For(s.account).Score(a.Counts)
+	switch of.kind {
+	case partSequence:
+		a.Sequence = of.name
+	case partProvider:
+		a.Provider = of.name
+	}
+	a.Result = r.p.scorer.For(of.account).Score(a.Counts)
 	return a, nil
 }

@@ -41,6 +41,7 @@ func TestScoreObject(t *testing.T) {
  "unsubscribed": 0,
  "opened": 0,
  "clicked": 0,
+ "clicked_delivered": 0,
  "machine_opened": 0,
  "machine_clicked": 0,
  "opens": 0,
@@ -73,7 +74,7 @@ func TestScoreObject(t *testing.T) {
 	}
 	for _, part := range []string{
 		`"complaint_rate": {`, `"unsubscribe_rate": {`, `"open_rate": {`, `"click_rate": {`, `"band": "poor"`,
-		"\n \"sufficient\": true,\n \"as_of\": \"2026-11-24T00:00:00.120Z\"\n}",
+		"\n \"sufficient\": true,\n \"profile\": \"default\",\n \"as_of\": \"2026-11-24T00:00:00.120Z\"\n}",
 	} {
 		if !strings.Contains(string(got), part) {
 			t.Errorf("%s\nlacks %s", got, part)

@@ -62,6 +62,7 @@ func randomEvents(rng *rand.Rand, n int) []event.Refined {
 				continue
 			}
 			m.sent = true
+			e.Provider = pick(rng, []string{"", "google", "yahoo", "example.com", "a.example.org"})
 		case event.Open, event.Click, event.Reply:
 			e.Actor.Verdict = pick(rng, verdicts)
 			if e.Kind != event.Reply && rng.IntN(8) == 0 {
@@ -71,6 +72,7 @@ func randomEvents(rng *rand.Rand, n int) []event.Refined {
 			}
 		case event.Bounce:
 			e.Bounce.Hard = rng.IntN(2) == 0
+			e.Bounce.Category = pick(rng, []string{"", "blocked", "invalid_recipient", "of another Carom"})
 		case event.Complaint:
 			e.FeedbackType = pick(rng, []string{"abuse", "fraud", "not-spam"})
 		case event.Completed:
@@ -113,10 +115,18 @@ func compareWithModel(t *testing.T, rng *rand.Rand, f *fixture, m *model) {
 		}
 		if rng.IntN(2) == 0 {
 			q.Sequence = ptr(pick(rng, []string{"", "q", "q/c", "q\x00", "none"}))
+		} else if rng.IntN(2) == 0 {
+			q.Provider = ptr(pick(rng, []string{"", "google", "yahoo", "example.com", "none"}))
 		}
 		got, want := f.ask(q), m.score(q)
+		if q.Provider != nil {
+			got.Known, want.Known = false, false
+		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("%+v, as of %s:\n got %+v\nwant %+v", q, q.AsOf.Time(), got, want)
+		}
+		if rng.IntN(8) == 0 {
+			compareOpened(t, rng, f, m, q, &got)
 		}
 	}
 }
@@ -125,7 +135,7 @@ func compareWithModel(t *testing.T, rng *rand.Rand, f *fixture, m *model) {
 func TestAgainstModel(t *testing.T) {
 	rng := newRand(t)
 	for range 30 {
-		o := Options{CompleteAfter: pick(rng, []time.Duration{0, time.Minute, 36 * time.Hour, 72 * time.Hour}), PublishEvery: time.Minute, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
+		o := Options{CompleteAfter: pick(rng, []time.Duration{0, time.Minute, 36 * time.Hour, 72 * time.Hour}), PublishEvery: time.Minute, Domains: 10, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
 		f := newFixture(t, o)
 		m := newModel(event.Millis(o.CompleteAfter / time.Millisecond))
 		for range 1 + rng.IntN(3) {
@@ -141,7 +151,7 @@ func TestAgainstModel(t *testing.T) {
 func TestOrderDoesNotMatter(t *testing.T) {
 	rng := newRand(t)
 	for range 30 {
-		o := Options{CompleteAfter: 72 * time.Hour, PublishEvery: time.Minute, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
+		o := Options{CompleteAfter: 72 * time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 1 + rng.IntN(40), CacheEnrollments: 8, CacheRows: 8}
 		events := randomEvents(rng, 2+rng.IntN(300))
 		m := newModel(72 * hour)
 		m.tell(events...)
@@ -160,9 +170,9 @@ func TestStepsDoNotMatter(t *testing.T) {
 	rng := newRand(t)
 	for range 10 {
 		events := randomEvents(rng, 300)
-		one := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 1, CacheEnrollments: 8, CacheRows: 8})
+		one := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 1, CacheEnrollments: 8, CacheRows: 8})
 		one.tell(events...)
-		all := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, StepRecords: 1000, CacheEnrollments: 8, CacheRows: 8})
+		all := newFixture(t, Options{CompleteAfter: time.Hour, PublishEvery: time.Minute, Domains: 10, StepRecords: 1000, CacheEnrollments: 8, CacheRows: 8})
 		all.tell(events...)
 		if a, b := dump(t, one), dump(t, all); !reflect.DeepEqual(a, b) {
 			t.Fatalf("in steps of one: %q\nin one step: %q", a, b)

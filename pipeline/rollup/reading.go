@@ -47,22 +47,22 @@ func (r *reading) has(key []byte) (bool, error) {
 	return ok, r.it.Error()
 }
 
-// sums adds up spans of a scope: each into its own counts.
-func (r *reading) sums(s scope, whole bool, spans []span, into []counts) error {
+// sums adds up spans of a part: each into its own counts.
+func (r *reading) sums(of *part, spans []span, into []counts) error {
 	for i := range spans {
-		if err := r.sum(s, whole, spans[i], &into[i]); err != nil {
+		if err := r.sum(of, spans[i], &into[i]); err != nil {
 			return fmt.Errorf("read cohorts: %w", err)
 		}
 	}
 	return nil
 }
 
-func (r *reading) sum(s scope, whole bool, in span, c *counts) error {
+func (r *reading) sum(of *part, in span, c *counts) error {
 	if in.from >= in.to {
 		return nil
 	}
 	first, last := in.hours()
-	r.key = r.p.appendCohort(r.key[:0], s, whole)
+	r.key = r.p.appendCohort(r.key[:0], of)
 	rows := len(r.key)
 	r.key = kv.AppendUint32(r.key, first)
 	for ok := r.it.SeekGE(r.key); ok; ok = r.it.Next() {
@@ -100,21 +100,22 @@ func (r *reading) addRow(in span, hour uint32, c *counts) error {
 // score returns the counters in the form of package score.
 func (c *counts) score() score.Counts {
 	return score.Counts{
-		Completed:       c.floor(cCompleted),
-		Replied:         c.floor(cReplied),
-		Bounced:         c.floor(cBounced),
-		BouncedHard:     c.floor(cBouncedHard),
-		Complained:      c.floor(cComplained),
-		Unsubscribed:    c.floor(cUnsubscribed),
-		Opened:          c.floor(cOpened),
-		Clicked:         c.floor(cClicked),
-		MachineOpened:   c.floor(cMachineOpened),
-		MachineClicked:  c.floor(cMachineClicked),
-		Opens:           c.floor(cOpened) + c.floor(cOpenedAgain),
-		Clicks:          c.floor(cClicked) + c.floor(cClickedAgain),
-		MachineOpens:    c.floor(cMachineOpened) + c.floor(cMachineOpenedAgain),
-		MachineClicks:   c.floor(cMachineClicked) + c.floor(cMachineClickedAgain),
-		AnonymousOpened: c.floor(cAnonymousOpened),
+		Completed:        c.floor(cCompleted),
+		Replied:          c.floor(cReplied),
+		Bounced:          c.floor(cBounced),
+		BouncedHard:      c.floor(cBouncedHard),
+		Complained:       c.floor(cComplained),
+		Unsubscribed:     c.floor(cUnsubscribed),
+		Opened:           c.floor(cOpened),
+		Clicked:          c.floor(cClicked),
+		ClickedDelivered: c.floor(cClickedDelivered),
+		MachineOpened:    c.floor(cMachineOpened),
+		MachineClicked:   c.floor(cMachineClicked),
+		Opens:            c.floor(cOpened) + c.floor(cOpenedAgain),
+		Clicks:           c.floor(cClicked) + c.floor(cClickedAgain),
+		MachineOpens:     c.floor(cMachineOpened) + c.floor(cMachineOpenedAgain),
+		MachineClicks:    c.floor(cMachineClicked) + c.floor(cMachineClickedAgain),
+		AnonymousOpened:  c.floor(cAnonymousOpened),
 	}
 }
 

@@ -69,9 +69,11 @@ func (p *Partition) beginRebuild(want basis) (rebuild, error) {
 	r := rebuild{basis: want}
 	b := p.store.NewBatch()
 	defer func() { _ = b.Close() }()
-	from := appendHeader(nil, p.number, tableCohort)
-	if err := b.DeleteRange(from, kv.PrefixEnd(from), nil); err != nil {
-		return r, fmt.Errorf("begin rebuild: %w", err)
+	for _, table := range [...]byte{tableCohort, tableCompletion} {
+		from := appendHeader(nil, p.number, table)
+		if err := b.DeleteRange(from, kv.PrefixEnd(from), nil); err != nil {
+			return r, fmt.Errorf("begin rebuild: %w", err)
+		}
 	}
 	if err := b.Set(p.metaKey(metaRebuild), r.append(nil), nil); err != nil {
 		return r, fmt.Errorf("begin rebuild: %w", err)
@@ -82,11 +84,11 @@ func (p *Partition) beginRebuild(want basis) (rebuild, error) {
 // rebuildSome counts some more rows. When there are none left, it ends the rebuild.
 func (p *Partition) rebuildSome(r *rebuild) (more bool, err error) {
 	s := newStep(p)
-	if more, err = s.recount(r); err != nil {
-		return false, fmt.Errorf("rebuild cohorts: %w", err)
-	}
 	b := p.store.NewBatch()
 	defer func() { _ = b.Close() }()
+	if more, err = s.recount(r, b); err != nil {
+		return false, fmt.Errorf("rebuild cohorts: %w", err)
+	}
 	if err := p.writeRows(s.deltas, b); err != nil {
 		return false, err
 	}
@@ -109,7 +111,7 @@ func (p *Partition) endRebuild(b *kv.Batch) error {
 }
 
 // recount collects what the next rows of enrollments and nameless opens count as.
-func (s *step) recount(r *rebuild) (more bool, err error) {
+func (s *step) recount(r *rebuild, b *kv.Batch) (more bool, err error) {
 	from := appendHeader(nil, s.p.number, tableEnrollment)
 	to := kv.PrefixEnd(appendHeader(nil, s.p.number, tableNameless))
 	if len(r.done) > 0 {
@@ -124,7 +126,7 @@ func (s *step) recount(r *rebuild) (more bool, err error) {
 	for n := 0; ok && n < rebuildRows; n++ {
 		switch it.Key()[headerSize-1] {
 		case tableEnrollment:
-			err = s.recountEnrollment(it.Key()[headerSize:], it.Value())
+			err = s.recountEnrollment(it.Key(), it.Value(), b)
 		case tableCohort: // lies between the two
 			ok = it.SeekGE(appendHeader(nil, s.p.number, tableNameless))
 			continue
@@ -140,18 +142,17 @@ func (s *step) recount(r *rebuild) (more bool, err error) {
 	return ok, it.Error()
 }
 
-func (s *step) recountEnrollment(key, value []byte) error {
-	in, _, err := cutScope(key)
+func (s *step) recountEnrollment(key, value []byte, b *kv.Batch) error {
+	in, _, err := cutScope(key[headerSize:])
 	if err != nil {
 		return err
 	}
-	var e enrollment
-	if err := e.decode(value); err != nil {
+	if err := s.state.decode(value); err != nil {
 		return err
 	}
-	s.tallies = e.contribution(&s.after, s.p.position.completeAfter, s.tallies)
+	s.contribution(&s.after)
 	s.deltas.addContribution(s.deltas.scope(in), &s.after, 1)
-	return nil
+	return s.p.list(b, key, &contribution{}, &s.after)
 }
 
 func (s *step) recountNameless(key, value []byte) error {

@@ -39,7 +39,7 @@ func TestOutcome(t *testing.T) {
 		{
 			"bounce lifted by click",
 			[]event.Refined{ev(event.Bounce, hour0+1), ev(event.Click, hour0+2)},
-			score.Counts{Completed: 1, Clicked: 1, Clicks: 1},
+			score.Counts{Completed: 1, Clicked: 1, ClickedDelivered: 1, Clicks: 1},
 		},
 		{"bounce not lifted by a machine", []event.Refined{
 			ev(event.Bounce, hour0+1), ev(event.Open, hour0+2, verdict(event.Proxy)), ev(event.Click, hour0+2, verdict(event.Scanner)),
@@ -129,13 +129,13 @@ func TestOutcome(t *testing.T) {
 				ev(event.Open, hour0+1), ev(event.Open, hour0+2, message("m2")), ev(event.Click, hour0+3, message("m2")),
 				ev(event.Click, hour0+4, message("m2")),
 			},
-			score.Counts{Completed: 1, Opened: 1, Opens: 2, Clicked: 1, Clicks: 2},
+			score.Counts{Completed: 1, Opened: 1, Opens: 2, Clicked: 1, ClickedDelivered: 1, Clicks: 2},
 		},
 		{"both kinds of hits, twice", []event.Refined{
 			ev(event.Open, hour0+1), ev(event.Open, hour0+2), ev(event.Open, hour0+1, verdict(event.Proxy)), ev(event.Click, hour0+1),
 			ev(event.Click, hour0+1, verdict(event.Scanner)), ev(event.Click, hour0+9, verdict(event.Scanner)),
 		}, score.Counts{
-			Completed: 1, Opened: 1, Clicked: 1, MachineOpened: 1, MachineClicked: 1,
+			Completed: 1, Opened: 1, Clicked: 1, ClickedDelivered: 1, MachineOpened: 1, MachineClicked: 1,
 			Opens: 2, Clicks: 1, MachineOpens: 1, MachineClicks: 2,
 		}},
 	} {
@@ -426,13 +426,13 @@ func TestRevisions(t *testing.T) {
 	f.tell(revised(open, verdict(event.Scanner)))
 	want("the open was a scanner's", score.Counts{Completed: 1, Bounced: 1, MachineOpened: 1, MachineClicked: 1, MachineOpens: 1, MachineClicks: 1})
 	f.tell(revised(click, verdict(event.Human)))
-	want("the click was human", score.Counts{Completed: 1, Clicked: 1, Clicks: 1, MachineOpened: 1, MachineOpens: 1})
+	want("the click was human", score.Counts{Completed: 1, Clicked: 1, ClickedDelivered: 1, Clicks: 1, MachineOpened: 1, MachineOpens: 1})
 	f.tell(open, click)
-	want("old revisions again", score.Counts{Completed: 1, Clicked: 1, Clicks: 1, MachineOpened: 1, MachineOpens: 1})
+	want("old revisions again", score.Counts{Completed: 1, Clicked: 1, ClickedDelivered: 1, Clicks: 1, MachineOpened: 1, MachineOpens: 1})
 	f.tell(revised(revised(open), verdict(event.Unknown)))
-	want("the open was nobody's", score.Counts{Completed: 1, Clicked: 1, Clicks: 1})
+	want("the open was nobody's", score.Counts{Completed: 1, Clicked: 1, ClickedDelivered: 1, Clicks: 1})
 	f.tell(revised(open, verdict(event.Scanner)))
-	want("a lower revision", score.Counts{Completed: 1, Clicked: 1, Clicks: 1})
+	want("a lower revision", score.Counts{Completed: 1, Clicked: 1, ClickedDelivered: 1, Clicks: 1})
 }
 
 // TestRepeatedOrigins: a record that was written twice is counted once, whatever it says.

@@ -40,12 +40,30 @@ func (g *traffic) next() event.Refined {
 	from := g.rng.IntN(g.senders)
 	sent := ev(event.Sent, g.now, sender(fmt.Sprintf("sender-%05d", from)), sequence(fmt.Sprintf("q4-%d", g.rng.IntN(3))),
 		contact(fmt.Sprintf("c-%08x", g.rng.Uint32())), message(fmt.Sprintf("%016x.%d@mail.example.com", g.rng.Uint64(), from)))
+	sent.Provider = g.provider()
 	g.follow(sent, event.Delivered, 95)
 	g.follow(sent, event.Open, 30)
 	g.follow(sent, event.Click, 5)
 	g.follow(sent, event.Bounce, 3)
 	g.follow(sent, event.Reply, 2)
 	return g.stamp(sent)
+}
+
+// provider picks one as lists of a platform are made up: half at the largest, a tail of companies.
+func (g *traffic) provider() string {
+	switch n := g.rng.IntN(100); {
+	case n < 45:
+		return "google"
+	case n < 65:
+		return "microsoft"
+	case n < 75:
+		return "yahoo"
+	case n < 82:
+		return "apple"
+	case n < 88:
+		return "gmx"
+	}
+	return fmt.Sprintf("company-%d.example", g.rng.IntN(2000))
 }
 
 // follow has a fact of kind come later in so many of a hundred cases.
@@ -55,6 +73,9 @@ func (g *traffic) follow(sent event.Refined, kind event.Kind, percent int) {
 	}
 	r := ev(kind, g.now+event.Millis(g.rng.IntN(3_600_000)))
 	r.Ref = sent.Ref
+	if kind == event.Bounce {
+		r.Bounce.Category = []string{"invalid_recipient", "mailbox_full", "blocked"}[g.rng.IntN(3)]
+	}
 	g.later = append(g.later, r)
 }
 

@@ -90,7 +90,7 @@ func (p *Partition) Senders(q SendersQuery) (page []Score, next string, err erro
 	}
 	page = make([]Score, len(entries))
 	for i, e := range entries {
-		if page[i], err = r.score(scope{account: q.Account, sender: e.sender}, true, l.moment); err != nil {
+		if page[i], err = r.score(scope{account: q.Account, sender: e.sender}.whole(), l.moment); err != nil {
 			return nil, "", err
 		}
 	}
@@ -207,7 +207,7 @@ func (r *reading) sendersByValue(l *listing) ([]entry, error) {
 	}
 	kept := entries[:0]
 	for _, e := range entries {
-		s, err := r.score(scope{account: l.account, sender: e.sender}, true, l.moment)
+		s, err := r.score(scope{account: l.account, sender: e.sender}.whole(), l.moment)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +238,7 @@ func (p *Partition) Sequences(q Query) ([]Score, error) {
 	}
 	scores := make([]Score, len(names))
 	for i, sequence := range names {
-		if scores[i], err = r.score(scope{q.Account, q.Sender, sequence}, false, m); err != nil {
+		if scores[i], err = r.score(scope{q.Account, q.Sender, sequence}.inSequence(), m); err != nil {
 			return nil, err
 		}
 	}

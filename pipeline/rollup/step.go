@@ -35,34 +35,40 @@ type step struct {
 	state   enrollment
 	before  contribution
 	after   contribution
+	listed  contribution // as it was in the list of completions before the step; without sends
 }
 
 // touched is an enrollment that the step has facts of.
 type touched struct {
 	key         []byte
 	scope       int32
-	first, last int32 // of its facts
+	first, last int32  // of its facts
+	contact     string // of the first that tells one
 }
 
 // takenFact is one of a touched enrollment's facts, in the order of the log.
 type takenFact struct {
 	fact
-	next int32 // -1 at the end
+	provider string // of a send
+	next     int32  // -1 at the end
 }
 
 func newStep(p *Partition) *step {
-	return &step{
+	s := &step{
 		p:        p,
 		deltas:   newDeltas(),
 		index:    make(map[string]int32),
 		nameless: make(map[string]namelessOpen),
 	}
+	s.state.texts = make(map[string]string)
+	return s
 }
 
 func (s *step) clear() {
 	s.deltas.clear()
 	clear(s.index)
 	clear(s.nameless)
+	s.p.providers.clear()
 	s.touched = s.touched[:0]
 	s.facts = s.facts[:0]
 	s.fresh = s.fresh[:0]
@@ -90,6 +96,8 @@ func (s *step) take(rec *log.Record) error {
 		return nil
 	case r.Kind == event.Alert: // which tells of what was counted
 		return nil
+	case r.Kind == event.Alert: // of our own making, most of them
+		return nil
 	case r.Erased: // its contact was erased before this was counted: whose it was is not known any more
 		return nil
 	}
@@ -97,9 +105,10 @@ func (s *step) take(rec *log.Record) error {
 		r.Message = ""
 	}
 	in := s.deltas.scope(scope{r.Account, r.Sender, r.Sequence})
+	s.deltas.hear(in, r.Time)
 	switch {
 	case !isNameless(r):
-		s.takeFact(in, r)
+		return s.takeFact(in, r)
 	case r.Kind == event.Open:
 		return s.takeNameless(in, r)
 	}
@@ -107,23 +116,32 @@ func (s *step) take(rec *log.Record) error {
 }
 
 // takeFact hangs r's fact to its enrollment.
-func (s *step) takeFact(in int32, r *event.Refined) {
-	f := factOf(r)
+func (s *step) takeFact(in int32, r *event.Refined) (err error) {
+	f := takenFact{fact: factOf(r), next: -1}
 	if !f.counts() {
-		return
+		return nil
+	}
+	if f.what == sent {
+		if f.provider, err = s.p.providers.name(r.Account, r.Sender, r.Provider); err != nil {
+			return err
+		}
 	}
 	n := int32(len(s.facts))
-	s.facts = append(s.facts, takenFact{f, -1})
+	s.facts = append(s.facts, f)
 	s.key = s.p.appendEnrollment(s.key[:0], r)
 	if i, ok := s.index[string(s.key)]; ok {
 		s.facts[s.touched[i].last].next = n
 		s.touched[i].last = n
-		return
+		return nil
 	}
 	s.index[string(s.key)] = int32(len(s.touched))
 	t := s.grow()
 	t.key = append(t.key[:0], s.key...)
-	t.scope, t.first, t.last = in, n, n
+	t.scope, t.first, t.last, t.contact = in, n, n, ""
+	if byMessage(r) {
+		t.contact = r.Contact
+	}
+	return nil
 }
 
 // grow returns one more entry of touched, with the memory that an earlier step left in it.
@@ -141,10 +159,15 @@ func (s *step) grow() *touched {
 func (p *Partition) appendEnrollment(dst []byte, r *event.Refined) []byte {
 	dst = appendHeader(dst, p.number, tableEnrollment)
 	dst = scope{r.Account, r.Sender, r.Sequence}.appendAll(dst)
-	if r.Message != "" && (r.Sequence == "" || r.Contact == "") {
+	if byMessage(r) {
 		return appendName(append(dst, formMessage), r.Message)
 	}
 	return appendName(append(dst, formContact), r.Contact)
+}
+
+// byMessage reports whether r's enrollment is that of its message.
+func byMessage(r *event.Refined) bool {
+	return r.Message != "" && (r.Sequence == "" || r.Contact == "")
 }
 
 // write puts all that the step changes into b.
@@ -164,6 +187,9 @@ func (s *step) write(b *kv.Batch) error {
 	if err := s.p.writeNames(s.deltas.names, b); err != nil {
 		return err
 	}
+	if err := s.p.providers.write(b); err != nil {
+		return err
+	}
 	if err := s.p.writeRows(s.deltas, b); err != nil {
 		return err
 	}
@@ -179,8 +205,15 @@ func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
 	if err := s.readEnrollment(t.key); err != nil {
 		return err
 	}
+	s.listed.takeListed(&s.before)
 	changed := false
+	if len(s.state.contact) == 0 && t.contact != "" {
+		s.state.contact, changed = append(s.state.contact, t.contact...), true
+	}
 	for n := t.first; n >= 0; n = s.facts[n].next {
+		if f := &s.facts[n]; f.what == sent && s.state.sentTo(f.provider, f.at) {
+			changed = true
+		}
 		if !s.state.add(s.facts[n].fact) {
 			continue
 		}
@@ -201,12 +234,13 @@ func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
 	if err := b.Set(t.key, s.value, nil); err != nil {
 		return fmt.Errorf("write enrollment: %w", err)
 	}
-	return nil
+	return s.p.list(b, t.key, &s.listed, &s.after)
 }
 
 // readEnrollment reads the enrollment under key into s.state, and what it counts as into s.before.
 func (s *step) readEnrollment(key []byte) error {
 	s.state.facts, s.state.gone = s.state.facts[:0], forgotten{}
+	s.state.provider, s.state.contact = "", s.state.contact[:0]
 	value, ok := s.p.enrollments.get(key)
 	if !ok {
 		var err error

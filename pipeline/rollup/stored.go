@@ -11,13 +11,15 @@ import (
 
 // Every value starts with the version of its layout.
 const (
-	enrollmentVersion byte = 2
-	rowVersion        byte = 2 // rows of 1 are of older rules, and computed anew
+	enrollmentVersion byte = 3
+	rowVersion        byte = 3 // rows before are of older rules, and computed anew
 	nameVersion       byte = 1
 	namelessVersion   byte = 1
 	positionVersion   byte = 1
 	rebuildVersion    byte = 1
 	publishedVersion  byte = 1
+	domainsVersion    byte = 1
+	completionVersion byte = 1
 )
 
 var errValue = errors.New("rollup: malformed value")
@@ -107,6 +109,18 @@ func (s *source) count(most int) int {
 	return int(n)
 }
 
+// text reads a length and so many bytes, which are valid as long as the value is.
+func (s *source) text() []byte {
+	n := s.uvarint()
+	if n > uint64(len(s.rest)) {
+		s.fail()
+		return nil
+	}
+	b := s.rest[:n]
+	s.rest = s.rest[n:]
+	return b
+}
+
 // uint reads n bytes, big-endian.
 func (s *source) uint(n int) uint64 {
 	if len(s.rest) < n {
@@ -130,6 +144,10 @@ func (s *source) end() error {
 }
 
 func (s *source) millis() event.Millis { return event.Millis(s.varint()) }
+
+func appendText[T string | []byte](dst []byte, text T) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
 
 func appendUint(dst []byte, v uint64, n int) []byte {
 	for i := n - 1; i >= 0; i-- {

@@ -9,30 +9,33 @@ import (
 
 // A stored enrollment:
 //
-//	┌─────────┬──────┬─────────────────────────┬────────────────────┬────────────────┬────────────┬────────────
-//	│ version │ seen │ time of each bit of seen│ hits (4), until,   │ m, the number  │ m messages │ n facts …
-//	│ 2       │      │ of gone, from bit 1     │ if bit 0 is set    │ of messages    │            │
-//	└─────────┴──────┴─────────────────────────┴────────────────────┴────────────────┴────────────┴────────────
+//	┌─────────┬───────────────────┬──────┬─────────────────────────┬────────────────────┬────────────────┬────────────┬────────────
+//	│ version │ provider, contact,│ seen │ time of each bit of seen│ hits (4), until,   │ m, the number  │ m messages │ n facts …
+//	│ 3       │ each with length  │      │ of gone, from bit 1     │ if bit 0 is set    │ of messages    │            │
+//	└─────────┴───────────────────┴──────┴─────────────────────────┴────────────────────┴────────────────┴────────────┴────────────
 //
-// Version 1 has no hits, and never bit 0.
+// A time of bounces has the category(1) behind it. Version 2 has no provider, no contact, and no category. Version 1 has no
+// hits either, and never bit 0.
 //
 // and each fact, until the end:
 //
-//	┌──────────────────────────┬─────────────┬──────────────────┬────────────────────────┬──────────────┐
-//	│ what(4 bits) revised(1)  │ event id    │ revision, if     │ message, from 1; 0 is  │ time after   │
-//	│ placed(1)                │ 6           │ revised          │ none; only if placed   │ fact before  │
-//	└──────────────────────────┴─────────────┴──────────────────┴────────────────────────┴──────────────┘
+//	┌──────────────────────────┬─────────────┬─────────────┬──────────────────┬────────────────────────┬──────────────┐
+//	│ what(4 bits) revised(1)  │ category, if│ event id    │ revision, if     │ message, from 1; 0 is  │ time after   │
+//	│ placed(1) categorised(1) │ categorised │ 6           │ revised          │ none; only if placed   │ fact before  │
+//	└──────────────────────────┴─────────────┴─────────────┴──────────────────┴────────────────────────┴──────────────┘
 //
 // Numbers are uvarints, times varints of milliseconds. A fact that is not placed is about message 1, or about none if
 // there is no message: most enrollments have one message only, and pay nothing for telling messages apart.
 const (
-	factRevised byte = 1 << 4
-	factPlaced  byte = 1 << 5
-	factKnown        = 1<<6 - 1
+	factRevised     byte = 1 << 4
+	factPlaced      byte = 1 << 5
+	factCategorised byte = 1 << 6
+	factKnown            = 1<<7 - 1
 )
 
 func (e *enrollment) append(dst []byte) []byte {
 	dst = append(dst, enrollmentVersion)
+	dst = appendText(appendText(dst, e.provider), e.contact)
 	dst = e.gone.append(dst)
 	var stack [maxFacts]uint64
 	messages := e.messages(stack[:0])
@@ -80,7 +83,11 @@ func (f *fact) append(dst []byte, messages []uint64, before event.Millis) []byte
 	if at != unplaced(messages) {
 		head |= factPlaced
 	}
-	dst = append(dst, head)
+	if f.category != 0 {
+		dst = append(dst, head|factCategorised, f.category)
+	} else {
+		dst = append(dst, head)
+	}
 	dst = appendUint(dst, f.id, idBytes)
 	if f.revision != 0 {
 		dst = binary.AppendUvarint(dst, uint64(f.revision))
@@ -103,6 +110,9 @@ func (g *forgotten) append(dst []byte) []byte {
 	for w := range whatEnd {
 		if g.has(w) {
 			dst = binary.AppendVarint(dst, int64(g.at[w]))
+			if of := g.categoryOf(w); of != nil {
+				dst = append(dst, *of)
+			}
 		}
 	}
 	if seen&seenHits == 0 {
@@ -118,6 +128,11 @@ func (g *forgotten) append(dst []byte) []byte {
 func (e *enrollment) decode(value []byte) error {
 	version, s := openVersions(value, 1, enrollmentVersion, "enrollment")
 	e.facts = e.facts[:0]
+	e.provider, e.contact = "", e.contact[:0]
+	if version >= 3 {
+		e.provider = e.text(s.text())
+		e.contact = append(e.contact, s.text()...)
+	}
 	e.gone = s.forgotten(version)
 	var messages [maxFacts]uint64
 	m := s.count(maxFacts)
@@ -138,7 +153,11 @@ func (e *enrollment) decode(value []byte) error {
 
 func (s *source) fact(messages []uint64, before event.Millis) fact {
 	head := s.byte()
-	f := fact{what: what(head & 0x0f), id: s.uint(idBytes)}
+	f := fact{what: what(head & 0x0f)}
+	if head&factCategorised != 0 {
+		f.category = s.category()
+	}
+	f.id = s.uint(idBytes)
 	if head&factRevised != 0 {
 		f.revision = s.uint32()
 	}
@@ -157,6 +176,9 @@ func (s *source) fact(messages []uint64, before event.Millis) fact {
 	return f
 }
 
+// category reads the place of a category; a newer Carom may know more.
+func (s *source) category() uint8 { return min(s.byte(), categoryOther) }
+
 func (s *source) forgotten(version byte) (g forgotten) {
 	seen := s.uvarint()
 	if bits.Len64(seen) > int(whatEnd) || version == 1 && seen&seenHits != 0 {
@@ -167,6 +189,9 @@ func (s *source) forgotten(version byte) (g forgotten) {
 	for w := range whatEnd {
 		if g.has(w) {
 			g.at[w] = s.millis()
+			if of := g.categoryOf(w); of != nil && version >= 3 {
+				*of = s.category()
+			}
 		}
 	}
 	switch {

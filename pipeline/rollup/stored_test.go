@@ -19,14 +19,44 @@ func randomEnrollment(rng *rand.Rand) *enrollment {
 	}
 	for range rng.IntN(20) * rng.IntN(2) {
 		f := randomFact(rng, 1)
-		e.gone.add(f.what, f.at)
+		e.gone.add(f.what, f.at, f.category)
 		e.gone.addHit(&f)
 	}
 	for range rng.IntN(20) * rng.IntN(2) {
 		f := randomFact(rng, 1)
 		e.gone.addHit(&f)
 	}
+	e.provider = pick(rng, []string{"", "google", "example.com"})
+	e.contact = append(e.contact, pick(rng, []string{"", "bob@example.com"})...)
 	return e
+}
+
+// old returns how version 1 or 2 wrote e, without what those did not have.
+func old(version byte, e *enrollment) []byte {
+	e.provider, e.contact = "", nil
+	for i := range e.facts {
+		e.facts[i].category = 0
+	}
+	e.gone.forget(bouncedSoft) // whose category would be there
+	e.gone.forget(bouncedHard)
+	e.gone.category = [2]uint8{}
+	return append([]byte{version}, e.append(nil)[3:]...)
+}
+
+// TestEnrollmentOfVersion2: it told no provider, no contact and no category.
+func TestEnrollmentOfVersion2(t *testing.T) {
+	rng := newRand(t)
+	for range 1000 {
+		want := randomEnrollment(rng)
+		var got enrollment
+		if err := got.decode(old(2, want)); err != nil || !slices.Equal(got.facts, want.facts) || got.gone != want.gone {
+			t.Fatalf("got %+v, %v\nwant %+v", got, err, want)
+		}
+	}
+	var got enrollment // with bounces forgotten: seen, two times and no categories
+	if err := got.decode([]byte{2, 1<<bouncedSoft | 1<<bouncedHard, 2, 4, 0}); err != nil || got.gone.at[bouncedHard] != 2 {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }
 
 func TestEnrollmentIsReadAsWritten(t *testing.T) {
@@ -41,6 +71,10 @@ func TestEnrollmentIsReadAsWritten(t *testing.T) {
 		if len(want.facts) == 0 && len(used.facts) == 0 {
 			used.facts = want.facts
 		}
+		if string(used.contact) != string(want.contact) {
+			t.Fatalf("got %s, want %s", used.contact, want.contact)
+		}
+		used.contact = want.contact
 		if !reflect.DeepEqual(used, want) {
 			t.Fatalf("got %+v\nwant %+v", used, want)
 		}
@@ -53,8 +87,7 @@ func TestEnrollmentOfVersion1(t *testing.T) {
 	for range 1000 {
 		e := randomEnrollment(rng)
 		e.gone.hits, e.gone.until = hits{}, 0
-		value := e.append(nil)
-		value[0] = 1
+		value := old(1, e)
 		want := *e
 		want.gone.assumeHits()
 		var got enrollment
@@ -63,9 +96,9 @@ func TestEnrollmentOfVersion1(t *testing.T) {
 		}
 	}
 	var gone forgotten
-	gone.add(openedHuman, hour0)
-	gone.add(clickedMachine, hour0+1)
-	gone.add(delivered, hour0+2)
+	gone.add(openedHuman, hour0, 0)
+	gone.add(clickedMachine, hour0+1, 0)
+	gone.add(delivered, hour0+2, 0)
 	gone.assumeHits()
 	if want := (hits{1, 0, 0, 1}); gone.hits != want || gone.until != hour0+1 {
 		t.Errorf("got %v, want %v", gone, want)
@@ -79,8 +112,8 @@ func TestEnrollmentOfVersion1(t *testing.T) {
 func TestEnrollmentSize(t *testing.T) {
 	var e enrollment
 	e.add(fact{id: 1, message: hashMessage("m"), what: sent, at: hour0})
-	if n := len(e.append(nil)); n > 24 {
-		t.Errorf("sent: %d bytes, want at most 24", n)
+	if n := len(e.append(nil)); n > 25 {
+		t.Errorf("sent: %d bytes, want at most 25", n)
 	}
 	e.add(fact{id: 2, message: hashMessage("m"), what: delivered, at: hour0 + 5*second})
 	e.add(fact{id: 3, message: hashMessage("m"), what: openedHuman, at: hour0 + hour})
@@ -179,10 +212,11 @@ func TestNewerVersionsAreRefused(t *testing.T) {
 		oldest, newest byte
 		decode         func([]byte) error
 	}{
-		{"enrollment", 1, 2, func(b []byte) error { return new(enrollment).decode(b) }},
-		{"cohort row", 2, 2, func(b []byte) error { return new(row).addStored(b) }},
+		{"enrollment", 1, 3, func(b []byte) error { return new(enrollment).decode(b) }},
+		{"cohort row", 3, 3, func(b []byte) error { return new(row).addStored(b) }},
 		{"position", 1, 1, func(b []byte) error { return new(position).decode(b) }},
 		{"rebuild", 1, 1, func(b []byte) error { return new(rebuild).decode(b) }},
+		{"completion", 1, 1, func(b []byte) error { return new(completion).decode(b) }},
 		{"nameless open", 1, 1, func(b []byte) error { return new(namelessOpen).decode(b) }},
 	} {
 		name, decode := format.name, format.decode

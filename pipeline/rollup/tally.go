@@ -8,25 +8,54 @@ import "carom/pipeline/event"
 type tally struct {
 	seen uint16 // bit what
 	at   [whatEnd]event.Millis
+	// category of the soft and of the hard bounce: of several at one time the one with the highest number.
+	category [bouncedHard - bouncedSoft + 1]uint8
 }
 
 func (t *tally) has(w what) bool { return t.seen&(1<<w) != 0 }
 
-func (t *tally) add(w what, at event.Millis) {
+func (t *tally) add(w what, at event.Millis, category uint8) {
 	if w == nothing {
 		return
 	}
-	if !t.has(w) || w.supersedes(at, t.at[w]) {
+	superseded := !t.has(w) || w.supersedes(at, t.at[w])
+	if of := t.categoryOf(w); of != nil && (superseded || at == t.at[w]) {
+		if superseded {
+			*of = 0
+		}
+		*of = max(*of, category)
+	}
+	if superseded {
 		t.at[w] = at
 	}
 	t.seen |= 1 << w
+}
+
+// categoryOf returns the category of bounces of kind w, nil if they are none.
+func (t *tally) categoryOf(w what) *uint8 {
+	if w != bouncedSoft && w != bouncedHard {
+		return nil
+	}
+	return &t.category[w-bouncedSoft]
+}
+
+// bounceCategory returns the category of the last bounce; of two at one time, the hard one's.
+func (t *tally) bounceCategory() uint8 {
+	if t.has(bouncedSoft) && (!t.has(bouncedHard) || t.at[bouncedSoft] > t.at[bouncedHard]) {
+		return *t.categoryOf(bouncedSoft)
+	}
+	return *t.categoryOf(bouncedHard)
 }
 
 // merge adds all that d adds up to.
 func (t *tally) merge(d *tally) {
 	for w := range whatEnd {
 		if d.has(w) {
-			t.add(w, d.at[w])
+			var category uint8
+			if of := d.categoryOf(w); of != nil {
+				category = *of
+			}
+			t.add(w, d.at[w], category)
 		}
 	}
 }
