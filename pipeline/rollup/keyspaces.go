@@ -14,6 +14,8 @@ func Keyspaces() []kv.Keyspace {
 		{"rollup_enrollments", tableEnrollment},
 		{"rollup_cohorts", tableCohort},
 		{"rollup_nameless", tableNameless},
+		{"rollup_completions", tableCompletion},
+		{"rollup_providers", tableProvider},
 	} {
 		list = append(list, kv.Keyspace{Name: t.name, Prefix: []byte{kv.PrefixRollup}, Partitioned: true, Table: t.table})
 	}
