@@ -30,6 +30,7 @@ type contactAnswer struct {
 	Account    string           `json:"account"`
 	Contact    string           `json:"contact"`
 	Recipient  string           `json:"recipient"`
+	Status     string           `json:"status"` // empty: no message is known
 	Messages   []contactMessage `json:"messages"`
 	Suppressed json.RawMessage  `json:"suppressed"` // null: the recipient may be mailed; nodes tell each other nothing here
 	Denied     bool             `json:"denied"`
@@ -37,6 +38,7 @@ type contactAnswer struct {
 	Next       string           `json:"next"`
 	Erasing    bool             `json:"erasing,omitempty"`
 	Scrubbing  bool             `json:"scrubbing,omitempty"`
+	Facts      *refine.Facts    `json:"facts,omitempty"` // between nodes
 }
 
 type contactMessage struct {
@@ -75,6 +77,9 @@ func (s *Server) getContact(w http.ResponseWriter, r *http.Request) *problem {
 		return s.contactProblem(err)
 	}
 	answer := newContactAnswer(account, contact, &page)
+	if peer {
+		answer.Facts = &page.Facts
+	}
 	since, err := s.deniedSince(account, contact)
 	if err != nil && !peer {
 		return s.failure("read who is denied", err)
@@ -159,6 +164,9 @@ func (p *peer) contact(ctx context.Context, account, contact, after string, limi
 func (a *contactAnswer) page() (page contactPage) {
 	page.More, page.Erasing, page.scrubbing = a.Next != "", a.Erasing, a.Scrubbing
 	page.ErasedAt = parseMillis(a.ErasedAt)
+	if a.Facts != nil {
+		page.Facts = *a.Facts
+	}
 	for i := range a.Messages {
 		t := &a.Messages[i]
 		m := refine.Message{
@@ -182,7 +190,7 @@ func (a *contactAnswer) page() (page contactPage) {
 func newContactAnswer(account, contact string, page *contactPage) contactAnswer {
 	a := contactAnswer{
 		Account: account, Contact: contact, Messages: []contactMessage{}, Suppressed: json.RawMessage("null"),
-		Erasing: page.Erasing, Scrubbing: page.scrubbing, ErasedAt: formatMillis(page.ErasedAt),
+		Status: page.Facts.Status(), Erasing: page.Erasing, Scrubbing: page.scrubbing, ErasedAt: formatMillis(page.ErasedAt),
 	}
 	latest := event.Millis(-1)
 	for i := range page.Messages {

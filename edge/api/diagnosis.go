@@ -36,6 +36,8 @@ func (d *diagnosis) readMember(r *event.JSONReader, name string) bool {
 		d.Diagnostic = r.String()
 	case "provider":
 		d.Provider = r.String()
+	case "rule":
+		d.Rule = r.String()
 	case "reply":
 		d.reply = r.String()
 	default:
@@ -49,7 +51,7 @@ const (
 	maxReply      = 8 << 10
 	maxDiagnostic = 4 << 10
 	maxHostName   = 255
-	maxProvider   = 64
+	maxProvider   = 64 // of a rule's name too
 )
 
 // categories are those of DESIGN §7.
@@ -136,6 +138,7 @@ func (d *diagnosis) classify(e *event.Event, field, reply string) *problem {
 	e.Bounce = event.Diagnosis{
 		Hard: got.Hard, Category: got.Category, Status: got.Status, ReplyCode: got.ReplyCode,
 		Action: usualAction[e.Kind], RemoteMTA: got.RemoteMTA, Diagnostic: got.Diagnostic, Provider: got.Provider,
+		Rule: got.Rule,
 	}
 	return nil
 }
@@ -168,6 +171,9 @@ func (d *diagnosis) take(e *event.Event) *problem {
 		if d.Provider == "" {
 			d.Provider = got.Provider
 		}
+		if d.Rule == "" {
+			d.Rule = got.Rule
+		}
 		if !d.hardSet {
 			d.Hard, d.hardSet = got.Hard, true
 		}
@@ -199,6 +205,7 @@ func (d *diagnosis) check() *problem {
 	var c texts
 	c.check("bounce.remote_mta", d.RemoteMTA, maxHostName)
 	c.check("bounce.provider", d.Provider, maxProvider)
+	c.check("bounce.rule", d.Rule, maxProvider)
 	c.check("bounce.diagnostic", oneLine(d.Diagnostic), maxDiagnostic)
 	switch {
 	case c.problem != nil:

@@ -173,7 +173,7 @@ func (f *AddressFact) Blank() {
 	*f = AddressFact{
 		ID: f.ID, Revision: f.Revision, Kind: f.Kind, Time: f.Time,
 		Ref:    Ref{Account: f.Account, Sender: f.Sender, Sequence: f.Sequence, Contact: ErasedContact, Flags: f.Flags},
-		Bounce: Diagnosis{Hard: f.Bounce.Hard, Category: f.Bounce.Category, Status: f.Bounce.Status, ReplyCode: f.Bounce.ReplyCode},
+		Bounce: Diagnosis{Hard: f.Bounce.Hard, Category: f.Bounce.Category, Status: f.Bounce.Status, ReplyCode: f.Bounce.ReplyCode, Rule: f.Bounce.Rule},
 		Origin: f.Origin, FeedbackType: f.FeedbackType,
 	}
 }

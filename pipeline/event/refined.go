@@ -48,7 +48,7 @@ func (r *Refined) Blank() {
 		ID: r.ID, Revision: r.Revision, Kind: r.Kind, Time: r.Time, First: r.First, Inferred: r.Inferred, Erased: true, ContactKey: key,
 		Ref:    Ref{Account: r.Account, Sender: r.Sender, Sequence: r.Sequence, Contact: ErasedContact},
 		Actor:  Actor{Verdict: r.Actor.Verdict, Reasons: r.Actor.Reasons, Via: r.Actor.Via},
-		Bounce: Diagnosis{Hard: r.Bounce.Hard, Category: r.Bounce.Category, Status: r.Bounce.Status, ReplyCode: r.Bounce.ReplyCode},
+		Bounce: Diagnosis{Hard: r.Bounce.Hard, Category: r.Bounce.Category, Status: r.Bounce.Status, ReplyCode: r.Bounce.ReplyCode, Rule: r.Bounce.Rule},
 		Origin: r.Origin, FeedbackType: r.FeedbackType,
 	}
 }

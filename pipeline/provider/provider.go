@@ -50,14 +50,20 @@ func each(name, file string, columns int, row func([]string)) {
 }
 
 // Of returns the name of the mailbox provider of a recipient's domain, such as "google": that of the domain itself or of
-// the nearest parent that is known, otherwise the domain in lower case and A-labels. It is empty for an empty domain and
-// for what is too long for one.
+// the nearest parent that is known, otherwise the domain in lower case and A-labels. It is empty for what is no domain, so
+// that a name can stand anywhere: it has letters, digits, hyphens, dots and underscores, and of an address the brackets and
+// colons.
 func Of(domain string) string {
 	if domain == "" || len(domain) > maxDomain {
 		return ""
 	}
 	const at = "@"
 	domain = event.NormalAddress(at + domain)[len(at):]
+	for i := range len(domain) {
+		if !inDomain(domain[i]) {
+			return ""
+		}
+	}
 	names := compiled().names
 	for name := domain; ; {
 		if provider, ok := names[name]; ok {
@@ -69,6 +75,10 @@ func Of(domain string) string {
 		}
 		name = name[dot+1:]
 	}
+}
+
+func inDomain(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._[]:", c) >= 0
 }
 
 // OfAddress returns the provider of an address, empty if it has no domain.

@@ -11,7 +11,8 @@ func TestOf(t *testing.T) {
 		"gmail.com": "google", "GMail.com.": "google", "googlemail.com": "google", "tenant.onmicrosoft.com": "microsoft",
 		"yahoo.co.jp": "yahoo-japan", "icloud.com": "apple", "example.com": "example.com", "Sub.Example.COM": "sub.example.com",
 		"bücher.example": "xn--bcher-kva.example", "com": "com", "notgmail.com": "notgmail.com", "[192.0.2.1]": "[192.0.2.1]", "": "",
-		".": "", "a@gmail.com": "a@gmail.com", strings.Repeat("x", 300): "",
+		".": "", "a@gmail.com": "", "a\"b": "", "a\x80": "", "_dmarc.example.com": "_dmarc.example.com", "[ipv6:2001:DB8::1]": "[ipv6:2001:db8::1]",
+		strings.Repeat("x", 300): "",
 	} {
 		if got := Of(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

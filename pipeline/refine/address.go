@@ -1,6 +1,9 @@
 package refine
 
-import "carom/pipeline/event"
+import (
+	"carom/pipeline/event"
+	"carom/pipeline/provider"
+)
 
 // addressKinds are the kinds of facts in the log of addresses.
 var addressKinds = [...]event.Kind{
@@ -13,12 +16,12 @@ var addressKinds = [...]event.Kind{
 func (p *Partition) tellAddresses(r *event.Refined, s *state, bounced marksSet) {
 	f := event.AddressFact{
 		ID: r.ID, Revision: r.Revision, Kind: r.Kind, Time: r.Time, Ref: r.Ref, Recipient: s.recipient,
-		Origin: event.Origin{Node: r.Origin.Node, Partition: p.number, Offset: p.now.offset, N: p.meta.addresses},
 	}
 	switch r.Kind {
 	case event.Bounce:
 		living := s.living()
 		f.Bounce, f.Reported, f.AliveAt = r.Bounce, r.Recipient, living.aliveAt()
+		f.MailboxProvider = provider.OfAddress(s.recipient)
 	case event.Complaint:
 		f.FeedbackType = r.FeedbackType
 	case event.Unsubscribe:
@@ -35,19 +38,7 @@ func (p *Partition) tellAddresses(r *event.Refined, s *state, bounced marksSet) 
 	default:
 		return
 	}
-	p.meta.addresses++
-	o := &p.step.addresses
-	sp := span{key: len(o.buf), at: p.now.at}
-	o.buf = f.AppendKey(o.buf)
-	sp.value = len(o.buf)
-	o.buf = f.AppendJSON(o.buf)
-	sp.end = len(o.buf)
-	o.recs = append(o.recs, sp)
-	if p.withheld() {
-		o.withhold()
-		return
-	}
-	p.metrics.address(r.Kind)
+	p.tellAddress(&f, r.Origin.Node)
 }
 
 // life is a hit that shows, or showed, that a message arrived.

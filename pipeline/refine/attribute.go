@@ -190,9 +190,12 @@ func awaitsRecipient(f *fact, s *state) bool {
 		replyFlaw(f, s) == reasonReplyRecipientLost
 }
 
-// sent registers a message. The first sent event of a message counts; a second one is a retry.
+// sent registers a message. The first sent event of a message counts; a second one is a retry, unless the first said that
+// the message was not sent.
 func (p *Partition) sent(f *fact, s *state) error {
+	after := s.standing == registered && s.ref.Flags.Has(event.NotSent) && !f.Flags.Has(event.NotSent)
 	switch {
+	case after:
 	case s.standing == registered:
 		if s.conflicts(f) {
 			p.metrics.conflicts.Inc()
@@ -211,8 +214,24 @@ func (p *Partition) sent(f *fact, s *state) error {
 		return err
 	}
 	p.cache.touch(s)
-	if err := p.recordFact(f, s); err != nil || !known {
+	if err := errors.Join(p.tellContact(f, s), p.recordSent(f, s)); err != nil || !known {
 		return err // who made the state releases
 	}
 	return p.release(s)
+}
+
+// recordSent records that a message was sent. One that was not is no event, and counts nowhere: it only makes known whom
+// it was for, and when.
+func (p *Partition) recordSent(f *fact, s *state) error {
+	if !s.ref.Flags.Has(event.NotSent) {
+		return errors.Join(p.countSent(s), p.recordFact(f, s))
+	}
+	p.metrics.dropped(dropNotSent)
+	id, _ := event.IdentityOf(&f.Event)
+	r := event.Refined{ID: id, Kind: event.Sent, Time: f.Time, Ref: s.published(), Origin: event.Origin{Node: f.source.Node}}
+	p.tellAddresses(&r, s, s.bounced())
+	if len(s.hits) == 0 {
+		return nil
+	}
+	return p.review(s, nil)
 }

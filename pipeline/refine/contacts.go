@@ -106,7 +106,11 @@ type ContactPage struct {
 	// ErasedAt is when he was erased, 0 if he was not; Erasing is set while that is being done.
 	ErasedAt event.Millis
 	Erasing  bool
+	// Facts are what those of his messages show, of statusMessages of each partition at most: his status.
+	Facts Facts
 }
+
+const statusMessages = 1000
 
 // MergeContact makes one page of those of several partitions, which were asked after the same place.
 func MergeContact(limit int, pages []ContactPage) ContactPage {
@@ -123,6 +127,7 @@ func MergeContact(limit int, pages []ContactPage) ContactPage {
 			entries = append(entries, entry{p.Places[j], &p.Messages[j]})
 		}
 		all.More = all.More || p.More
+		all.Facts.Merge(p.Facts)
 		all.Erasing = all.Erasing || p.Erasing
 		all.ErasedAt = max(all.ErasedAt, p.ErasedAt)
 		some, whole = some || p.ErasedAt != 0, whole && p.ErasedAt != 0
@@ -171,6 +176,11 @@ func (p *Partition) readContact(r pebble.Reader, c event.ContactKey, after []byt
 	}
 	if ok {
 		page.ErasedAt, page.Erasing = e.at, e.running
+	}
+	if limit > 0 {
+		if err := p.readFacts(r, c, statusMessages, &page.Facts); err != nil {
+			return err
+		}
 	}
 	places, err := p.contactPlaces(r, c, after, limit+1)
 	if err != nil {

@@ -164,7 +164,7 @@ func (p *Partition) forgetEpochs() (done bool, err error) {
 	if len(es.rows) == 0 || !es.goes(&es.rows[0], p.now.at) {
 		return true, nil
 	}
-	if !p.step.batch.Empty() || len(p.cache.dirty) > 0 {
+	if !p.settled() {
 		return false, nil
 	}
 	for len(es.rows) > 0 && es.goes(&es.rows[0], p.now.at) {

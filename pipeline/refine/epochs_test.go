@@ -184,7 +184,7 @@ func (w *world) asBefore() {
 		if to, ok := old[t]; ok {
 			w.check(b.Set(append(w.p.keys.table(nil, to), k[epochBytes:]...), []byte(v), nil))
 		}
-		if _, ok := old[t]; ok || t >= tableContacts {
+		if _, ok := old[t]; ok || t >= tableContacts && t < tableContactCounts {
 			w.check(b.Delete([]byte(k), nil))
 		}
 	}

@@ -124,7 +124,7 @@ func (p *Partition) readErased(r pebble.Reader, c event.ContactKey) (e erased, o
 // erase does some of what an erase record asks for. Until it returns true, the step must be committed and erase called
 // again: it looks at the disk, which must show what the step did.
 func (p *Partition) erase(f *fact) (done bool, err error) {
-	if !p.step.batch.Empty() || len(p.cache.dirty) > 0 {
+	if !p.settled() {
 		return false, nil
 	}
 	if f.Contact == "" {
@@ -297,9 +297,12 @@ type eraseTeller struct {
 	f  *fact
 	n  *int32 // how many events were told
 	of event.Refined
+
+	addresses map[string]struct{} // that were told
 }
 
 func (t *eraseTeller) add(s *state) {
+	t.addAddress(s)
 	if t.of.Sender != s.ref.Sender || t.of.Sequence != s.ref.Sequence || t.of.Contact != s.ref.Contact {
 		t.tell()
 	}
@@ -313,6 +316,22 @@ func (t *eraseTeller) add(s *state) {
 	if s.standing != enrollment {
 		t.of.Messages = append(t.of.Messages, s.ref.Message)
 	}
+}
+
+// addAddress tells the log of addresses which ones the contact had.
+func (t *eraseTeller) addAddress(s *state) {
+	address := event.NormalAddress(s.recipient)
+	if _, told := t.addresses[address]; told || address == "" {
+		return
+	}
+	if t.addresses == nil {
+		t.addresses = make(map[string]struct{})
+	}
+	t.addresses[address] = struct{}{}
+	t.p.tellAddress(&event.AddressFact{
+		ID: t.p.toldID(event.Erase), Kind: event.Erase, Time: t.f.Time, Ref: event.Ref{Account: s.ref.Account, Contact: s.ref.Contact},
+		Recipient: address,
+	}, t.f.source.Node)
 }
 
 func (t *eraseTeller) tell() {

@@ -17,7 +17,7 @@ type fact struct {
 	raw     []byte       // the event as it was journaled
 }
 
-// decode reads f.raw and mends what must not reach the state: a time that is none.
+// decode reads f.raw and mends what must not reach the state: a time that is none, a flag that is not the kind's.
 func (f *fact) decode() error {
 	if err := f.DecodeBinary(f.raw); err != nil {
 		return err
@@ -27,6 +27,9 @@ func (f *fact) decode() error {
 	}
 	if f.SentAt < 0 || f.SentAt > maxMillis {
 		f.SentAt = 0
+	}
+	if f.Kind != event.Sent {
+		f.Flags &^= event.NotSent
 	}
 	return nil
 }
@@ -81,6 +84,11 @@ func (f *fact) flaw() string {
 	case f.hit() && f.Actor.Verdict == event.NoVerdict:
 		return "a hit without a verdict"
 	}
+	return f.tooLong()
+}
+
+// tooLong says that one of f's names is, "" if none is.
+func (f *fact) tooLong() string {
 	for _, text := range [...]string{f.Account, f.Sender, f.Sequence, f.Contact, f.Message, f.Recipient} {
 		if len(text) > maxText {
 			return "a name is too long"

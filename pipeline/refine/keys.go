@@ -14,6 +14,10 @@ import (
 //	                    | 4 | message key(16) | offset(8)        parked facts; the key's last 12 bytes may be zero
 //	                    | 5 | incarnation(16)                    how far each source was read
 //	                    | 17, 19                                 of erases: erase.go
+//	                    | 32 | account                           how many of its contacts were told: known.go
+//	                    | 33 | contact key(16)                   one that was
+//	                    | 34                                     how many messages were sent: volume.go
+//	                    | 35 | id(16)                            alerts that were told: told.go
 //
 // What is kept of messages has their epoch in its keys, so that an epoch's end deletes one range of each table, whatever
 // else there is. epochs.go says which epoch a message is of.
@@ -43,6 +47,11 @@ const (
 	tableTombs    table = 21
 	tableSent     table = 22
 	tableEpochs   table = 23
+
+	tableContactCounts table = 32
+	tableContactsTold  table = 33
+	tableVolume        table = 34
+	tableAlerts        table = 35
 )
 
 // epochTables are the tables that have epochs.

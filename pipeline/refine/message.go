@@ -82,10 +82,9 @@ func (p *Partition) readStateOf(r pebble.Reader, e epochID, key event.Key) (s st
 
 // summary is what is known of a message but for its events.
 func (s *state) summary() Message {
-	living := s.living()
 	return Message{
 		Ref: s.ref, Recipient: s.recipient, Registered: s.standing == registered,
-		Status: living.status(s.standing == registered), Truncated: s.truncated,
+		Status: s.status(), Truncated: s.truncated,
 	}
 }
 

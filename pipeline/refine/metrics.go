@@ -16,9 +16,10 @@ const (
 	dropDuplicate = "duplicate" // the same fact, told again
 	dropUntracked = "untracked" // of a message that is not to be tracked
 	dropErased    = "erased"    // of a contact, or a message, that was erased
+	dropNotSent   = "not_sent"  // a message was registered as not sent: that is no event
 )
 
-var dropReasons = []string{dropSeen, dropRepeat, dropDuplicate, dropUntracked, dropErased}
+var dropReasons = []string{dropSeen, dropRepeat, dropDuplicate, dropUntracked, dropErased, dropNotSent}
 
 type metrics struct {
 	records     prometheus.Counter

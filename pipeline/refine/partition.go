@@ -43,6 +43,8 @@ type Partition struct {
 	timers  *timers
 	parked  *parked
 	sources *sources
+	known   *knownContacts
+	volume  volume
 	erased  bool // some contact was erased
 	erasing bool // the step has erased something
 	step    *step
@@ -127,6 +129,10 @@ func (p *Partition) load() (err error) {
 		return err
 	}
 	if err := p.loadErased(); err != nil {
+		return err
+	}
+	p.known = newKnownContacts()
+	if err := p.loadVolume(); err != nil {
 		return err
 	}
 	return p.timers.load()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"carom/pipeline/event"
+	"carom/pipeline/provider"
 )
 
 // recordFact records any other fact about a known message, unless it was recorded before.
@@ -34,6 +35,8 @@ func (p *Partition) recordFact(f *fact, s *state) error {
 		r.Bounce, r.Recipient = f.Bounce, cmp.Or(f.Recipient, s.recipient)
 	}
 	switch f.Kind {
+	case event.Sent:
+		r.Provider = provider.OfAddress(s.recipient)
 	case event.Complaint:
 		r.FeedbackType = f.Mail.FeedbackType
 	case event.Reply:

@@ -221,6 +221,9 @@ func (p *Partition) advance(rec *log.Record) (done bool, err error) {
 	if flaw == nil && f.KnownBy == event.ByRef && p.parked.changed(prefixOf(f.Key)) {
 		return false, nil // it may release what is parked, and that is read from disk
 	}
+	if flaw == nil && f.Kind == event.Inquiry && !p.settled() {
+		return false, nil // what it asks is looked for on disk
+	}
 	if flaw == nil && f.Kind == event.Erase {
 		erase := f // a copy, because what erases keeps it: other facts need no place on the heap
 		if done, err := p.erase(&erase); err != nil || !done {
@@ -265,6 +268,11 @@ func (p *Partition) fired(t timer) error {
 		return p.settleWhole(t)
 	case timerPark:
 		return p.expire(t)
+	case timerVolume:
+		p.tellVolume()
+		return nil
+	case timerAlert:
+		return p.forgetAlert(t)
 	}
 	return fmt.Errorf("%w: timer of kind %d", errDamaged, t.what)
 }
@@ -282,6 +290,8 @@ func (p *Partition) intake(f *fact, flaw error) error {
 		return nil
 	case f.enveloped():
 		return p.reject(f, rejectUndecodable, "an event without an envelope: it names no journal")
+	case f.hasBody():
+		return p.take(f)
 	}
 	if flaw := f.flaw(); flaw != "" {
 		return p.reject(f, rejectBadFact, flaw)

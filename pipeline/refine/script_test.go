@@ -19,7 +19,7 @@ import (
 //
 //	open [settle=12s] [park=168h] [repeat=10s]   a new, empty world
 //	reopen [settle=…]                            the same store, opened anew
-//	feed                                         one record a line; prints what came out
+//	feed [all]                                   one record a line; prints what came out; contacts and volumes only with all
 //	message [account=acme] id=m1                 what Message answers
 //	counters                                     the counters and gauges that are not 0
 //
@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 				_, addresses := w.addresses.Bounds()
 				_, rejects := w.rejects.Bounds()
 				w.drain(all)
-				return describe(t, contents(t, w.events)[events:], contents(t, w.addresses)[addresses:], contents(t, w.rejects)[rejects:])
+				return describe(t, contents(t, w.events)[events:], contents(t, w.addresses)[addresses:], contents(t, w.rejects)[rejects:], d.HasArg("all"))
 			case "message":
 				return w.describeMessage(d)
 			case "counters":
@@ -101,6 +101,12 @@ func parseRecord(t testing.TB, line string, nodes map[string]*builder) log.Recor
 		t.Fatalf("line %q: want LOGTIME KIND MESSAGE", line)
 	}
 	kind, known := event.ParseKind(words[1])
+	switch words[1] {
+	case "order":
+		kind, known = event.Order, true
+	case "inquiry":
+		kind, known = event.Inquiry, true
+	}
 	if !known && words[1] != "garbage" && words[1] != "unheard" {
 		t.Fatalf("line %q: no kind %s", line, words[1])
 	}
@@ -117,6 +123,12 @@ func parseRecord(t testing.TB, line string, nodes map[string]*builder) log.Recor
 		e.KnownBy, e.Actor.Verdict = event.ByRef, event.Human
 	case event.Unsubscribe:
 		e.KnownBy = event.ByRef
+	case event.Order, event.Inquiry: // the word stands for the id
+		e.Ref = event.Ref{Account: "acme", Message: event.ID{0: byte(len(words[2]))}.String()}
+		e.Key, e.Body = event.OrderKey("acme", ""), []byte(`{"a": 1, "partitions": 4}`)
+	case event.Alert:
+		e.Ref = event.Ref{Account: "acme", Sender: "alice"}
+		e.Key, e.Body = event.Key(event.AlertID("acme", "alice", "bounce_rate", words[2])), []byte(`{"rule": "bounce_rate"}`)
 	}
 	b := builderOf(nodes, "n1")
 	for _, word := range words[3:] {
@@ -130,7 +142,9 @@ func parseRecord(t testing.TB, line string, nodes map[string]*builder) log.Recor
 			setField(t, &e, name, value)
 		}
 	}
-	finishKey(&e)
+	if len(e.Body) == 0 {
+		finishKey(&e)
+	}
 	rec := b.record(at, e)
 	if words[1] == "garbage" {
 		rec.Value = []byte(words[2])
@@ -167,7 +181,7 @@ func setField(t testing.TB, e *event.Event, name, value string) {
 	texts := map[string]*string{
 		"account": &e.Account, "sender": &e.Sender, "sequence": &e.Sequence, "contact": &e.Contact, "to": &e.Recipient,
 		"url": &e.URL, "via": &e.Actor.Via, "ip-agent": &e.Client.UserAgent, "category": &e.Bounce.Category,
-		"status": &e.Bounce.Status, "mail": &e.Mail.ID, "from": &e.Mail.From, "ft": &e.Mail.FeedbackType,
+		"status": &e.Bounce.Status, "rule": &e.Bounce.Rule, "id": &e.Message, "mail": &e.Mail.ID, "from": &e.Mail.From, "ft": &e.Mail.FeedbackType,
 	}
 	if p, ok := texts[name]; ok {
 		*p = value
@@ -190,6 +204,8 @@ func setField(t testing.TB, e *event.Event, name, value string) {
 		e.Client.Hash = parseUint(t, value)
 	case "address":
 		e.Client.AddressHash = parseUint(t, value)
+	case "body":
+		e.Body = []byte(value)
 	case "soon": // within:verdict
 		within, verdict, _ := strings.Cut(value, ":")
 		e.Soon.Within = event.Millis(parseOffset(t, within).Milliseconds())
@@ -213,7 +229,7 @@ func setField(t testing.TB, e *event.Event, name, value string) {
 	case "flag":
 		e.Flags |= map[string]event.Flags{
 			"transactional": event.Transactional, "anonymous": event.Anonymous, "shared": event.Shared,
-			"untracked": event.Untracked, "honeypot": event.Honeypot,
+			"untracked": event.Untracked, "honeypot": event.Honeypot, "not_sent": event.NotSent,
 		}[value]
 	default:
 		t.Fatalf("no field %s", name)
@@ -236,7 +252,7 @@ func parseUint(t testing.TB, s string) uint64 {
 	return n
 }
 
-func describe(t testing.TB, events, addresses, rejects []log.Record) string {
+func describe(t testing.TB, events, addresses, rejects []log.Record, all bool) string {
 	var out strings.Builder
 	for i, r := range refinedOf(t, events) {
 		if want := r.Account + "/" + r.Sender; string(events[i].Key) != want {
@@ -247,6 +263,9 @@ func describe(t testing.TB, events, addresses, rejects []log.Record) string {
 	for i, f := range factsOf(t, addresses) {
 		if want := event.NormalAddress(f.Recipient); string(addresses[i].Key) != want {
 			t.Fatalf("a fact about an address has the key %s, want %s", addresses[i].Key, want)
+		}
+		if !all && (f.Kind == event.Contact || f.Kind == event.Volume) {
+			continue
 		}
 		fmt.Fprintln(&out, describeAddress(&f))
 	}
@@ -294,6 +313,12 @@ func describeEvent(r *event.Refined) string {
 	if r.FeedbackType != "" {
 		fmt.Fprintf(&b, " feedback=%s", r.FeedbackType)
 	}
+	if r.Provider != "" && r.Provider != "example.com" {
+		fmt.Fprintf(&b, " provider=%s", r.Provider)
+	}
+	if len(r.Alert) > 0 {
+		fmt.Fprintf(&b, " %s", r.Alert)
+	}
 	if r.Origin.Node != "n1" {
 		fmt.Fprintf(&b, " node=%s", r.Origin.Node)
 	}
@@ -312,6 +337,18 @@ func describeAddress(f *event.AddressFact) string {
 	}
 	if f.Bounce != (event.Diagnosis{}) {
 		fmt.Fprintf(&b, " bounce=%s,%s,hard=%t", f.Bounce.Category, f.Bounce.Status, f.Bounce.Hard)
+	}
+	if f.Bounce.Rule != "" {
+		fmt.Fprintf(&b, " rule=%s", f.Bounce.Rule)
+	}
+	if f.MailboxProvider != "" && f.MailboxProvider != "example.com" {
+		fmt.Fprintf(&b, " mailbox_provider=%s", f.MailboxProvider)
+	}
+	if f.ContactKey != "" {
+		fmt.Fprintf(&b, " contact_key=%.8s", f.ContactKey)
+	}
+	if len(f.Body) > 0 {
+		fmt.Fprintf(&b, " %s", f.Body)
 	}
 	if f.Reported != "" {
 		fmt.Fprintf(&b, " reported=%s", f.Reported)

@@ -100,7 +100,7 @@ func (s *state) register(f *fact) {
 // differs reports whether a ref of the same message tells another identity.
 func (s *state) differs(r *event.Ref) bool {
 	return s.ref.Sender != r.Sender || s.ref.Sequence != r.Sequence || s.ref.Contact != r.Contact ||
-		s.ref.Flags != r.Flags&^event.Honeypot
+		(s.ref.Flags^r.Flags)&^(event.Honeypot|event.NotSent) != 0
 }
 
 // conflicts reports whether a second sent event differs from the one that registered the message. The time of sending
@@ -112,6 +112,7 @@ func (s *state) conflicts(f *fact) bool {
 // published is the identity that events of s carry.
 func (s *state) published() event.Ref {
 	ref := s.ref
+	ref.Flags &^= event.NotSent
 	if s.standing == enrollment {
 		ref.Message = ""
 	}

@@ -15,6 +15,7 @@ const (
 	StatusDropped          = "dropped"
 	StatusComplained       = "complained"
 	StatusUnsubscribed     = "unsubscribed"
+	StatusNotSent          = "not_sent"
 )
 
 // mark is one kind of fact that a status follows from. Their bits are stored.

@@ -24,6 +24,7 @@ type step struct {
 	created  []event.Key             // messages that became known
 	entries  map[timelineEntry]place // timeline entries that were written, but for hits at hand: they know it themselves
 	withheld []byte                  // withheld hits that were written
+	alerts   map[event.ID]bool       // that were told (true), or need not be known any longer
 
 	// created by prefix, as far as somebody asked.
 	byPrefix map[prefix][]event.Key
@@ -42,6 +43,7 @@ func newStep(store *kv.Store) *step {
 		// One batch serves all steps, so that it doesn't grow anew in each.
 		batch:    store.DB().NewBatch(pebble.WithMaxRetainedSizeBytes(maxKept)),
 		byPrefix: make(map[prefix][]event.Key), entries: make(map[timelineEntry]place), number: 1,
+		alerts: make(map[event.ID]bool),
 	}
 }
 
@@ -63,6 +65,7 @@ func (s *step) reset() {
 	s.created, s.indexed = s.created[:0], 0
 	clear(s.byPrefix)
 	clear(s.entries)
+	clear(s.alerts)
 }
 
 // createdWith returns the messages with a prefix that became known in this step. Few steps are asked, so the index is
@@ -139,6 +142,12 @@ func (p *Partition) commit(ctx context.Context) error {
 	if err := p.sources.write(s.batch); err != nil {
 		return err
 	}
+	if err := p.known.write(p.keys, s.batch); err != nil {
+		return err
+	}
+	if err := p.volume.write(p.keys, s.batch); err != nil {
+		return err
+	}
 	p.scratch = p.meta.append(p.scratch[:0])
 	if err := s.batch.Set(p.keys.table(nil, tableMeta), p.scratch, nil); err != nil {
 		return fmt.Errorf("write meta: %w", err)
@@ -168,6 +177,7 @@ func (p *Partition) committed() error {
 	p.blank, p.erasing = false, false
 	p.cache.committed()
 	p.parked.committed()
+	p.known.committed()
 	p.logTime.Store(int64(p.meta.logTime))
 	p.passed.Store(p.meta.offset)
 	p.progress.passed(p.meta.offset, time.Now())

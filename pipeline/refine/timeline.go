@@ -112,7 +112,7 @@ func isWithheld(entry []byte) (bool, []byte) {
 
 // hasRoom reports whether the timeline has a place for a fact that is no hit. One is kept for the sent event.
 func (s *state) hasRoom() bool {
-	if s.standing == provisional {
+	if s.standing == provisional || s.ref.Flags.Has(event.NotSent) {
 		return s.facts < maxTimelineFacts-1
 	}
 	return s.facts < maxTimelineFacts

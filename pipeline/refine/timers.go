@@ -25,6 +25,9 @@ const (
 	timerWhole timerKind = 1 // value: message key(16) and the click, as fact.append writes it; read, no longer written
 	timerPark  timerKind = 2 // value: the message key(16) under which the fact is parked
 	timerClick timerKind = 3 // value: message key(16) and id(16) of the click that waits
+
+	timerVolume timerKind = 4 // no value: what was sent is to be told
+	timerAlert  timerKind = 5 // value: the id(16) of an alert that need not be known any longer
 )
 
 func (t timerKey) compare(u timerKey) int {

@@ -38,6 +38,8 @@ func makeTraffic(rng *rand.Rand, n int) []log.Record {
 			tr.repeat()
 		case 3:
 			tr.erase()
+		case 4:
+			tr.add(tr.nodes[rng.IntN(2)].record(tr.at, tr.withBody()))
 		default:
 			tr.add(tr.nodes[rng.IntN(2)].record(tr.at, tr.event()))
 		}
@@ -82,6 +84,26 @@ func (tr *traffic) erase() {
 	tr.add(tr.nodes[tr.rng.IntN(2)].record(tr.at, eraseOf("acme", contact, pick(tr.rng, epoch, tr.at))))
 }
 
+// withBody makes an order, inquiry or alert; few of them are none.
+func (tr *traffic) withBody() event.Event {
+	rng := tr.rng
+	e := event.Event{
+		Kind: pick(rng, event.Order, event.Inquiry, event.Alert), Time: tr.at, KnownBy: event.ByKey,
+		Ref: event.Ref{Account: "acme"}, Body: []byte(`{"op": "add", "partitions": 4}`),
+	}
+	if rng.IntN(8) == 0 {
+		e.Body = []byte("[]")
+	}
+	if e.Kind == event.Alert {
+		e.Key = event.Key(event.AlertID("acme", "alice", "bounce_rate", fmt.Sprint(rng.IntN(3))))
+		return e
+	}
+	n := max(0, len(tr.recs)/20) + rng.IntN(6)
+	e.Contact, e.Recipient, e.Message = contactOf(n), fmt.Sprint("m", n, "@example.com"), event.ID{byte(n)}.String()
+	e.Key = event.OrderKey(e.Account, e.Recipient)
+	return e
+}
+
 // contactOf is whom a message goes to: some get several.
 func contactOf(n int) string { return fmt.Sprint("c-", n/3) }
 
@@ -114,7 +136,8 @@ func (tr *traffic) event() event.Event {
 	}
 	switch e.Kind {
 	case event.Sent:
-		e.KnownBy, e.Recipient, e.Links = event.ByRef, id+"@example.com", make([]string, 3)
+		e.KnownBy, e.Recipient, e.Links = event.ByRef, id+"@"+pick(rng, "example.com", "gmail.com"), make([]string, 3)
+		e.Flags = pick(rng, 0, 0, 0, event.NotSent)
 	case event.Open, event.Click:
 		tr.hit(&e)
 	default:
