@@ -17,7 +17,7 @@ type metrics struct {
 
 // How many kinds and verdicts there are.
 const (
-	kinds    = int(event.Completed) + 1
+	kinds    = int(event.Alert) + 1
 	verdicts = int(event.Unknown) + 1
 )
 

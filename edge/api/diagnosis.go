@@ -138,7 +138,9 @@ func (d *diagnosis) classify(e *event.Event, field, reply string) *problem {
 	e.Bounce = event.Diagnosis{
 		Hard: got.Hard, Category: got.Category, Status: got.Status, ReplyCode: got.ReplyCode,
 		Action: usualAction[e.Kind], RemoteMTA: got.RemoteMTA, Diagnostic: got.Diagnostic, Provider: got.Provider,
-		Rule: got.Rule,
+	}
+	if e.Kind != event.Delivered { // of which there is but one rule
+		e.Bounce.Rule = got.Rule
 	}
 	return nil
 }

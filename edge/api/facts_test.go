@@ -103,26 +103,26 @@ func TestFactsBecomeEvents(t *testing.T) {
 		},
 		{
 			"category follows", `{"kind":"bounce",` + of + `,"bounce":{"status":"5.1.1"}}`,
-			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Hard: true, Category: "invalid_recipient", Status: "5.1.1", Action: "failed"}},
+			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{Hard: true, Category: "invalid_recipient", Status: "5.1.1", Action: "failed", Rule: "status:X.1.1"}},
 		},
 		{
 			"reply", `{"kind":"bounce",` + of + `,"reply":"550 5.1.1 <bob@example.com>: user unknown","recipient":"bob@example.com"}`,
 			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.com", Bounce: event.Diagnosis{
 				Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-				Diagnostic: "550 5.1.1 <bob@example.com>: user unknown",
+				Diagnostic: "550 5.1.1 <bob@example.com>: user unknown", Rule: "text:unknown",
 			}},
 		},
 		{
 			"reply inside", `{"kind":"bounce",` + of + `,"bounce":{"reply":"552-5.2.2 mailbox\r\n552 5.2.2 full","recipient":"bob@example.com"}}`,
 			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.com", Bounce: event.Diagnosis{
-				Category: "mailbox_full", Status: "5.2.2", ReplyCode: "552", Action: "failed", Diagnostic: "552-5.2.2 mailbox 552 5.2.2 full",
+				Category: "mailbox_full", Status: "5.2.2", ReplyCode: "552", Action: "failed", Diagnostic: "552-5.2.2 mailbox 552 5.2.2 full", Rule: "text:full",
 			}},
 		},
 		{
 			"reply of a host", `{"kind":"bounce",` + of + `,"reply":"550 Mailbox unavailable or access denied","bounce":{"remote_mta":"MX3.qq.com[192.0.2.1]"}}`,
 			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
 				Category: "rate_limited", ReplyCode: "550", Action: "failed", Diagnostic: "550 Mailbox unavailable or access denied",
-				RemoteMTA: "mx3.qq.com", Provider: "tencent",
+				RemoteMTA: "mx3.qq.com", Provider: "tencent", Rule: "provider:tencent-rate",
 			}},
 		},
 		{
@@ -130,26 +130,26 @@ func TestFactsBecomeEvents(t *testing.T) {
 			`{"kind":"bounce",` + of + `,"bounce":{"remote_mta":"mx.example.net","reply":"553 example.net does not exist","recipient":"bob@example.net"}}`,
 			event.Event{Kind: event.Bounce, Ref: message, Recipient: "bob@example.net", Bounce: event.Diagnosis{
 				Hard: true, Category: "bad_domain", ReplyCode: "553", Action: "failed", Diagnostic: "553 example.net does not exist",
-				RemoteMTA: "mx.example.net",
+				RemoteMTA: "mx.example.net", Rule: "text:no-domain",
 			}},
 		},
 		{
 			"category follows from the host, too", `{"kind":"bounce",` + of + `,"bounce":{"reply_code":"550","diagnostic":"Mailbox unavailable or access denied","remote_mta":"mx3.qq.com"}}`,
 			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
 				Category: "rate_limited", ReplyCode: "550", Action: "failed", Diagnostic: "Mailbox unavailable or access denied",
-				RemoteMTA: "mx3.qq.com", Provider: "tencent",
+				RemoteMTA: "mx3.qq.com", Provider: "tencent", Rule: "provider:tencent-rate",
 			}},
 		},
 		{
 			"given up", `{"kind":"bounce",` + of + `,"reply":"450 4.2.2 mailbox full"}`,
 			event.Event{Kind: event.Bounce, Ref: message, Bounce: event.Diagnosis{
-				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "failed", Diagnostic: "450 4.2.2 mailbox full",
+				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "failed", Diagnostic: "450 4.2.2 mailbox full", Rule: "text:full",
 			}},
 		},
 		{
 			"delay", `{"kind":"delay",` + of + `,"reply":"450 4.2.2 mailbox full","report_id":"r"}`,
 			event.Event{Kind: event.Delay, Ref: message, Mail: event.Mail{ID: "r"}, Bounce: event.Diagnosis{
-				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "delayed", Diagnostic: "450 4.2.2 mailbox full",
+				Category: "mailbox_full", Status: "4.2.2", ReplyCode: "450", Action: "delayed", Diagnostic: "450 4.2.2 mailbox full", Rule: "text:full",
 			}},
 		},
 		{

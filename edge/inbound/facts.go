@@ -89,7 +89,10 @@ func eventOf(r *report.Report, f *report.Fact, header *original, t target, now e
 	case event.Bounce, event.Delay, event.Delivered:
 		e.Bounce = event.Diagnosis{
 			Hard: f.Hard, Category: f.Category, Status: text(f.Status), ReplyCode: text(f.ReplyCode), Action: text(f.Action),
-			RemoteMTA: text(f.RemoteMTA), Diagnostic: text(f.Diagnostic), Provider: f.Provider, Rule: f.Rule,
+			RemoteMTA: text(f.RemoteMTA), Diagnostic: text(f.Diagnostic), Provider: f.Provider,
+		}
+		if kind != event.Delivered { // of which there is but one rule
+			e.Bounce.Rule = f.Rule
 		}
 	case event.Complaint, event.Unsubscribe:
 		e.Mail.FeedbackType = text(f.FeedbackType)

@@ -249,7 +249,7 @@ func TestEventFields(t *testing.T) {
 	r := report.Report{From: "bob\xff@example.org", Digest: [16]byte{0xab, 15: 0xcd}, Facts: []report.Fact{
 		{
 			Kind: report.Bounce, Recipient: "bob@example.org", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-			Category: "invalid_recipient", Hard: true, Diagnostic: "no \xffsuch user", RemoteMTA: "mx.example.org", Provider: "google",
+			Category: "invalid_recipient", Hard: true, Diagnostic: "no \xffsuch user", RemoteMTA: "mx.example.org", Provider: "google", Rule: "status:5.1.1",
 			FeedbackType: "abuse",
 		},
 		{Kind: report.Complaint, FeedbackType: "not-spam", Category: "virus"},
@@ -263,7 +263,7 @@ func TestEventFields(t *testing.T) {
 			Kind: event.Bounce, Time: now, Key: messageKey(), KnownBy: event.ByKey, Recipient: "bob@example.org", Mail: mail,
 			Bounce: event.Diagnosis{
 				Hard: true, Category: "invalid_recipient", Status: "5.1.1", ReplyCode: "550", Action: "failed",
-				RemoteMTA: "mx.example.org", Diagnostic: "no �such user", Provider: "google",
+				RemoteMTA: "mx.example.org", Diagnostic: "no �such user", Provider: "google", Rule: "status:5.1.1",
 			},
 		},
 		{Kind: event.Complaint, Time: now, Key: messageKey(), KnownBy: event.ByKey, Mail: complaint},

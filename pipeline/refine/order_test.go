@@ -41,6 +41,11 @@ func (st *set) message(id string) {
 		Account: "acme", Sender: "alice", Sequence: "q4", Contact: "c-" + id, Message: id, SentAt: epoch, Flags: flags,
 	}
 	e := event.Event{Kind: event.Sent, Time: epoch, Ref: ref, KnownBy: event.ByRef, Recipient: id + "@example.com"}
+	if rng.IntN(4) == 0 {
+		unsent := e
+		unsent.Flags |= event.NotSent
+		st.add(unsent)
+	}
 	if rng.IntN(8) > 0 {
 		st.add(e)
 	}
@@ -119,13 +124,30 @@ type seen struct {
 	Counted  map[event.ID]event.Refined
 	Inferred int
 	Score    rollup.Score
+	Contacts map[string]Facts
+	// Sent is what the volumes add up to.
+	Sent map[string]int
 }
 
 func (w *world) seen() (out seen) {
 	w.t.Helper()
-	out = seen{Messages: make(map[string]Message), Counted: make(map[event.ID]event.Refined)}
+	out = seen{Messages: make(map[string]Message), Counted: make(map[event.ID]event.Refined), Contacts: make(map[string]Facts), Sent: make(map[string]int)}
+	for _, f := range w.ofKind(event.Volume) {
+		var body struct {
+			Hours []struct{ Sent map[string]int }
+		}
+		decodeJSON(w.t, f.Body, &body)
+		for _, h := range body.Hours {
+			for name, n := range h.Sent {
+				out.Sent[name] += n
+			}
+		}
+	}
 	for m := range setMessages {
 		id := fmt.Sprint("m", m)
+		page, err := w.p.Contact("acme", "c-"+id, "", 1)
+		w.check(err)
+		out.Contacts[id] = page.Facts
 		got, ok, err := w.p.Message("acme", id)
 		w.check(err)
 		if !ok {

@@ -45,6 +45,8 @@ func statusFact(t testing.TB, w told, n int) event.Event {
 		e.Kind, e.Actor.Verdict, e.Flags = event.Click, event.Human, event.Honeypot
 	case "sent":
 		e.Kind, e.Recipient = event.Sent, "bob@example.com"
+	case "unsent":
+		e.Kind, e.Recipient, e.Flags = event.Sent, "bob@example.com", event.NotSent
 	default:
 		kind, ok := event.ParseKind(word)
 		if !ok {
@@ -110,6 +112,19 @@ func TestStatus(t *testing.T) {
 		{StatusBouncedPermanent, []told{{"bounce:mailbox_full", 5}, {"delivered", 6}, {"bounce:invalid_recipient", 7}}},
 		{StatusDropped, []told{{"dropped", 5}, {"open:human", 6}}},
 
+		// What was registered as not sent is so until something shows that it was sent.
+		{StatusNotSent, []told{{"unsent", 0}, {"unsent", 1}}},
+		{StatusNotSent, []told{{"unsent", 0}, {"dropped", 1}, {"completed", 2}}},
+		{StatusSent, []told{{"unsent", 0}, {"sent", 1}, {"unsent", 2}}},
+		{StatusDropped, []told{{"unsent", 0}, {"sent", 1}, {"dropped", 1}}},
+		{StatusSent, []told{{"unsent", 0}, {"delivered", 1}}},
+		{StatusSent, []told{{"unsent", 0}, {"open:scanner", 1}}},
+		{StatusSent, []told{{"unsent", 0}, {"delay", 1}}},
+		{StatusSent, []told{{"unsent", 0}, {"auto_reply", 1}}},
+		{StatusClicked, []told{{"unsent", 9}, {"click:human", 1}}},
+		{StatusBouncedPermanent, []told{{"unsent", 0}, {"bounce:invalid_recipient", 1}}},
+		{StatusComplained, []told{{"unsent", 0}, {"complaint:abuse", 1}}},
+
 		// A complaint stands until a later report takes it back.
 		{StatusSent, []told{{"sent", 0}, {"complaint:abuse", 5}, {"complaint:not-spam", 6}}},
 		{StatusComplained, []told{{"complaint:abuse", 5}, {"complaint:not-spam", 5}}},
@@ -147,7 +162,7 @@ func TestStatusDoesNotDependOnOrder(t *testing.T) {
 	words := []string{
 		"sent", "delivered", "open:human", "open:human", "open:proxy", "click:human", "click:scanner", "honeypot",
 		"reply:human", "reply:unknown", "bounce:invalid_recipient", "bounce:mailbox_full", "bounce:policy", "bounce:timeout",
-		"dropped", "complaint:abuse", "complaint:not-spam", "unsubscribe", "delay", "auto_reply",
+		"dropped", "complaint:abuse", "complaint:not-spam", "unsubscribe", "delay", "auto_reply", "unsent", "unsent", "unsent",
 	}
 	seen := make(map[string]bool)
 	for range 60 {
@@ -190,6 +205,7 @@ func TestStatusPage(t *testing.T) {
 	for _, status := range []string{
 		StatusSending, StatusSent, StatusOpened, StatusClicked, StatusReplied, StatusBouncedTemporary, StatusBouncedPermanent,
 		StatusBlocked, StatusDropped, StatusComplained, StatusUnsubscribed,
+		StatusNotSent,
 	} {
 		i := strings.Index(string(page), "| `"+status+"` |")
 		if i <= at {

@@ -355,6 +355,19 @@ func TestWork(t *testing.T) {
 	if blank, err := w.Raw(raw.AppendBinary(nil)); blank != nil || err != nil {
 		t.Errorf("sent later: %q, %v", blank, err)
 	}
+	asked := event.Event{
+		Kind: event.Inquiry, Time: erasedAt, KnownBy: event.ByKey, Key: event.Key{3}, Ref: event.Ref{Account: "acme", Contact: "bob", Message: event.ID{1}.String()},
+		Recipient: "bob@example.com", Body: []byte("{}"),
+	}
+	stored = asked.AppendBinary(nil)
+	var left event.Event
+	if blank, err = w.Raw(stored); err != nil || len(blank) != len(stored) || left.DecodeBinary(blank) != nil || left.Kind != event.Tick {
+		t.Errorf("an inquiry: %v: %q", err, blank)
+	}
+	asked.Contact = "eve"
+	if blank, err := w.Raw(asked.AppendBinary(nil)); blank != nil || err != nil {
+		t.Errorf("an inquiry about another: %q, %v", blank, err)
+	}
 	if blank, err := w.Raw([]byte("nonsense")); blank != nil || err != nil {
 		t.Errorf("nonsense: %q, %v", blank, err)
 	}

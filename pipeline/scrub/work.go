@@ -88,8 +88,8 @@ func (w *Work) Raw(value []byte) ([]byte, error) {
 		return nil, err
 	}
 	key := e.Key
-	if e.KnownBy != event.ByRef {
-		key = event.Key{} // its message has a tomb from its sent event
+	if e.KnownBy != event.ByRef || e.Kind == event.Inquiry {
+		key = event.Key{} // its message has a tomb from its sent event, if there is one
 	}
 	blank, ok := event.AppendBlank(nil, len(value), e.Time, e.Account, key)
 	if !ok {
@@ -99,6 +99,9 @@ func (w *Work) Raw(value []byte) ([]byte, error) {
 }
 
 func (w *Work) goneRaw(e *event.Event) (bool, error) {
+	if e.Kind == event.Inquiry {
+		return w.gone(e.Account, e.Contact, e.Time), nil
+	}
 	if e.KnownBy != event.ByRef {
 		return w.source.Buried(e)
 	}
