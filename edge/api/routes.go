@@ -88,6 +88,8 @@ func (s *Server) routes() []route {
 		{pattern: "/metrics", get: ScopeRead.of(s.metricsHandler()).by(ofAll), everywhere: true},
 		{pattern: "/livez", get: scopeNone.of(getLive).by(ofAll), open: true, everywhere: true},
 		{pattern: "/readyz", get: scopeNone.of(s.getReady).by(ofAll), open: true, everywhere: true},
+		{pattern: "/openapi.json", get: scopeNone.of(getOpenAPI).by(ofAll), open: true, everywhere: true},
+		{pattern: "/docs", get: scopeNone.of(getDocs).by(ofAll), open: true, everywhere: true},
 		{pattern: "/", get: scopeNone.of(getNothing).by(ofAll), post: scopeNone.of(getNothing).by(ofAll), open: true},
 	}
 }

@@ -16,7 +16,7 @@ type rulesOf struct{ accept *pipeline.Acceptor }
 
 func (r rulesOf) State() RulesState {
 	rules := r.accept.Rules()
-	return RulesState{Hash: rules.Hash, LoadedAt: rules.LoadedAt, Files: []RuleFile{{Name: rules.Files[0].Name}}}
+	return RulesState{Hash: rules.Hash, LoadedAt: rules.LoadedAt, Files: []RuleFile{{Name: rules.Files[0].Name, Origin: "built-in"}}}
 }
 
 func (r rulesOf) Reload() (RulesState, error) {

@@ -212,6 +212,7 @@ func (w *world) do(method, path, body string, header ...string) answer {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	must(w.t, err)
+	contractCheck(w.t, method, path, resp.StatusCode, resp.Header, b)
 	return answer{resp, b}
 }
 
