@@ -79,7 +79,7 @@ and rolled up into a score for every sender.`,
 	root.AddCommand(newServeCommand(), newKeysCommand(), newLinkCommand(), newReportCommand(), newEventsCommand(),
 		newDemoCommand(), newBenchCommand(), newVerdictCommand(), newTopicsCommand(), newRejectsCommand(), newRulesCommand(), newTokensCommand(),
 		newSuppressionsCommand(),
-		newBackupCommand(), newRestoreCommand(), newConfigCommand())
+		newBackupCommand(), newRestoreCommand(), newPlanCommand(), newConfigCommand())
 	return root
 }
 

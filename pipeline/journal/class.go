@@ -37,7 +37,10 @@ const (
 // The levels start at these percentages of the capacity. One is left again only hysteresisPercent below its start, so that
 // trimming does not make a node flap between ready and not. The node is unready well before it sheds: a load balancer
 // needs some seconds to take it out, and at 70 % of the default 16 GiB these are minutes of full load.
-var levelPercent = [...]int64{0, 70, 80, 85, 90, 95, 100}
+var levelPercent = [...]int64{0, 70, 100 * ShedsFrom, 85, 90, 95, 100}
+
+// ShedsFrom is the part of the capacity from which on the first class is shed.
+const ShedsFrom = 0.8
 
 const hysteresisPercent = 5
 
