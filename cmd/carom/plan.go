@@ -47,7 +47,7 @@ var figures = []figure{
 }
 
 // recordBytes are those of an event in the journal before the disk's compression, which is what journal.max_bytes bounds.
-var recordBytes = figure{"", 170, 110, 240, 280, 290}
+var recordBytes = figure{"", 170, 61, 240, 280, 245}
 
 const (
 	// cohortBytes are those of a sender's rows of an hour in which it sent in every minute, for itself, a sequence and some
