@@ -2,7 +2,7 @@
 //
 //	raw log ─▶ read ─▶ timers that are due ─▶ whose event? ─▶ fact: told before? ──────────▶ first? ─▶ events
 //	  ▲                       ▲                   │ nobody's      hit: among the others ─▶ review ─┤
-//	  │ tick, if it is        │                   ▼               (a click waits before it is told)├─▶ addresses
+//	  │ tick, if it is        │                   ▼               (a click waits before it is told)├─▶ addresses ◀─ orders, inquiries
 //	  │ silent for 1 s        └──────────────── parked ── too long ─▶ rejects                      ├─▶ timeline
 //	  │                                                                                            └─▶ status
 //	 one step: state + input offset + output = one Pebble batch, synced
@@ -60,5 +60,9 @@
 //   - Settings of bursts and repeats may change between two runs. Messages that are touched afterwards are judged anew
 //     by the new ones.
 //   - Output that is withheld because it was shipped still counts: n of the origins, and the size of a step.
+//   - What the log of addresses holds besides events (told.go, known.go, volume.go) has rows of its own, which no epoch takes.
+//     A volume is told by a timer, so that a log which falls silent gets the tick that it takes.
+//   - A message registered as not sent is registered, and no event: whatever asks whether a message was sent asks for its
+//     sent event (recorded), and not for its standing.
 //   - The recipient that a report names is published, and never acted on: only the registered one is.
 package refine

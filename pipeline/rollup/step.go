@@ -94,8 +94,6 @@ func (s *step) take(rec *log.Record) error {
 	case r.Kind == event.Erase && !r.Erased:
 		s.erase(r)
 		return nil
-	case r.Kind == event.Alert: // which tells of what was counted
-		return nil
 	case r.Kind == event.Alert: // of our own making, most of them
 		return nil
 	case r.Erased: // its contact was erased before this was counted: whose it was is not known any more
