@@ -135,6 +135,38 @@ func (c countsHere) Sequences(q rollup.Query) ([]rollup.Score, error) {
 	return c.r.rollup.Sequences(q)
 }
 
+// Providers returns the scores of what a sender sent by mailbox provider.
+func (c countsHere) Providers(q rollup.Query) ([]rollup.ProviderScore, error) {
+	if !c.r.counted() {
+		return nil, api.ErrNotReady
+	}
+	return c.r.rollup.Providers(q)
+}
+
+// Series returns a sender's days.
+func (c countsHere) Series(q rollup.Query) (rollup.Series, error) {
+	if !c.r.counted() {
+		return rollup.Series{}, api.ErrNotReady
+	}
+	return c.r.rollup.Series(q)
+}
+
+// Trend returns a sender's trend.
+func (c countsHere) Trend(q rollup.Query) (rollup.Trend, error) {
+	if !c.r.counted() {
+		return rollup.Trend{}, api.ErrNotReady
+	}
+	return c.r.rollup.Trend(q)
+}
+
+// Enrollments opens a count of a sender.
+func (c countsHere) Enrollments(q rollup.EnrollmentsQuery) ([]rollup.Enrollment, string, error) {
+	if !c.r.counted() {
+		return nil, "", api.ErrNotReady
+	}
+	return c.r.rollup.Enrollments(q)
+}
+
 // scoresHere joins the partitions that this node rolls up. The API asks it for no other's senders.
 func (k *cluster) scoresHere(partitions int32) api.Scores {
 	var here []api.Scores

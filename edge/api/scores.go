@@ -62,11 +62,9 @@ func (s *Server) ownerOfSender(q rollup.Query) int {
 
 // getScore answers one score object. A sender that was never heard of has one too, all zero.
 func (s *Server) getScore(w http.ResponseWriter, r *http.Request) *problem {
-	p := readParams(r, "account", "sequence", "window", "as_of")
+	p := readParams(r, "account", "sequence", "provider", "without", "window", "as_of")
 	q := s.scoreQuery(p, r)
-	if sequence := p.text("sequence", maxID); sequence != "" {
-		q.Sequence = &sequence
-	}
+	p.part(&q)
 	if p.problem != nil {
 		return p.problem
 	}

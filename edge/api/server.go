@@ -44,6 +44,7 @@ type Scores interface {
 	Score(q rollup.Query) (rollup.Score, error)
 	Senders(q rollup.SendersQuery) (page []rollup.Score, next string, err error)
 	Sequences(q rollup.Query) ([]rollup.Score, error)
+	ScoreViews
 }
 
 // Controls is what is told of contacts beside their mail: who is denied. All nodes know the same.

@@ -181,7 +181,7 @@ func TestScores(t *testing.T) {
 func long(n int) string { return strings.Repeat("a", n) }
 
 // broken answers nothing.
-type broken struct{}
+type broken struct{ ScoreViews }
 
 func (broken) Message(string, string) (refine.Message, bool, error) {
 	return refine.Message{}, false, errTest
