@@ -19,6 +19,7 @@ import (
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/scrub"
+	"carom/pipeline/suppress"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -29,6 +30,7 @@ import (
 // it owns, each with a state of its own:
 //
 //	journal ─▶ relay ─▶ raw ─▶ refine ─▶ events ─▶ mirror ─▶ rollup ─▶ scores
+//	                              └─▶ addresses ─▶ suppress ─▶ suppressions ─▶ book
 //
 // Opening needs no broker: what the disk holds is answered at once. A cluster that is away, or does not fit the
 // settings, is asked again for ever; meanwhile the edges go on, and the journal keeps what they hear.
@@ -40,12 +42,13 @@ type cluster struct {
 	producer *kafka.Producer
 	control  *control.Controls
 	scrub    *scrub.Scrubber // nil for a node that is no worker
-	relay    *kafka.Relay    // nil without the role
+	relay    *kafka.Relay    // nil on a node that journals nothing
 	keeper   *log.Keeper
 	refined  *kafka.Group
 	mirrored *kafka.Group
 	refines  map[int32]*refining
 	rollsUp  map[int32]*rolling
+	suppress suppressing
 	rejects  []log.Reader
 	readers  []*kafka.Reader
 	joined   prometheus.Gauge
@@ -130,7 +133,7 @@ const (
 	sayEvery  = time.Minute
 )
 
-func openCluster(c *Config, j *journal.Journal, heard, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*cluster, error) {
+func openCluster(c *Config, secret suppress.Secret, j *journal.Journal, heard, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (*cluster, error) {
 	if bound, err := journal.Bound(state); err != nil {
 		return nil, err
 	} else if bound {
@@ -155,14 +158,14 @@ func openCluster(c *Config, j *journal.Journal, heard, state *kv.Store, logger *
 		defer k.mu.Unlock()
 		return float64(len(k.problems))
 	}))
-	if err := k.open(j, heard, reg); err != nil {
+	if err := k.open(secret, j, heard, reg); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
 	return k, nil
 }
 
-func (k *cluster) open(j *journal.Journal, heard *kv.Store, reg prometheus.Registerer) (err error) {
-	if k.config.has(roleRelay) {
+func (k *cluster) open(secret suppress.Secret, j *journal.Journal, heard *kv.Store, reg prometheus.Registerer) (err error) {
+	if k.config.has(roleRelay) || k.config.has(roleRollup) || k.config.suppresses() { // stages journal, too
 		if k.relay, err = k.producer.NewRelay(j, j.Incarnation(), k.state, k.log, reg); err != nil {
 			return err
 		}
@@ -187,6 +190,9 @@ func (k *cluster) open(j *journal.Journal, heard *kv.Store, reg prometheus.Regis
 		if err := k.openRollup(reg); err != nil {
 			return err
 		}
+	}
+	if err := k.openSuppress(secret, j, reg); err != nil {
+		return err
 	}
 	k.openScrub(j, reg)
 	k.openKeeper(reg)
@@ -312,7 +318,9 @@ func (k *cluster) start(ctx context.Context, parts *errgroup.Group) {
 	for p, r := range k.rollsUp {
 		parts.Go(func() error { return k.keep(fmt.Sprintf("mirror %d", p), r.mirror.Run(ctx, r.in)) })
 	}
-	for _, group := range []*kafka.Group{k.refined, k.mirrored} {
+	parts.Go(func() error { return k.keep(roleSuppress, k.suppress.runStage(ctx)) })
+	parts.Go(func() error { return k.keep("suppressions", k.suppress.runBook(ctx)) })
+	for _, group := range []*kafka.Group{k.refined, k.mirrored, k.suppress.group} {
 		if group != nil {
 			parts.Go(func() error { return named("group", group.Run(ctx)) })
 		}

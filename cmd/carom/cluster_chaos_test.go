@@ -821,7 +821,7 @@ func (x *chaos) timeline(body string) (lines []string, err error) {
 	for _, one := range events {
 		e, _ := one.(map[string]any)
 		delete(e, "origin")
-		delete(e, "revision") // how often it was told anew depends on what was heard first
+		delete(e, "revision")                             // how often it was told anew depends on what was heard first
 		if actor, ok := e["actor"].(map[string]any); ok { // each edge counts for itself who shares an address
 			reasons, _ := actor["reasons"].([]any)
 			actor["reasons"] = slices.DeleteFunc(reasons, func(r any) bool { return r == "shared_address" })

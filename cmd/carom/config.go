@@ -19,13 +19,14 @@ import (
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/score"
+	"carom/pipeline/suppress"
 )
 
 // Config is everything that can be set. Each section belongs to the package that it configures; its keys, defaults
 // and checks stand there. The loader, the help and the reference page read the tags.
 type Config struct {
 	Node    string           `yaml:"node" doc:"name of this node in events and logs: letters, digits, dot, dash, underscore, 64 at most; default: the host's name"`
-	Roles   []string         `yaml:"roles" doc:"what this node does, of track, inbound, api, relay, refine, rollup; default: all that there is to do. A node without refine and rollup needs Kafka, or it only keeps a journal. Every node opens its API, for metrics, health and other nodes; without the role api it answers nobody else."`
+	Roles   []string         `yaml:"roles" doc:"what this node does, of track, inbound, api, relay, refine, rollup, suppress; default: all that there is to do. Who has rollup has suppress, too; of several workers the one with partition 0 decides about addresses. A node without refine and rollup needs Kafka, or it only keeps a journal. Every node opens its API, for metrics, health and other nodes; without the role api it answers nobody else."`
 	Data    DataOptions      `yaml:"data"`
 	Keys    KeysOptions      `yaml:"keys"`
 	Log     LogOptions       `yaml:"log"`
@@ -38,7 +39,9 @@ type Config struct {
 	Refine  refine.Options   `yaml:"refine"`
 	Rollup  rollup.Options   `yaml:"rollup"`
 	Score   score.Options    `yaml:"score"`
-	Kafka   kafka.Options    `yaml:"kafka"`
+
+	Suppress suppress.Options `yaml:"suppress"`
+	Kafka    kafka.Options    `yaml:"kafka"`
 
 	// How much is kept of each log. With Kafka the topics say that, and events that of the copy on a node that counts them.
 	Events    log.Retention `yaml:"events"`
@@ -67,19 +70,20 @@ const maxNodeName = 64
 // defaultConfig is what holds where nothing is said.
 func defaultConfig() Config {
 	return Config{
-		Node:    defaultNode(),
-		Data:    DataOptions{Dir: "/var/lib/carom"},
-		Log:     LogOptions{Level: "info", Format: "json"},
-		Track:   track.Default(),
-		Inbound: inbound.Default(),
-		API:     api.Default(),
-		Accept:  pipeline.Default(),
-		Journal: journal.Default(),
-		Control: control.Default(),
-		Refine:  refine.Default(),
-		Rollup:  rollup.Default(),
-		Score:   score.Default(),
-		Kafka:   kafka.Default(),
+		Node:     defaultNode(),
+		Data:     DataOptions{Dir: "/var/lib/carom"},
+		Log:      LogOptions{Level: "info", Format: "json"},
+		Track:    track.Default(),
+		Inbound:  inbound.Default(),
+		API:      api.Default(),
+		Accept:   pipeline.Default(),
+		Journal:  journal.Default(),
+		Control:  control.Default(),
+		Refine:   refine.Default(),
+		Rollup:   rollup.Default(),
+		Score:    score.Default(),
+		Suppress: suppress.Default(),
+		Kafka:    kafka.Default(),
 
 		Events:    log.Retention{Keep: 30 * 24 * time.Hour},
 		Rejects:   log.Retention{Keep: 30 * 24 * time.Hour, MaxBytes: 1 << 30},
@@ -183,6 +187,7 @@ func (c *Config) validate() error {
 		{"refine", c.Refine},
 		{"rollup", c.Rollup},
 		{"score", c.Score},
+		{"suppress", c.Suppress},
 		{"kafka", c.Kafka},
 		{"events", c.Events},
 		{"rejects", c.Rejects},

@@ -32,6 +32,9 @@ func (k *cluster) answer(d *api.Dependencies) {
 		}
 		d.Contacts = here
 	}
+	if k.suppress.book != nil {
+		d.Suppressions = k.suppress.book
+	}
 	if len(k.rollsUp) > 0 {
 		d.Scores = k.scoresHere(partitions)
 	}

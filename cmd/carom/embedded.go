@@ -13,6 +13,7 @@ import (
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/scrub"
+	"carom/pipeline/suppress"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -26,6 +27,7 @@ const embeddedPartition = 0
 // controls beside the journal:
 //
 //	journal ─▶ refine ─▶ events ─▶ rollup
+//	              └─▶ addresses ─▶ suppress ─▶ suppressions ─▶ book
 type embedded struct {
 	events  *log.Local
 	rejects *log.Local
@@ -34,9 +36,12 @@ type embedded struct {
 	scrub   *scrub.Scrubber   // nil without the role refine
 	refine  *refine.Partition // nil without the role
 	rollup  *rollup.Partition // nil without the role
+
+	addresses *log.Local
+	suppress  suppressing
 }
 
-func openEmbedded(c *Config, j *journal.Journal, heard, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (_ *embedded, err error) {
+func openEmbedded(c *Config, secret suppress.Secret, j *journal.Journal, heard, state *kv.Store, logger *zap.Logger, reg prometheus.Registerer) (_ *embedded, err error) {
 	if bound, err := kafka.Bound(state); err != nil {
 		return nil, err
 	} else if bound {
@@ -64,6 +69,10 @@ func openEmbedded(c *Config, j *journal.Journal, heard, state *kv.Store, logger 
 	if e.control, err = control.Open(c.Control, heard, control.Log{In: controls, Out: controls}, logger, reg); err != nil {
 		return nil, err
 	}
+	if e.suppress, err = openSuppressing(c, secret, j, addresses, state, logger, reg); err != nil {
+		return nil, err
+	}
+	e.addresses = addresses
 	if c.has(roleRefine) {
 		out := refine.Outputs{Events: e.events, Addresses: addresses, Rejects: e.rejects}
 		if e.refine, err = refine.Open(c.Refine, state, j, out, j, logger, reg); err != nil {
@@ -85,7 +94,7 @@ func openEmbedded(c *Config, j *journal.Journal, heard, state *kv.Store, logger 
 	}
 	e.keeper = log.NewKeeper([]log.Kept{
 		{Name: "events", Log: e.events, Retention: c.Events, Passed: e.counted()},
-		{Name: "addresses", Log: addresses, Retention: c.Addresses, Passed: ends(addresses)},
+		{Name: "addresses", Log: addresses, Retention: c.Addresses, Passed: e.suppress.heard(addresses)},
 		{Name: "rejects", Log: e.rejects, Retention: c.Rejects, Passed: ends(e.rejects)},
 	}, logger, reg)
 	return e, nil
@@ -104,6 +113,8 @@ func (e *embedded) run(ctx context.Context) error {
 	parts.Go(func() error { return named("controls", e.control.Run(ctx)) })
 	parts.Go(func() error { return runScrub(ctx, e.scrub) })
 	parts.Go(func() error { return named("keeper", e.keeper.Run(ctx)) })
+	parts.Go(func() error { return e.suppress.runStage(ctx) })
+	parts.Go(func() error { return e.suppress.runBook(ctx) })
 	if e.refine != nil {
 		parts.Go(func() error { return named(roleRefine, e.refine.Run(ctx)) })
 	}
@@ -124,6 +135,7 @@ func (e *embedded) answer(d *api.Dependencies) {
 		}
 		d.Messages, d.Contacts = e.refine, here
 	}
+	d.Suppressions = e.suppress.book
 	if e.rollup != nil {
 		d.Scores = e.rollup
 	}
@@ -137,7 +149,7 @@ func (e *embedded) newScrub(j *journal.Journal, addresses *log.Local, state *kv.
 	}
 	return scrub.New(state, erased, []scrub.Log{
 		scrubLocal("events", e.events, func(w *scrub.Work) log.Rewriting { return w.Event }, e.counted()),
-		scrubLocal("addresses", addresses, func(w *scrub.Work) log.Rewriting { return w.Address }, ends(addresses)),
+		scrubLocal("addresses", addresses, func(w *scrub.Work) log.Rewriting { return w.Address }, e.suppress.heard(addresses)),
 		scrubLocal("rejects", e.rejects, func(w *scrub.Work) log.Rewriting { return w.Reject }, ends(e.rejects)),
 		scrubJournal(j, e.refine.Passed),
 	}, logger, reg)

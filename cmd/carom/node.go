@@ -20,6 +20,7 @@ import (
 	"carom/pipeline/bot"
 	"carom/pipeline/control"
 	"carom/pipeline/journal"
+	"carom/pipeline/suppress"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -88,7 +89,7 @@ func (n *node) open() error {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := n.openPipeline(reg); err != nil {
+	if err := n.openPipeline(keys.PersonKey(), reg); err != nil {
 		return err
 	}
 	return n.openEdges(keys, reg)
@@ -105,7 +106,7 @@ func makeDataDir(c *Config) error {
 }
 
 // openPipeline opens the two stores, the journal and what reads it.
-func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
+func (n *node) openPipeline(secret suppress.Secret, reg *prometheus.Registry) (err error) {
 	c := &n.config
 	if n.heard, err = openStore(c.Data.Dir, kv.RoleJournal, 0, n.log, reg); err != nil {
 		return err
@@ -122,9 +123,9 @@ func (n *node) openPipeline(reg *prometheus.Registry) (err error) {
 		return err
 	}
 	if c.withKafka() {
-		n.stages, err = orNone(openCluster(c, n.journal, n.heard, n.state, n.log, reg))
+		n.stages, err = orNone(openCluster(c, secret, n.journal, n.heard, n.state, n.log, reg))
 	} else {
-		n.stages, err = orNone(openEmbedded(c, n.journal, n.heard, n.state, n.log, reg))
+		n.stages, err = orNone(openEmbedded(c, secret, n.journal, n.heard, n.state, n.log, reg))
 	}
 	return err
 }

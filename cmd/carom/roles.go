@@ -14,12 +14,18 @@ const (
 	roleRelay   = "relay"
 	roleRefine  = "refine"
 	roleRollup  = "rollup"
+
+	roleSuppress = "suppress"
 )
 
-var allRoles = []string{roleTrack, roleInbound, roleAPI, roleRelay, roleRefine, roleRollup}
+var allRoles = []string{roleTrack, roleInbound, roleAPI, roleRelay, roleRefine, roleRollup, roleSuppress}
 
 // has reports whether the node has a role.
 func (c *Config) has(role string) bool { return len(c.Roles) == 0 || slices.Contains(c.Roles, role) }
+
+// suppresses reports whether the node decides about addresses: one that rolls up does, without being told. With Kafka only
+// one of them does, see kafka.Options.Suppresses.
+func (c *Config) suppresses() bool { return c.has(roleSuppress) || c.has(roleRollup) }
 
 // withKafka reports whether the logs are topics.
 func (c *Config) withKafka() bool { return len(c.Kafka.Brokers) > 0 }
@@ -44,7 +50,7 @@ func (c *Config) validateRoles() error {
 	for _, worker := range []struct {
 		role string
 		owns func() ([]int32, error)
-	}{{roleRefine, c.Kafka.Refines}, {roleRollup, c.Kafka.RollsUp}} {
+	}{{roleRefine, c.Kafka.Refines}, {roleRollup, c.Kafka.RollsUp}, {roleSuppress, c.Kafka.RollsUp}} {
 		if !c.has(worker.role) {
 			continue
 		}

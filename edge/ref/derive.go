@@ -19,6 +19,7 @@ const (
 	clientInfo  = "carom client v1"
 	selfInfo    = "carom self v1"
 	secretInfo  = "carom secret v1"
+	personInfo  = "carom person v1"
 )
 
 // derive returns the key for one use of a secret: HKDF-SHA256 (RFC 5869) without a salt, because the secret is

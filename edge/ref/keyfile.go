@@ -51,8 +51,8 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 	}
 	k := new(Keyring)
 	secrets := make(map[string]int, len(list.Content))
-	lowest := maxKeyID + 1
-	var lowestSecret []byte
+	lowest, first := maxKeyID+1, maxKeyID+1
+	var lowestSecret, firstSecret []byte // of those that are not retired, and of all
 	for _, n := range list.Content {
 		e, err := parseEntry(n)
 		if err != nil {
@@ -68,11 +68,17 @@ func ParseKeyring(data []byte) (*Keyring, error) {
 		if e.state != stateRetired && e.id < lowest {
 			lowest, lowestSecret = e.id, e.secret
 		}
+		if e.id < first {
+			first, firstSecret = e.id, e.secret
+		}
 	}
 	if k.seal == nil {
 		return nil, wrong(list, "no key has state seal: want exactly one")
 	}
-	k.client, err = derive(lowestSecret, clientInfo)
+	if k.client, err = derive(lowestSecret, clientInfo); err != nil {
+		return nil, err
+	}
+	k.person, err = derive(firstSecret, personInfo)
 	return k, err
 }
 

@@ -35,6 +35,7 @@ type Keyring struct {
 	keys    [maxKeyID + 1]*key // by id; nil where the file has none
 	seal    *key
 	client  [secretLen]byte
+	person  [secretLen]byte
 	warning string
 }
 
@@ -85,6 +86,11 @@ func (k *Keyring) Warning() string { return k.warning }
 // while they change over to a new keys file one by one, and the key that seals is what differs between them then. So it
 // comes from the key with the lowest id that isn't retired.
 func (k *Keyring) ClientKey() [32]byte { return k.client }
+
+// PersonKey returns the key for the hashes under which addresses are kept that must not stand anywhere. It must stay the same
+// for as long as they are to be recognised, so it comes from the key with the lowest id, retired or not, which therefore
+// stays in the file.
+func (k *Keyring) PersonKey() [32]byte { return k.person }
 
 // forOpening returns the key that a token names, if it may still open.
 func (k *Keyring) forOpening(version, id byte) (*key, error) {

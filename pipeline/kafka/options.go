@@ -39,7 +39,7 @@ type Options struct {
 	SASLPassword     string `yaml:"sasl_password" doc:"Password for sasl_mechanism; better kept in sasl_password_file."`
 	SASLPasswordFile string `yaml:"sasl_password_file" doc:"File whose first line is the password; read at the start."`
 
-	Partitions         int           `yaml:"partitions" doc:"Partitions of each topic except addresses and controls, which have one, 1 to 4096. Fixed when the topics are made: every other number afterwards is refused, because messages would move between workers."`
+	Partitions         int           `yaml:"partitions" doc:"Partitions of each topic except addresses, suppressions and controls, which have one, 1 to 4096. Fixed when the topics are made: every other number afterwards is refused, because messages would move between workers."`
 	Replication        int           `yaml:"replication" doc:"On how many brokers each partition is kept, 1 to 16."`
 	MinInsyncReplicas  int           `yaml:"min_insync_replicas" doc:"How many brokers must have a record before it counts as written, 1 to replication."`
 	RawRetention       time.Duration `yaml:"raw_retention" doc:"How long raw records stay, 24h to 87600h; from them a worker with an empty disk rebuilds what it knew of messages."`

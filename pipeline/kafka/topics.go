@@ -57,7 +57,7 @@ type TopicConfig struct {
 const (
 	compactedSegment = 24 * time.Hour
 	compactedTombs   = 7 * 24 * time.Hour
-	onePartition     = 1 // addresses: only one may decide about one; controls: all nodes follow one order
+	onePartition     = 1 // addresses: only one may decide about one; suppressions, controls: all nodes follow one order
 )
 
 // Specs returns all topics as the settings want them.
@@ -68,7 +68,7 @@ func (o Options) Specs() []TopicSpec {
 			Name: o.TopicName(kind), Partitions: o.Partitions, PartitionsKey: "kafka.partitions", Replication: o.Replication,
 			Configs: append(o.kindConfigs(kind), o.commonConfigs()...),
 		}
-		if kind == Addresses || kind == Controls {
+		if kind == Addresses || kind == Suppressions || kind == Controls {
 			specs[i].Partitions, specs[i].PartitionsKey = onePartition, ""
 		}
 	}

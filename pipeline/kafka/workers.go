@@ -30,6 +30,12 @@ func (o Options) RollsUp() ([]int32, error) {
 	return o.owned("kafka.rollup_workers", len(o.RollupWorkers))
 }
 
+// Suppresses reports whether this node decides about addresses, if it is a worker: the one that rolls up partition 0 does.
+func (o Options) Suppresses() (bool, error) {
+	owned, err := o.RollsUp()
+	return len(owned) > 0 && owned[0] == 0, err
+}
+
 // owned lists every n-th partition from this node's place on. It fails if there are several workers and this node's
 // place among them was not given: two nodes that both took the first place would leave the other partitions to nobody.
 func (o Options) owned(list string, workers int) ([]int32, error) {

@@ -21,6 +21,9 @@ func (p *Producer) Scores() log.Writer { return p.byKey(Scores) }
 // Controls returns a writer of the controls topic, which has one partition.
 func (p *Producer) Controls() log.Writer { return p.toPartition(Controls, 0) }
 
+// Suppressions returns a writer of the suppressions topic, which has one partition.
+func (p *Producer) Suppressions() log.Writer { return p.toPartition(Suppressions, 0) }
+
 // Rejects returns a writer of one partition of the rejects topic.
 func (p *Producer) Rejects(partition int32) log.Writer { return p.toPartition(Rejects, partition) }
 
