@@ -119,7 +119,7 @@ func checkArrows(t *testing.T, file, pkg string) {
 // storePackage reports whether pkg keeps its state in Pebble and so may name its types.
 func storePackage(library, pkg string) bool {
 	return library == "github.com/cockroachdb/pebble/v2" &&
-		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka", "pipeline/control", "edge/webhook"}, pkg)
+		slices.Contains([]string{"pipeline/log", "pipeline/journal", "pipeline/refine", "pipeline/rollup", "pipeline/kafka", "pipeline/control", "pipeline/suppress", "edge/webhook"}, pkg)
 }
 
 // outside reports whether pkg is no part of the product: what measures it, and what others may copy.

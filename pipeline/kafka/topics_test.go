@@ -40,7 +40,7 @@ func testTopics(t *testing.T, o Options) {
 	ids := make(map[TopicID]bool)
 	for _, kind := range topicKinds {
 		topic, want := made[kind], o.Partitions
-		if kind == Addresses || kind == Controls {
+		if kind == Addresses || kind == Suppressions || kind == Controls {
 			want = 1
 		}
 		if topic.Name != o.TopicName(kind) || len(topic.Partitions) != want || topic.Replication() != 1 || topic.ID == (TopicID{}) || ids[topic.ID] {
@@ -204,7 +204,7 @@ const wantPlan = `+ P.raw
     compression.type = producer
     max.message.bytes = 8388608
 + P.suppressions
-    partitions = 4
+    partitions = 1
     replication = 1
     cleanup.policy = compact
     segment.ms = 86400000 (1 d)
