@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -199,12 +200,22 @@ func checkAddress(address string) string {
 	if wrong := checkText(address, maxAddress); wrong != "" {
 		return wrong
 	}
+	if isHashedAddress(address) {
+		return ""
+	}
 	at := strings.LastIndexByte(address, '@')
 	quoted := at > 1 && address[0] == '"' && address[at-1] == '"' // RFC 5321 §4.1.2
 	if at <= 0 || at == len(address)-1 || strings.ContainsAny(address, " \t,;<>") && !quoted {
 		return "want an address such as bob@example.com, and nothing else"
 	}
 	return ""
+}
+
+// isHashedAddress reports whether an address is a keyed hash, as it is told where no address is kept.
+func isHashedAddress(address string) bool {
+	const size = 1 + 43 // '#' and 32 bytes in base64url
+	_, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(address, "#"))
+	return len(address) == size && address[0] == '#' && err == nil
 }
 
 // scope returns which suppressions are meant; empty if that was not said.

@@ -94,8 +94,8 @@ func (s *Server) getSuppression(w http.ResponseWriter, r *http.Request) *problem
 }
 
 func notSuppressed(account, address string) *problem {
-	return newProblem(http.StatusNotFound, "not-found", "The address was never suppressed",
-		"The address "+quote(address)+" was never suppressed, neither in the account "+quote(account)+" nor in all.")
+	return newProblem(http.StatusNotFound, "not-found", "The address is not suppressed",
+		"Nothing is known of a suppression of "+quote(address)+" in the account "+quote(account)+" that could be shown or ended.")
 }
 
 // category returns a parameter that is a category of bounces; empty if it is not there.

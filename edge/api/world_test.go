@@ -26,6 +26,7 @@ import (
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/score"
+	"carom/pipeline/suppress"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,7 @@ type world struct {
 	events  *log.Local
 	journal *journal.Journal
 	table   *control.Table
+	book    *suppress.Book
 	reg     *prometheus.Registry
 	base    string
 	stop    func() // ends Run and waits for it
@@ -137,6 +139,12 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	keys := testKeys(t)
 	accept, err := pipeline.New(pipeline.Default(), w.journal, bot.Default(), keys.ClientKey(), zap.NewNop(), prometheus.NewRegistry())
 	must(t, err)
+	suppressions, err := log.NewLocal(state, kv.LogSuppressions, 0)
+	must(t, err)
+	decider, err := suppress.Open(suppress.Default(), suppress.Deps{Store: state, In: addresses, Out: suppressions, Teller: accept, Logger: zap.NewNop()})
+	must(t, err)
+	w.book, err = suppress.OpenBook(suppress.Default(), suppress.Secret{}, state, suppress.Log{In: suppressions}, zap.NewNop(), nil)
+	must(t, err)
 	minter, err := ref.NewMinter(keys, ref.MinterOptions{
 		TrackBaseURL: "https://track.example.com", BounceDomain: "bounce.example.com", ReplyDomain: "reply.example.com",
 	})
@@ -147,7 +155,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	o := Default()
 	o.Listen = "127.0.0.1:0"
 	d := Dependencies{
-		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls, Contacts: contactsOf{refiner},
+		Sink: w.sink, Minter: minter, Events: []log.Reader{w.events}, Rejects: []log.Reader{rejects}, Journal: w.journal, Messages: refiner, Scores: scores, Controls: controls, Contacts: contactsOf{refiner}, Suppressions: w.book,
 		Rules: rulesOf{accept}, SelfOpens: true, Backup: emptyBackup,
 		Gatherer: w.reg, Registerer: w.reg, Clock: func() time.Time { return testNow },
 	}
@@ -161,7 +169,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 
 	var running sync.WaitGroup
 	stages, stopStages := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context) error{refiner.Run, scores.Run, controls.Run} {
+	for _, run := range []func(context.Context) error{refiner.Run, scores.Run, controls.Run, decider.Run, w.book.Run} {
 		running.Go(func() {
 			if err := run(stages); err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("stage: %v", err)
