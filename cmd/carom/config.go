@@ -11,6 +11,7 @@ import (
 	"carom/edge/api"
 	"carom/edge/inbound"
 	"carom/edge/track"
+	"carom/edge/webhook"
 	"carom/pipeline"
 	"carom/pipeline/control"
 	"carom/pipeline/journal"
@@ -42,6 +43,8 @@ type Config struct {
 
 	Suppress suppress.Options `yaml:"suppress"`
 	Kafka    kafka.Options    `yaml:"kafka"`
+
+	Webhooks webhook.Options `yaml:"webhooks"`
 
 	// How much is kept of each log. With Kafka the topics say that, and events that of the copy on a node that counts them.
 	Events    log.Retention `yaml:"events"`
@@ -85,6 +88,8 @@ func defaultConfig() Config {
 		Suppress: suppress.Default(),
 		Kafka:    kafka.Default(),
 
+		Webhooks: webhook.Default(),
+
 		Events:    log.Retention{Keep: 30 * 24 * time.Hour},
 		Rejects:   log.Retention{Keep: 30 * 24 * time.Hour, MaxBytes: 1 << 30},
 		Addresses: log.Retention{Keep: 30 * 24 * time.Hour},
@@ -104,6 +109,7 @@ func devConfig() Config {
 	c.Inbound.FeedbackAddresses = []string{"fbl@bounce.localhost"}
 	c.Inbound.ReplyAddresses = []string{"replies@reply.localhost"}
 	c.Kafka.Development()
+	c.Webhooks.Development()
 	return c
 }
 
@@ -189,6 +195,7 @@ func (c *Config) validate() error {
 		{"score", c.Score},
 		{"suppress", c.Suppress},
 		{"kafka", c.Kafka},
+		{"webhooks", c.Webhooks},
 		{"events", c.Events},
 		{"rejects", c.Rejects},
 		{"addresses", c.Addresses},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"carom/edge/inbound"
 	"carom/edge/ref"
 	"carom/edge/track"
+	"carom/edge/webhook"
 	"carom/kv"
 	"carom/pipeline"
 	"carom/pipeline/backup"
@@ -21,6 +23,7 @@ import (
 	"carom/pipeline/control"
 	"carom/pipeline/journal"
 	"carom/pipeline/suppress"
+	"carom/pipeline/log"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -65,6 +68,7 @@ type node struct {
 	track   *track.Server   // nil without the role
 	inbound *inbound.Server // nil without the role
 	api     *api.Server
+	hooks   *webhook.Hooks
 }
 
 // openNode opens the stores and every listener; nothing is served before run. On an error everything is closed again.
@@ -193,10 +197,22 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 		return err
 	}
 	n.stages.answer(&d)
+	if n.hooks, err = n.newHooks(d.Events, keys, reg); err != nil {
+		return err
+	}
+	d.Webhooks = n.hooks
 	if n.api, err = api.New(c.API, d); err != nil {
 		return err
 	}
 	return n.api.Listen()
+}
+
+// newHooks makes the webhooks, which deliver those partitions of events that this node has.
+func (n *node) newHooks(events []log.Reader, keys *ref.Keyring, reg *prometheus.Registry) (*webhook.Hooks, error) {
+	here := slices.DeleteFunc(slices.Clone(events), func(r log.Reader) bool { return r == nil })
+	return webhook.New(n.config.Webhooks, webhook.Deps{
+		Store: n.state, Controls: n.stages.controls(), Sealer: keys, Events: here, Logger: n.log, Registerer: reg,
+	})
 }
 
 // run serves until ctx is done or a part fails, and stops in the order of the data: edges, requests in flight, stages.
@@ -206,6 +222,7 @@ func (n *node) run(ctx context.Context) error {
 	edges, edgeCtx := errgroup.WithContext(ctx)
 	backs, stageCtx := errgroup.WithContext(stages)
 	backs.Go(func() error { return n.stages.run(stageCtx) })
+	backs.Go(func() error { return named("webhooks", n.hooks.Run(stageCtx)) })
 	// A stage that fails takes the edges with it: a supervisor starts the node anew, and the journal has lost nothing.
 	edges.Go(func() error {
 		select {

@@ -168,7 +168,7 @@ func (p *partition) add(t testing.TB, e event.Refined, at event.Millis) {
 	e.Origin = event.Origin{Node: "edge-1", Partition: p.Partition(), Offset: p.n}
 	p.n++
 	b := p.store.NewBatch()
-	must(t, p.Write(t.Context(), b, []log.Record{{Time: at, Value: e.AppendJSON(nil)}}))
+	must(t, p.Write(t.Context(), b, []log.Record{{Time: at, Key: event.AppendSenderKey(nil, e.Account, e.Sender), Value: e.AppendJSON(nil)}}))
 	must(t, p.store.Commit(b))
 	must(t, b.Close())
 	p.Committed()

@@ -10,6 +10,8 @@
 //	GET /v1/senders… ◀─────────── rollup
 //	GET /v1/rejects, replay ◀──── log of rejects ─▶ Sink
 //
+//	/v1/webhooks ──────────────── edge/webhook
+//
 //	With Kafka, what another node has:
 //
 //	one message, one sender ◀──── the owner's answer, byte for byte      peers.go

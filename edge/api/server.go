@@ -85,6 +85,8 @@ type Dependencies struct {
 	Controls Controls
 	// Suppressions are nil on a node that does not follow them.
 	Suppressions Suppressions
+	// Webhooks are nil where there are none.
+	Webhooks Webhooks
 	// Cluster is nil where this node has everything.
 	Cluster *Cluster
 	// Rules are those by which this node judges requests; nil: it judges none.

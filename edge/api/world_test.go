@@ -133,7 +133,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	must(t, err)
 	controlLog, err := log.NewLocal(state, kv.LogControls, 0)
 	must(t, err)
-	controls, err := control.Open(control.Options{MaxDenied: 1000, MaxSelf: 3}, state, control.Log{In: controlLog, Out: controlLog}, zap.NewNop(), nil)
+	controls, err := control.Open(control.Options{MaxDenied: 1000, MaxSelf: 3, MaxWebhooks: 3}, state, control.Log{In: controlLog, Out: controlLog}, zap.NewNop(), nil)
 	must(t, err)
 	w.table = controls.Table()
 	keys := testKeys(t)
@@ -162,6 +162,11 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	if change != nil {
 		change(&o, &d)
 	}
+	stagesRun := []func(context.Context) error{refiner.Run, scores.Run, controls.Run}
+	if d.Webhooks == nil {
+		hooks := newHooks(t, state, controls, keys, d.Events)
+		d.Webhooks, stagesRun = hooks, append(stagesRun, hooks.Run)
+	}
 	w.server, err = New(o, d)
 	must(t, err)
 	must(t, w.server.Listen())
@@ -170,6 +175,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	var running sync.WaitGroup
 	stages, stopStages := context.WithCancel(context.Background())
 	for _, run := range []func(context.Context) error{refiner.Run, scores.Run, controls.Run, decider.Run, w.book.Run} {
+	for _, run := range stagesRun {
 		running.Go(func() {
 			if err := run(stages); err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("stage: %v", err)
