@@ -22,8 +22,8 @@ import (
 	"carom/pipeline/bot"
 	"carom/pipeline/control"
 	"carom/pipeline/journal"
-	"carom/pipeline/suppress"
 	"carom/pipeline/log"
+	"carom/pipeline/suppress"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"

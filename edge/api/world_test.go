@@ -162,7 +162,7 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 	if change != nil {
 		change(&o, &d)
 	}
-	stagesRun := []func(context.Context) error{refiner.Run, scores.Run, controls.Run}
+	stagesRun := []func(context.Context) error{refiner.Run, scores.Run, controls.Run, decider.Run, w.book.Run}
 	if d.Webhooks == nil {
 		hooks := newHooks(t, state, controls, keys, d.Events)
 		d.Webhooks, stagesRun = hooks, append(stagesRun, hooks.Run)
@@ -174,7 +174,6 @@ func newWorld(t testing.TB, change func(*Options, *Dependencies)) *world {
 
 	var running sync.WaitGroup
 	stages, stopStages := context.WithCancel(context.Background())
-	for _, run := range []func(context.Context) error{refiner.Run, scores.Run, controls.Run, decider.Run, w.book.Run} {
 	for _, run := range stagesRun {
 		running.Go(func() {
 			if err := run(stages); err != nil && !errors.Is(err, context.Canceled) {
