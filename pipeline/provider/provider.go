@@ -54,11 +54,21 @@ func each(name, file string, columns int, row func([]string)) {
 // that a name can stand anywhere: it has letters, digits, hyphens, dots and underscores, and of an address the brackets and
 // colons.
 func Of(domain string) string {
-	if domain == "" || len(domain) > maxDomain {
+	if domain == "" {
 		return ""
 	}
-	const at = "@"
-	domain = event.NormalAddress(at + domain)[len(at):]
+	return OfAddress("@" + domain)
+}
+
+// OfAddress returns the provider of an address, empty if it has no domain. It does not allocate where the domain is in
+// lower case.
+func OfAddress(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 || len(address)-at-1 > maxDomain {
+		return ""
+	}
+	address = event.NormalAddress(address)
+	domain := address[strings.LastIndexByte(address, '@')+1:]
 	for i := range len(domain) {
 		if !inDomain(domain[i]) {
 			return ""
@@ -79,15 +89,6 @@ func Of(domain string) string {
 
 func inDomain(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._[]:", c) >= 0
-}
-
-// OfAddress returns the provider of an address, empty if it has no domain.
-func OfAddress(address string) string {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
-		return ""
-	}
-	return Of(address[at+1:])
 }
 
 // Known reports whether a name is one of the table's, and not a domain that stands for itself.
