@@ -35,18 +35,37 @@ const countWait = time.Second
 
 // Contact returns a page of a contact's messages.
 func (c contactsHere) Contact(account, contact, after string, limit int) (refine.ContactPage, error) {
-	var pages []refine.ContactPage
-	for _, r := range c.refines {
+	pages, err := ofRefines(c.refines, func(p *refine.Partition) (refine.ContactPage, error) {
+		return p.Contact(account, contact, after, limit)
+	})
+	return refine.MergeContact(limit, pages), err
+}
+
+// List returns a page of messages.
+func (c contactsHere) List(q refine.ListQuery) (refine.ListPage, error) {
+	pages, err := ofRefines(c.refines, func(p *refine.Partition) (refine.ListPage, error) { return p.List(q) })
+	return refine.MergeList(q.Limit, pages), err
+}
+
+// Contacts returns a page of the contacts of such a list.
+func (c contactsHere) Contacts(q refine.ListQuery) (refine.ContactsPage, error) {
+	pages, err := ofRefines(c.refines, func(p *refine.Partition) (refine.ContactsPage, error) { return p.Contacts(q) })
+	return refine.MergeContacts(q.Limit, pages), err
+}
+
+// ofRefines asks all partitions, which must have caught up.
+func ofRefines[P any](refines []*refining, ask func(*refine.Partition) (P, error)) (pages []P, err error) {
+	for _, r := range refines {
 		if !r.goal.reached(r.stage.Passed()) {
-			return refine.ContactPage{}, api.ErrNotReady
+			return nil, api.ErrNotReady
 		}
-		page, err := r.stage.Contact(account, contact, after, limit)
+		page, err := ask(r.stage)
 		if err != nil {
-			return refine.ContactPage{}, err
+			return nil, err
 		}
 		pages = append(pages, page)
 	}
-	return refine.MergeContact(limit, pages), nil
+	return pages, nil
 }
 
 // Scrubbing reports whether this node's disk may hold traces of an erased contact.

@@ -16,6 +16,9 @@ import (
 // Contacts knows the messages of every contact, as far as this node has refined them.
 type Contacts interface {
 	Contact(account, contact, after string, limit int) (refine.ContactPage, error)
+	// List lists messages, and Contacts the contacts of such a list.
+	List(q refine.ListQuery) (refine.ListPage, error)
+	Contacts(q refine.ListQuery) (refine.ContactsPage, error)
 	// Scrubbing reports whether logs on this node's disk may hold traces of a contact who was erased.
 	Scrubbing(ctx context.Context, account, contact string) (bool, error)
 }

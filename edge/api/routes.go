@@ -56,7 +56,7 @@ func (e endpoint) by(place accountPlace) endpoint {
 
 func (s *Server) routes() []route {
 	return []route{
-		{pattern: "/v1/messages", post: ScopeWrite.of(s.intake(s.readRegistration)).by(inBody), streams: true},
+		{pattern: "/v1/messages", get: ScopeRead.of(s.listMessages), post: ScopeWrite.of(s.intake(s.readRegistration)).by(inBody), streams: true},
 		{pattern: "/v1/messages/{message}", get: ScopeRead.of(s.getMessage), peers: true},
 		{pattern: "/v1/events", get: ScopeRead.of(s.getEvents).by(inFilter), post: ScopeWrite.of(s.intake(s.readFact)).by(inBody), streams: true},
 		{pattern: "/v1/journal", get: ScopeAdmin.of(s.getJournal).by(ofAll)},
@@ -73,6 +73,7 @@ func (s *Server) routes() []route {
 		{pattern: "/v1/rules/reload", post: ScopeAdmin.of(s.postRulesReload).by(ofAll), everywhere: true},
 		{pattern: "/v1/rejects", get: ScopeAdmin.of(s.getRejects).by(ofAll)},
 		{pattern: "/v1/rejects/replay", post: ScopeAdmin.of(s.postReplay).by(ofAll), streams: true},
+		{pattern: "/v1/contacts", get: ScopeRead.of(s.listContacts), streams: true},
 		{pattern: "/v1/contacts/{contact}", get: ScopeRead.of(s.getContact), delete: ScopeWrite.of(s.deleteContact), peers: true},
 		{pattern: "/v1/contacts/{contact}/erasure", get: ScopeRead.of(s.getErasure)},
 		{pattern: "/v1/contacts/{contact}/export", get: ScopeRead.of(s.getExport), streams: true},
@@ -89,6 +90,8 @@ func (s *Server) routes() []route {
 		{pattern: "/v1/webhooks", get: ScopeRead.of(s.getWebhooks)},
 		{pattern: "/v1/webhooks/{name}", get: ScopeRead.of(s.getWebhook), put: ScopeWrite.of(s.putWebhook), delete: ScopeWrite.of(s.deleteWebhook), peers: true},
 		{pattern: "/v1/webhooks/{name}/resume", post: ScopeWrite.of(s.postWebhookResume)},
+		{pattern: "/v1/peer/messages", get: ScopeAdmin.of(s.getPeerMessages).by(ofAll), peers: true},
+		{pattern: "/v1/peer/contacts", get: ScopeAdmin.of(s.getPeerContacts).by(ofAll), peers: true},
 		{pattern: "/v1/peer/events", get: ScopeAdmin.of(s.getPeerEvents).by(ofAll), peers: true, streams: true},
 		{pattern: "/v1/peer/events/{partition}", get: ScopeAdmin.of(s.getPeerPartition).by(ofAll), peers: true},
 		{pattern: "/v1/backup", post: ScopeAdmin.of(s.postBackup).by(ofAll), everywhere: true, streams: true},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"carom/pipeline/event"
+	"carom/pipeline/refine"
 	"carom/pipeline/suppress"
 )
 
@@ -69,8 +70,11 @@ func (s *Server) suppressions(q suppress.Query) ([]*suppression, string, error) 
 
 // listProblem is the answer to a list that failed.
 func (s *Server) listProblem(doing string, err error) *problem {
-	if errors.Is(err, suppress.ErrCursor) {
+	switch {
+	case errors.Is(err, suppress.ErrCursor), errors.Is(err, refine.ErrPlace):
 		return badParameter("after", "is no cursor of this list")
+	case errors.Is(err, refine.ErrCrowded):
+		return badParameter("contact", "has more messages than are listed: leave it out, and name his sender and a window")
 	}
 	return s.failure(doing, err)
 }

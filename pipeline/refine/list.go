@@ -51,7 +51,7 @@ const (
 type ListQuery struct {
 	Account  string
 	Sender   string
-	Sequence *string // "" is mail without a sequence
+	Sequence string
 	Contact  string
 	Status   string
 	From, To event.Millis // the time of sending: from From, before To
@@ -62,7 +62,7 @@ type ListQuery struct {
 // matches reports whether a message belongs to the list.
 func (q *ListQuery) matches(m *Message) bool {
 	return m.Account == q.Account && (q.Sender == "" || m.Sender == q.Sender) &&
-		(q.Sequence == nil || m.Sequence == *q.Sequence) && (q.Contact == "" || m.Contact == q.Contact) &&
+		(q.Sequence == "" || m.Sequence == q.Sequence) && (q.Contact == "" || m.Contact == q.Contact) &&
 		(q.Status == "" || m.Status == q.Status) && m.SentAt >= q.From && (q.To == 0 || m.SentAt < q.To)
 }
 

@@ -70,8 +70,8 @@ func (p *Partition) contacts(r pebble.Reader, q *ListQuery, after []byte, page *
 	if q.Sender != "" {
 		l.sender = appendTag(nil, senderTag(q.Account, q.Sender))
 	}
-	if q.Sequence != nil {
-		l.sequence = appendTag(nil, tagOf(*q.Sequence))
+	if q.Sequence != "" {
+		l.sequence = appendTag(nil, tagOf(q.Sequence))
 	}
 	var last event.ContactKey
 	for m.rest != nil {

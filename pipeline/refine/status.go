@@ -18,6 +18,14 @@ const (
 	StatusNotSent          = "not_sent"
 )
 
+// Statuses are all statuses, in the order of STATUSES.md.
+func Statuses() []string {
+	return []string{
+		StatusSending, StatusSent, StatusOpened, StatusClicked, StatusReplied, StatusBouncedTemporary, StatusBouncedPermanent,
+		StatusBlocked, StatusDropped, StatusComplained, StatusUnsubscribed,
+	}
+}
+
 // mark is one kind of fact that a status follows from. Their bits are stored.
 type mark uint8
 
