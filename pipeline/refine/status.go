@@ -22,7 +22,7 @@ const (
 func Statuses() []string {
 	return []string{
 		StatusSending, StatusSent, StatusOpened, StatusClicked, StatusReplied, StatusBouncedTemporary, StatusBouncedPermanent,
-		StatusBlocked, StatusDropped, StatusComplained, StatusUnsubscribed,
+		StatusBlocked, StatusDropped, StatusComplained, StatusUnsubscribed, StatusNotSent,
 	}
 }
 
