@@ -1,0 +1,111 @@
+package suppress
+
+import (
+	"fmt"
+	"testing"
+
+	"carom/pipeline/event"
+	"carom/pipeline/log"
+)
+
+// filledBook is a book of so many suppressed addresses.
+func filledBook(b *testing.B, n int) *fixture {
+	b.Helper()
+	f := newFixture(b, Default())
+	var recs []log.Record
+	for i := range n {
+		e := entry{account: "acme", name: fmt.Sprintf("user%d@example.com", i), Told: true}
+		e.hear(&event.AddressFact{
+			ID: event.ID{byte(i), byte(i >> 8), byte(i >> 16)}, Kind: event.Bounce, Time: t0, Ref: event.Ref{Account: "acme", Message: fmt.Sprint("m", i)},
+			Bounce: event.Diagnosis{Hard: true, Category: "invalid_recipient", Status: "5.1.1"}, Recipient: e.name,
+		})
+		s, _ := e.suppression(&f.o, 0)
+		recs = append(recs, log.Record{Offset: int64(i), Key: suppressionKey(e.account, e.name), Value: encode(s.wire())})
+		if len(recs) == readAtOnce {
+			if err := f.b.apply(recs); err != nil {
+				b.Fatal(err)
+			}
+			recs = recs[:0]
+		}
+	}
+	if err := f.b.apply(recs); err != nil {
+		b.Fatal(err)
+	}
+	filter := newFilter(2 * n)
+	if err := f.b.build(b.Context(), filter); err != nil {
+		b.Fatal(err)
+	}
+	f.b.filter.Store(filter)
+	return f
+}
+
+// BenchmarkCheck asks for addresses of which none, some or all are suppressed, in a book of a hundred thousand.
+func BenchmarkCheck(b *testing.B) {
+	const n = 100_000
+	f := filledBook(b, n)
+	addresses := make([]string, 2*n)
+	for i := range addresses {
+		addresses[i] = fmt.Sprintf("user%d@example.com", i)
+	}
+	for _, c := range []struct {
+		name     string
+		from, of int
+	}{{"none", n, n}, {"half", 0, 2 * n}, {"all", 0, n}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			i, found := 0, 0
+			for b.Loop() {
+				if _, ok, err := f.b.Check("acme", addresses[c.from+i*7919%c.of], t0); err != nil {
+					b.Fatal(err)
+				} else if ok {
+					found++
+				}
+				i++
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "addresses/s")
+		})
+	}
+}
+
+func TestCheckDoesNotAllocate(t *testing.T) {
+	f := newFixture(t, Default())
+	f.hear(f.bounce("a", "m1", bob, t0, true))
+	f.b.filter.Store(newFilter(10))
+	f.b.know([]bookName{{"a", bob}})
+	if n := testing.AllocsPerRun(100, func() {
+		if _, ok, err := f.b.Check("a", "nobody@example.com", t0); ok || err != nil {
+			t.Error(ok, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkFacts has hard bounces decided, each of an address of its own.
+func BenchmarkFacts(b *testing.B) {
+	f := newFixture(b, Default())
+	var recs []log.Record
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		fact := f.bounce("acme", fmt.Sprint("m", n), fmt.Sprintf("user%d@example.com", n), t0, true)
+		fact.Origin = event.Origin{Offset: int64(n)}
+		recs = append(recs, log.Record{Offset: int64(n), Time: t0, Value: fact.AppendJSON(nil)})
+		if n++; n%1024 != 0 {
+			continue
+		}
+		err := f.p.step(b.Context(), func() (err error) {
+			for i := range recs {
+				if err == nil {
+					err = f.p.take(&recs[i])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		recs = recs[:0]
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "facts/s")
+}
