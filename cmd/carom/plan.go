@@ -108,9 +108,9 @@ func kept(c *Config, keyspace string) (setting string, keep time.Duration) {
 	case "log_addresses":
 		return "addresses.keep", c.Addresses.Keep
 	case "rollup_enrollments":
-		return "", 0
+		return "rollup.keep", c.Rollup.Keep
 	case "rollup_cohorts":
-		return "", 0
+		return "rollup.keep_cohorts", c.Rollup.KeepCohorts
 	}
 	// An epoch is a third, and goes as a whole.
 	return "refine.keep", c.Refine.Keep + c.Refine.Keep/3

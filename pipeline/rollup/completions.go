@@ -5,28 +5,31 @@ import (
 	"fmt"
 
 	"carom/kv"
+	"carom/pipeline/event"
 )
 
 // The table of completions lists the enrollments that count, by the minute in which they complete, so that every count
 // can be opened into whom it counts. The value of its rows:
 //
-//	┌─────────┬─────────────┬─────────────────────┬──────────────────────┐
-//	│ version │ counters    │ category of the     │ provider, to the end │
-//	│ 1       │ bits, varint│ bounce, if it is one│                      │
-//	└─────────┴─────────────┴─────────────────────┴──────────────────────┘
+//	┌─────────┬─────────────┬─────────────────────┬──────────────────┬──────────────────────┐
+//	│ version │ counters    │ category of the     │ day of log time  │ provider, to the end │
+//	│ 1       │ bits, varint│ bounce, if it is one│ of this, uvarint │                      │
+//	└─────────┴─────────────┴─────────────────────┴──────────────────┴──────────────────────┘
 //
 // It is written with the enrollment, in one batch, and made anew with the cohorts: it says what they say.
 type completion struct {
 	flags    uint32
 	category uint8
+	day      uint32
 	provider []byte
 }
 
-func (c *contribution) appendCompletion(dst []byte) []byte {
+func (c *contribution) appendCompletion(dst []byte, at event.Millis) []byte {
 	dst = binary.AppendUvarint(append(dst, completionVersion), uint64(c.flags))
 	if c.has(cBounced) {
 		dst = append(dst, c.category)
 	}
+	dst = binary.AppendUvarint(dst, uint64(max(0, at)/dayMillis))
 	return append(dst, c.provider...)
 }
 
@@ -36,6 +39,7 @@ func (c *completion) decode(value []byte) error {
 	if c.flags&(1<<cBounced) != 0 {
 		c.category = s.category()
 	}
+	c.day = s.uint32()
 	c.provider = s.rest
 	return s.err
 }
@@ -64,7 +68,7 @@ func (p *Partition) list(b *kv.Batch, enrollment []byte, before, after *contribu
 	if !after.counted {
 		return nil
 	}
-	p.listed = after.appendCompletion(p.listed[:0])
+	p.listed = after.appendCompletion(p.listed[:0], p.now)
 	if err := b.Set(p.completionKey(enrollment, after), p.listed, nil); err != nil {
 		return fmt.Errorf("write completion: %w", err)
 	}

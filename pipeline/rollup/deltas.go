@@ -180,7 +180,7 @@ func (p *Partition) spread(d *deltas) {
 	d.changes, d.keys = d.changes[:0], d.keys[:0]
 	for i := range d.minutes {
 		m := &d.minutes[i]
-		if m.counts.zero() {
+		if m.counts.zero() || m.minute <= p.sweep.frozen {
 			continue
 		}
 		if m.scope < 0 {

@@ -21,6 +21,8 @@
 //
 // Not obvious:
 //
+//   - What is kept no longer goes in sweeps between two steps (expire.go), by log time; enrollments before the rows that
+//     they are counted in.
 //   - Nothing happens when an enrollment completes. It is put under its completion time, which may lie in the future, at
 //     its first send, and as_of decides whether that counts yet.
 //   - Buckets are closed on the right: 17:45:00.000 belongs to the minute that ends then. So as_of 17:45 is a set of

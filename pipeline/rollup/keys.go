@@ -14,7 +14,7 @@ import (
 //	│ PrefixRollup │ partition  │ table │ …        numbers big-endian
 //	└──────────────┴────────────┴───────┴──────
 //
-//	meta        │ 0: position (position.go), 1: rebuild (rebuild.go)
+//	meta        │ 0: position (position.go), 1: rebuild (rebuild.go), 2: sweep (expire.go)
 //	sender      │ account │ sender
 //	sequence    │ account │ sender │ sequence
 //	enrollment  │ account │ sender │ sequence │ form(1) │ contact or message, or of an erased one erase.go
@@ -50,6 +50,7 @@ const headerSize = 4
 const (
 	metaPosition byte = iota
 	metaRebuild
+	metaSweep
 )
 
 // How an enrollment is named.

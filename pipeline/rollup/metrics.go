@@ -12,6 +12,7 @@ const (
 	skipRepeated = "repeated" // its origin was passed
 	skipRejected = "rejected" // it can't be read
 	skipTrimmed  = "trimmed"  // the log lost it before it was read
+	skipExpired  = "expired"  // its enrollment is kept no longer
 )
 
 type metrics struct {
@@ -20,6 +21,7 @@ type metrics struct {
 	steps     prometheus.Counter
 	rows      prometheus.Counter
 	broken    prometheus.Counter
+	expired   prometheus.Counter
 	published prometheus.Counter
 }
 
@@ -35,14 +37,15 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() int64) *m
 		steps:     r.counter("steps_total", "Commits."),
 		rows:      r.counter("rows_written_total", "Cohort rows written."),
 		broken:    r.counter("broken_rows_total", "Cohort rows that counted below zero: a defect."),
+		expired:   r.counter("expired_enrollments_total", "Enrollments that were kept no longer."),
 		published: r.counter("scores_published_total", "Score objects of senders published."),
 		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carom_rollup_skipped_total",
-			Help: "Records of the log that were not counted, by reason: repeated, rejected (not readable), trimmed (lost).",
+			Help: "Records of the log that were not counted, by reason: repeated, rejected (not readable), trimmed (lost), expired (its enrollment is kept no longer).",
 		}, []string{"reason"}),
 	}
 	r.register(m.skipped)
-	for _, reason := range []string{skipRepeated, skipRejected, skipTrimmed} {
+	for _, reason := range []string{skipRepeated, skipRejected, skipTrimmed, skipExpired} {
 		m.skipped.WithLabelValues(reason)
 	}
 	r.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

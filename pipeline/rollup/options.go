@@ -19,6 +19,8 @@ const (
 // Options are rollup's settings. Those that bound memory speak of a whole node: Share makes them those of a partition.
 type Options struct {
 	CompleteAfter time.Duration `yaml:"complete_after" doc:"How long after its first send an enrollment completes, whatever its outcome; whole milliseconds from 0 to 2160h. A change recomputes all cohorts at the next start."`
+	Keep          time.Duration `yaml:"keep" doc:"How long an enrollment is kept after it completed, and after what it counts as has changed last: at least as long as late facts come, or further mails of its sequence. 0 keeps it for ever; else from 768h to 87600h."`
+	KeepCohorts   time.Duration `yaml:"keep_cohorts" doc:"How long hourly counts are kept, from which scores are read: as far back as as_of is answered in full, and 30 days more. 0 keeps them for ever; else at least keep and complete_after, at most 87600h."`
 	PublishEvery  time.Duration `yaml:"publish_every" doc:"How often the scores of senders that changed are published to the log of scores, where there is one; from 1s to 1h."`
 	Domains       int           `yaml:"domains" doc:"How many recipient domains that belong to no known mailbox provider are counted by themselves, of each sender: the first that it wrote to; all others together are the provider other. From 0 to 10000."`
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
@@ -31,6 +33,8 @@ type Options struct {
 func Default() Options {
 	return Options{
 		CompleteAfter: 72 * time.Hour,
+		Keep:          120 * 24 * time.Hour,
+		KeepCohorts:   400 * 24 * time.Hour,
 		PublishEvery:  time.Minute,
 		Domains:       100,
 		StepRecords:   8192, // the more, the fewer writes an event, when there is a backlog: see RATES.md
@@ -53,6 +57,9 @@ func (o Options) Share(partitions int) Options {
 func (o Options) Validate() error {
 	if o.CompleteAfter < 0 || o.CompleteAfter > maxCompleteAfter || o.CompleteAfter%time.Millisecond != 0 {
 		return fmt.Errorf("complete_after: %v: want whole milliseconds from 0 to 2160h", o.CompleteAfter)
+	}
+	if err := o.validateKeep(); err != nil {
+		return err
 	}
 	if o.PublishEvery < minPublishEvery || o.PublishEvery > maxPublishEvery {
 		return fmt.Errorf("publish_every: %v: want 1s to 1h", o.PublishEvery)

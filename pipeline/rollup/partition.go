@@ -37,6 +37,9 @@ type Partition struct {
 	// The enrollments and cohort rows written last, which are those most likely to be read next.
 	enrollments, rows *cache
 
+	now   event.Millis // log time of what is counted
+	sweep sweep
+
 	completion, listed []byte // memory to work in
 }
 
@@ -70,6 +73,10 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, scores lo
 		err = p.position.decode(value)
 	}
 	if err == nil {
+		err = p.loadSweep()
+	}
+	if err == nil {
+		p.now = event.Now() // a rebuild is of now, which the log may have forgotten
 		err = p.rebuild(basisOf(o))
 	}
 	if err != nil {
@@ -119,6 +126,9 @@ func (p *Partition) countAll(ctx context.Context) error {
 				return err
 			}
 			rest = rest[n:]
+			if err := p.expire(); err != nil {
+				return err
+			}
 		}
 		clear(recs)
 	}
@@ -146,6 +156,7 @@ func unlessDone(ctx context.Context, err error) error {
 // count takes recs in, all or none.
 func (p *Partition) count(s *step, recs []log.Record) error {
 	s.clear()
+	p.now = recs[len(recs)-1].Time
 	for i := range recs {
 		if err := s.take(&recs[i]); err != nil {
 			return err

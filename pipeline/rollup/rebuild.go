@@ -69,11 +69,12 @@ func (p *Partition) beginRebuild(want basis) (rebuild, error) {
 	r := rebuild{basis: want}
 	b := p.store.NewBatch()
 	defer func() { _ = b.Close() }()
-	for _, table := range [...]byte{tableCohort, tableCompletion} {
-		from := appendHeader(nil, p.number, table)
-		if err := b.DeleteRange(from, kv.PrefixEnd(from), nil); err != nil {
-			return r, fmt.Errorf("begin rebuild: %w", err)
-		}
+	if err := p.freeze(b); err != nil {
+		return r, fmt.Errorf("begin rebuild: %w", err)
+	}
+	from := appendHeader(nil, p.number, tableCompletion)
+	if err := b.DeleteRange(from, kv.PrefixEnd(from), nil); err != nil {
+		return r, fmt.Errorf("begin rebuild: %w", err)
 	}
 	if err := b.Set(p.metaKey(metaRebuild), r.append(nil), nil); err != nil {
 		return r, fmt.Errorf("begin rebuild: %w", err)

@@ -44,6 +44,7 @@ type touched struct {
 	scope       int32
 	first, last int32  // of its facts
 	contact     string // of the first that tells one
+	late        bool   // all are of messages whose enrollments are kept no longer
 }
 
 // takenFact is one of a touched enrollment's facts, in the order of the log.
@@ -124,18 +125,20 @@ func (s *step) takeFact(in int32, r *event.Refined) (err error) {
 			return err
 		}
 	}
+	late := f.what != sent && f.what != completed && s.p.expired(r.SentAt)
 	n := int32(len(s.facts))
 	s.facts = append(s.facts, f)
 	s.key = s.p.appendEnrollment(s.key[:0], r)
 	if i, ok := s.index[string(s.key)]; ok {
 		s.facts[s.touched[i].last].next = n
 		s.touched[i].last = n
+		s.touched[i].late = s.touched[i].late && late
 		return nil
 	}
 	s.index[string(s.key)] = int32(len(s.touched))
 	t := s.grow()
 	t.key = append(t.key[:0], s.key...)
-	t.scope, t.first, t.last, t.contact = in, n, n, ""
+	t.scope, t.first, t.last, t.contact, t.late = in, n, n, "", late
 	if byMessage(r) {
 		t.contact = r.Contact
 	}
@@ -202,6 +205,10 @@ func (s *step) write(b *kv.Batch) error {
 func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
 	if err := s.readEnrollment(t.key); err != nil {
 		return err
+	}
+	if t.late && s.state.empty() {
+		s.p.metrics.skipped.WithLabelValues(skipExpired).Inc()
+		return nil
 	}
 	s.listed.takeListed(&s.before)
 	changed := false

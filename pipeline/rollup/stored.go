@@ -20,6 +20,7 @@ const (
 	publishedVersion  byte = 1
 	domainsVersion    byte = 1
 	completionVersion byte = 1
+	sweepVersion      byte = 1
 )
 
 var errValue = errors.New("rollup: malformed value")
