@@ -21,6 +21,7 @@ func keyspaces(role string) []kv.Keyspace {
 		list := []kv.Keyspace{{Name: "journal", Prefix: []byte{kv.PrefixJournalBatch}}, control}
 		return append(list, logs(map[byte]string{kv.LogControls: "controls"})...)
 	}
-	list := append(logs(map[byte]string{kv.LogEvents: "events", kv.LogRejects: "rejects", kv.LogAddresses: "addresses"}), control)
+	list := append(logs(map[byte]string{kv.LogEvents: "events", kv.LogRejects: "rejects", kv.LogAddresses: "addresses", kv.LogSuppressions: "suppressions"}), control,
+		kv.Keyspace{Name: "suppress", Prefix: []byte{kv.PrefixSuppress}}, kv.Keyspace{Name: "suppressions", Prefix: []byte{kv.PrefixBook}})
 	return append(append(list, refine.Keyspaces()...), rollup.Keyspaces()...)
 }

@@ -16,6 +16,7 @@ import (
 	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/journal"
+	"carom/pipeline/suppress"
 )
 
 // BenchmarkPlan measures what `carom plan` counts with: the bytes that an event of each kind takes on disk, once compacted,
@@ -129,7 +130,7 @@ func openPlanned(b *testing.B) *planned {
 	n.heard, errs[0] = openStore(c.Data.Dir, kv.RoleJournal, 0, zap.NewNop(), reg)
 	n.state, errs[1] = openStore(c.Data.Dir, kv.RoleState, stateCacheBytes, zap.NewNop(), reg)
 	n.journal, errs[2] = journal.Open(n.heard, c.Journal, journal.Deps{Node: "n1", Readers: []string{readerRefine}})
-	n.stages, errs[3] = openEmbedded(&c, n.journal, n.heard, n.state, zap.NewNop(), reg)
+	n.stages, errs[3] = openEmbedded(&c, suppress.Secret{}, n.journal, n.heard, n.state, zap.NewNop(), reg)
 	if err := errors.Join(errs[:]...); err != nil {
 		b.Fatal(err)
 	}
