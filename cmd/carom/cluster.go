@@ -187,7 +187,7 @@ func (k *cluster) open(secret suppress.Secret, j *journal.Journal, heard *kv.Sto
 		}
 	}
 	if k.config.has(roleRollup) {
-		if err := k.openRollup(reg); err != nil {
+		if err := k.openRollup(j, reg); err != nil {
 			return err
 		}
 	}
@@ -255,7 +255,7 @@ func (k *cluster) openRefine(reg prometheus.Registerer) error {
 	return nil
 }
 
-func (k *cluster) openRollup(reg prometheus.Registerer) error {
+func (k *cluster) openRollup(j *journal.Journal, reg prometheus.Registerer) error {
 	owned, err := k.config.Kafka.RollsUp()
 	if err != nil {
 		return err
@@ -277,6 +277,7 @@ func (k *cluster) openRollup(reg prometheus.Registerer) error {
 			return err
 		}
 		r.rollup.PublishWhen(r.current)
+		r.rollup.TellAlerts(teller{j}, r.current)
 		k.rollsUp[p] = r
 	}
 	return nil

@@ -91,6 +91,7 @@ func openEmbedded(c *Config, secret suppress.Secret, j *journal.Journal, heard, 
 		if e.rollup, err = rollup.Open(c.Rollup, c.Score, state, e.events, nil, logger, reg); err != nil {
 			return nil, err
 		}
+		e.rollup.TellAlerts(teller{j}, func() bool { return true })
 	}
 	e.keeper = log.NewKeeper([]log.Kept{
 		{Name: "events", Log: e.events, Retention: c.Events, Passed: e.counted()},

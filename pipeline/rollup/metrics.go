@@ -23,6 +23,7 @@ type metrics struct {
 	broken    prometheus.Counter
 	expired   prometheus.Counter
 	published prometheus.Counter
+	alerts    prometheus.Counter
 }
 
 // newMetrics registers the metrics of one partition. Where those of an earlier Open are registered still, it replaces
@@ -39,6 +40,7 @@ func newMetrics(reg prometheus.Registerer, partition int32, lag func() int64) *m
 		broken:    r.counter("broken_rows_total", "Cohort rows that counted below zero: a defect."),
 		expired:   r.counter("expired_enrollments_total", "Enrollments that were kept no longer."),
 		published: r.counter("scores_published_total", "Score objects of senders published."),
+		alerts:    r.counter("alerts_told_total", "Alerts that were journaled."),
 		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "carom_rollup_skipped_total",
 			Help: "Records of the log that were not counted, by reason: repeated, rejected (not readable), trimmed (lost), expired (its enrollment is kept no longer).",

@@ -28,6 +28,7 @@ type Partition struct {
 
 	passed    atomic.Int64
 	publisher *publisher // nil: scores are not published
+	alerter   *alerter   // nil: no alerts are told
 
 	// Run's own.
 	position position
@@ -93,6 +94,9 @@ func (p *Partition) Run(ctx context.Context) error {
 	parts.Go(func() error { return p.countAll(ctx) })
 	if p.publisher != nil {
 		parts.Go(func() error { return p.publisher.run(ctx) })
+	}
+	if p.alerter != nil {
+		parts.Go(func() error { return p.alerter.run(ctx) })
 	}
 	if err := parts.Wait(); err != nil {
 		return fmt.Errorf("rollup %d: %w", p.number, err)
@@ -175,6 +179,9 @@ func (p *Partition) count(s *step, recs []log.Record) error {
 	p.metrics.steps.Inc()
 	if p.publisher != nil {
 		p.publisher.changed(s.deltas.names)
+	}
+	if p.alerter != nil {
+		p.alerter.changed(s.deltas.heard)
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func (pb *publisher) publish(ctx context.Context, now time.Time) error {
 func (pb *publisher) publishAll(ctx context.Context) error {
 	table := appendHeader(nil, pb.p.number, tableSender)
 	for after := table; after != nil; {
-		page, next, err := pb.page(table, after)
+		page, next, err := pb.p.sendersFrom(table, after)
 		if err != nil {
 			return err
 		}
@@ -148,9 +148,9 @@ func (pb *publisher) publishAll(ctx context.Context) error {
 	return nil
 }
 
-// page returns senders from a key on, and the key at which the next page begins, nil after the last.
-func (pb *publisher) page(table, from []byte) (senders []scope, next []byte, err error) {
-	r, err := pb.p.read()
+// sendersFrom returns senders from a key on, and the key at which the next page begins, nil after the last.
+func (p *Partition) sendersFrom(table, from []byte) (senders []scope, next []byte, err error) {
+	r, err := p.read()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -66,15 +66,24 @@ func (r *reading) sum(of *part, in span, c *counts) error {
 	rows := len(r.key)
 	r.key = kv.AppendUint32(r.key, first)
 	for ok := r.it.SeekGE(r.key); ok; ok = r.it.Next() {
-		hour, found := bytes.CutPrefix(r.it.Key(), r.key[:rows])
-		if !found || len(hour) != 4 || binary.BigEndian.Uint32(hour) > last {
+		hour, found := cutHour(r.it.Key(), r.key[:rows])
+		if !found || hour > last {
 			break
 		}
-		if err := r.addRow(in, binary.BigEndian.Uint32(hour), c); err != nil {
+		if err := r.addRow(in, hour, c); err != nil {
 			return err
 		}
 	}
 	return r.it.Error()
+}
+
+// cutHour returns the hour of a cohort row whose key starts so.
+func cutHour(key, prefix []byte) (hour uint32, found bool) {
+	rest, found := bytes.CutPrefix(key, prefix)
+	if !found || len(rest) != 4 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(rest), true
 }
 
 // addRow adds what the iterator's row has of a span.

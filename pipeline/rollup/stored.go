@@ -21,6 +21,7 @@ const (
 	domainsVersion    byte = 1
 	completionVersion byte = 1
 	sweepVersion      byte = 1
+	alertVersion      byte = 1
 )
 
 var errValue = errors.New("rollup: malformed value")

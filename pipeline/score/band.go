@@ -1,5 +1,7 @@
 package score
 
+import "slices"
+
 // Band is what a score means, in a word.
 type Band string
 
@@ -12,6 +14,12 @@ const (
 )
 
 var bandsFromWorst = [...]Band{Poor, Fair, Good, Excellent}
+
+// Bands returns all bands, from the worst.
+func Bands() []Band { return slices.Clone(bandsFromWorst[:]) }
+
+// Place returns b's place among them, -1 if it is none.
+func (b Band) Place() int { return slices.Index(bandsFromWorst[:], b) }
 
 // slack is what floating point may cost a sum of two curve heights, with a wide margin.
 const slack = 1e-9
