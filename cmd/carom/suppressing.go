@@ -95,7 +95,7 @@ func (k *cluster) openDeciding(secret suppress.Secret, j *journal.Journal, reg p
 	k.suppress.group = k.client.NewGroup(roleSuppress, kafka.Addresses, reg)
 	k.suppress.stage, err = suppress.Open(k.config.Suppress, suppress.Deps{
 		Secret: secret, Store: k.state, In: k.read(kafka.Addresses, 0, reg), Out: k.producer.Suppressions(), Teller: teller{j},
-		Partitions: k.config.Kafka.Partitions, Logger: k.log, Registerer: reg,
+		Known: k.read(kafka.Suppressions, 0, reg), Partitions: k.config.Kafka.Partitions, Logger: k.log, Registerer: reg,
 	})
 	if err != nil {
 		return err

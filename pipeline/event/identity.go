@@ -21,6 +21,15 @@ var errID = errors.New("event: an id has 26 characters of a-z and 2-7")
 // String returns the id's 26 characters.
 func (id ID) String() string { return string(id.appendText(make([]byte, 0, idTextLen))) }
 
+// MarshalText is encoding.TextMarshaler's.
+func (id ID) MarshalText() ([]byte, error) { return id.appendText(nil), nil }
+
+// UnmarshalText is encoding.TextUnmarshaler's.
+func (id *ID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID(string(b))
+	return err
+}
+
 func (id ID) appendText(dst []byte) []byte { return idText.AppendEncode(dst, id[:]) }
 
 // ParseID is the inverse of String. It takes no other spelling: two texts never name one id.

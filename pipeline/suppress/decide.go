@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"carom/pipeline/event"
+	"carom/pipeline/provider"
 )
 
 // order handles an order, unless it was decided before.
@@ -112,7 +113,7 @@ func (p *Partition) add(d *Decision, e *entry, original string) {
 		o.Reason = Manual
 	}
 	d.OK = true
-	c := Cause{Reason: o.Reason, Category: o.Category, Rule: ruleOrder, Note: o.Note, Since: o.Time, Until: o.Until}
+	c := Cause{Reason: o.Reason, Category: o.Category, Rule: ruleOrder, MailboxProvider: provider.OfAddress(original), Note: o.Note, Since: o.Time, Until: o.Until}
 	known := false
 	for _, k := range e.causes(&p.o) {
 		if k.Reason == o.Reason && k.Ended == 0 && k.holds(o.Time) {

@@ -30,6 +30,8 @@ type Deps struct {
 	In     log.Reader // addresses
 	Out    log.Writer // suppressions
 	Teller Teller
+	// Known is the log of suppressions, where it outlives the store: a stage that knows nothing takes over what it holds.
+	Known log.Reader
 	// Partitions is how many partitions raw records have: each is asked for signs of life.
 	Partitions int
 	Logger     *zap.Logger
@@ -43,7 +45,8 @@ type Partition struct {
 	in      log.Reader
 	out     log.Writer
 	teller  Teller
-	asked   int // raw partitions
+	known   log.Reader // nil: there is nothing to take over
+	asked   int        // raw partitions
 	hashes  hashes
 	logger  *zap.Logger
 	metrics *metrics
@@ -75,7 +78,7 @@ func Open(o Options, d Deps) (*Partition, error) {
 		return nil, fmt.Errorf("suppress: %w", err)
 	}
 	p := &Partition{
-		o: o, store: d.Store, in: d.In, out: d.Out, teller: d.Teller, asked: max(1, d.Partitions), hashes: hashes{d.Secret},
+		o: o, store: d.Store, in: d.In, out: d.Out, teller: d.Teller, known: d.Known, asked: max(1, d.Partitions), hashes: hashes{d.Secret},
 		logger: d.Logger.Named("suppress"), at: position{origins: make(map[int32]event.Origin)}, providers: make(map[string]*providerHours),
 	}
 	p.metrics = newMetrics(d.Registerer, p.lag)
@@ -127,6 +130,9 @@ func (p *Partition) Run(ctx context.Context) error {
 }
 
 func (p *Partition) decideAll(ctx context.Context) error {
+	if err := p.adopt(ctx); err != nil {
+		return err
+	}
 	if err := p.in.Refresh(ctx); err != nil {
 		return err
 	}
@@ -221,7 +227,7 @@ func (p *Partition) take(rec *log.Record) error {
 		p.metrics.skipped.WithLabelValues(skipRepeated).Inc()
 		return nil
 	}
-	p.place = wirePlace{rec.Offset, f.Origin.Partition, f.Origin.Offset, f.Origin.N}
+	p.place = wirePlace{rec.Offset, f.Origin.Partition, f.Origin.Offset, f.Origin.N, true}
 	p.metrics.facts.WithLabelValues(f.Kind.String()).Inc()
 	switch f.Kind {
 	case event.Order:

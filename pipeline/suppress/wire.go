@@ -126,6 +126,7 @@ type wirePlace struct {
 	Partition int32 `json:"partition"`
 	Offset    int64 `json:"offset"`
 	N         int32 `json:"n"`
+	Heard     bool  `json:"heard,omitempty"` // else no fact released it, but time
 }
 
 func (s *Suppression) wire() *wireSuppression {
