@@ -37,17 +37,18 @@ type figure struct {
 // figures were measured by BenchmarkPlan, which says how: bytes on disk once compacted.
 var figures = []figure{
 	{"journal", 67, 40, 89, 92, 53},
-	{"log_events", 107, 144, 180, 370, 212},
-	{"log_addresses", 0, 0, 0, 0, 258},
-	{"refine_messages", 80, 22, 45, 56, 28},
-	{"refine_timeline", 158, 152, 199, 372, 361},
+	{"log_events", 110, 144, 181, 370, 213},
+	{"log_addresses", 104, 1, 0, 1, 263},
+	{"refine_messages", 80, 22, 46, 55, 28},
+	{"refine_timeline", 157, 160, 225, 348, 354},
 	{"refine_contacts", 42, 0, 0, 0, 0},
+	{"refine_known_contacts", 18, 0, 0, 0, 0},
 	{"refine_sent", 20, 0, 0, 0, 0},
-	{"rollup_enrollments", 38, 11, 11, 15, 11},
+	{"rollup_enrollments", 37, 13, 10, 17, 15},
+	{"rollup_completions", 17, 0, 0, 1, 1},
+	{"suppress", 20, 0, 0, 0, 159},
+	{"suppressions", 0, 0, 0, 0, 27},
 }
-
-// recordBytes are those of an event in the journal before the disk's compression, which is what journal.max_bytes bounds.
-var recordBytes = figure{"", 170, 61, 240, 280, 245}
 
 const (
 	// cohortBytes are those of a sender's rows of an hour in which it sent in every minute, for itself, a sequence and some
@@ -107,8 +108,12 @@ func kept(c *Config, keyspace string) (setting string, keep time.Duration) {
 		return "events.keep", c.Events.Keep
 	case "log_addresses":
 		return "addresses.keep", c.Addresses.Keep
-	case "rollup_enrollments":
+	case "rollup_enrollments", "rollup_completions":
 		return "rollup.keep", c.Rollup.Keep
+	case "refine_known_contacts":
+		return "", 0
+	case "suppress", "suppressions":
+		return "suppress.keep", c.Suppress.Keep
 	case "rollup_cohorts":
 		return "rollup.keep_cohorts", c.Rollup.KeepCohorts
 	}
