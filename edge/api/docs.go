@@ -148,6 +148,7 @@ func (b *docsBuilder) operation(path, method string, op object) docsOperation {
 		}
 		o.Responses = append(o.Responses, row)
 	}
+	slices.SortFunc(o.Responses, func(a, b docsRow) int { return strings.Compare(a.Name, b.Name) })
 	for _, s := range listAt(op, "x-codeSamples") {
 		o.Example += strings.TrimSpace(textAt(objectOf(s), "source")) + "\n"
 	}
