@@ -76,12 +76,6 @@ func (g *registration) complete() *problem {
 	if g.account == "" {
 		g.account = ref.DefaultAccount
 	}
-	if g.recipient == "" && looksLikeAddress(g.contact) {
-		g.recipient = g.contact
-	}
-	if g.contact == "" {
-		g.contact = g.recipient
-	}
 	if g.sender == "" {
 		return missingField("sender", "want who the mail is sent as")
 	}
@@ -98,8 +92,15 @@ func (g *registration) complete() *problem {
 	c.check("contact", g.contact, maxID)
 	c.check("message", g.message, maxMessage)
 	c.check("recipient", g.recipient, maxAddress)
+	if g.recipient == "" && looksLikeAddress(g.contact) {
+		c.check("contact", g.contact, maxAddress)
+		g.recipient = g.contact
+	}
 	if c.problem != nil {
 		return c.problem
+	}
+	if g.contact == "" {
+		g.contact = g.recipient
 	}
 	for i, link := range g.links {
 		if err := ref.CheckURL(link); err != nil {
