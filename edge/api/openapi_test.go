@@ -7,7 +7,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"io/fs"
 	"log"
 	"maps"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,9 +135,14 @@ func TestOpenAPIHasTheParameters(t *testing.T) {
 // Each type of problem in the source is that of a documented answer, with its status, and the other way round.
 func TestOpenAPIHasTheProblems(t *testing.T) {
 	inSource := make(map[string]bool)
-	sources, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	sources, err := filepath.Glob("*.go")
 	must(t, err)
-	for _, file := range sources["api"].Files {
+	for _, name := range sources {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		must(t, err)
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.CallExpr:
@@ -212,8 +217,7 @@ func TestOpenAPIExamples(t *testing.T) {
 				if err != nil && !strings.Contains(script, "-m 1") { // which ends by its time limit
 					t.Errorf("%s: %v: %s", name, err, out)
 				}
-				missing := at[[]any](contractOnce().root, "paths", p.name, m.name, "tags")[0] == "suppressions" && w.server.d.Suppressions == nil
-				if strings.Contains(string(out), `"type":"`+problemType) && !missing {
+				if strings.Contains(string(out), `"type":"`+problemType) {
 					t.Errorf("%s: %s: %.1000s", name, script, out)
 				}
 			}
