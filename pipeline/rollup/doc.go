@@ -7,9 +7,12 @@
 //	             ▼                              ▼                         ▼
 //	          position                     enrollments              cohort rows:
 //	          offset, origins              facts by event id        hours, with their minutes,
-//	                                                                of senders and sequences
+//	                                                                of senders, sequences, providers
+//	                                                                and categories of bounces; completions
 //	                                                                      │
 //	          Score, Senders, Sequences, scores ◀── whole hours, then minutes up to as_of
+//	          Providers, Series, Trend, alerts  ◀──┘
+//	          Enrollments ◀── completions: whom a count counts
 //
 // It guarantees:
 //
@@ -34,6 +37,9 @@
 //     twice. The messages forgotten with them keep the numbers in recent that they had.
 //   - Refine takes an event back by a revision with the verdict unknown. It is remembered as counting for nothing, so that
 //     no earlier revision brings it back.
+//   - The name that a provider is counted under is given when a send is taken, and kept in the enrollment: the table of names
+//     may have no room for a domain today and must not make room tomorrow.
+//   - Alerts look beside the counting and by the clock of facts. They are no part of what is exact, but each is told once.
 //   - An event is known by its id within its enrollment. A revision that moves it to another enrollment would count in both;
 //     none does, since events carry the registered identity of their message.
 package rollup

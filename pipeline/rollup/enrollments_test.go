@@ -3,6 +3,7 @@ package rollup
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -137,17 +138,12 @@ func TestEnrollmentsRefuses(t *testing.T) {
 		change(&q)
 		_, _, err := f.p.Enrollments(q)
 		var told *QueryError
-		if !asQueryError(err, &told) || told.Field != strings.TrimSpace(field) {
+		if !errors.As(err, &told) || told.Field != strings.TrimSpace(field) {
 			t.Errorf("%s: got %v", field, err)
 		}
 	}
 }
 
-func asQueryError(err error, into **QueryError) bool {
-	e, ok := err.(*QueryError)
-	*into = e
-	return ok
-}
 
 // TestCauses: parts add up to the sender, and each costs what the score would be without it, less what it is.
 func TestCauses(t *testing.T) {
