@@ -221,6 +221,56 @@ func BenchmarkRefineMillion(b *testing.B) {
 	})
 }
 
+// What it takes to find a message's state on disk by its age in epochs, and to find that there is none: in a store of one
+// epoch, and in one of four with as many messages in all.
+//
+//	go test -run '^$' -bench RefineLookup -benchtime 100000x ./pipeline/refine
+func BenchmarkRefineLookup(b *testing.B) {
+	const messages = 400_000
+	for _, epochs := range []int{1, 4} {
+		w := openBench(b, 0)
+		for n := range messages {
+			if n%(messages/epochs) == 0 && n > 0 {
+				w.flush()
+				w.at += event.Millis(15 * 24 * time.Hour / time.Millisecond)
+			}
+			w.put(benchSent(n))
+		}
+		w.flush()
+		if err := w.store.DB().Compact(context.Background(), []byte{0}, []byte{0xff}, true); err != nil {
+			b.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(1, 2))
+		look := func(name string, from, to int, known bool) {
+			b.Run(fmt.Sprintf("%d-epochs/%s", epochs, name), func(b *testing.B) {
+				var cpu time.Duration
+				for i := range b.N {
+					ref := benchRef(from + rng.IntN(to-from))
+					key := event.KeyOf(ref.Account, ref.Message)
+					if i%1024 == 0 { // as many as a step has
+						if err := w.p.cache.endStep(); err != nil {
+							b.Fatal(err)
+						}
+					}
+					before := cpuTime(b)
+					s, err := w.p.cache.read(key)
+					cpu += cpuTime(b) - before
+					if err != nil || (s != nil) != known {
+						b.Fatal(s, err)
+					}
+				}
+				b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns/op")
+			})
+		}
+		look("newest", messages-messages/epochs, messages, true)
+		look("oldest", 0, messages/epochs, true)
+		look("none", messages, 2*messages, false)
+		if err := w.p.cache.endStep(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // heap returns what is in use after a collection.
 func heap() uint64 {
 	runtime.GC()
