@@ -51,15 +51,15 @@ func testTopicsCommands(t *testing.T, broker, prefix string) {
 		out  []string // of each line without an indent, the sign and the kind
 		errs string
 	}{
-		{"production settings", nil, []string{"plan"}, exitFailed, []string{"! raw", "! events", "! addresses", "! scores", "! suppressions", "! rejects", "! controls"}, "nothing was changed"},
-		{"apply them", nil, []string{"apply"}, exitFailed, []string{"! raw", "! events", "! addresses", "! scores", "! suppressions", "! rejects", "! controls"}, "nothing was changed"},
+		{"production settings", nil, []string{"plan"}, exitFailed, []string{"! raw", "! events", "! addresses", "! scores", "= suppressions", "! rejects", "! controls"}, "nothing was changed"},
+		{"apply them", nil, []string{"apply"}, exitFailed, []string{"! raw", "! events", "! addresses", "! scores", "= suppressions", "! rejects", "! controls"}, "nothing was changed"},
 		{"plan", nil, []string{"plan", "--development"}, exitDone, []string{"+ raw", "+ events", "+ addresses", "+ scores", "+ suppressions", "+ rejects", "+ controls"}, "1 broker\n"},
 		{"check", nil, []string{"plan", "--development", "--check"}, exitFailed, []string{"+ raw", "+ events", "+ addresses", "+ scores", "+ suppressions", "+ rejects", "+ controls"}, "'carom topics apply'"},
 		{"apply", nil, []string{"apply", "--development"}, exitDone, []string{"+ raw", "+ events", "+ addresses", "+ scores", "+ suppressions", "+ rejects", "+ controls"}, "done"},
 		{"nothing to do", nil, []string{"apply", "--dev"}, exitDone, []string{"= raw", "= events", "= addresses", "= scores", "= suppressions", "= rejects", "= controls"}, "nothing to do"},
 		{"checked", nil, []string{"plan", "--check", "--dev"}, exitDone, []string{"= raw", "= events", "= addresses", "= scores", "= suppressions", "= rejects", "= controls"}, "nothing to do"},
 		{"change", []string{"CAROM_KAFKA_REJECTS_RETENTION=48h"}, []string{"apply", "--dev"}, exitDone, []string{"= raw", "= events", "= addresses", "= scores", "= suppressions", "~ rejects", "= controls"}, "done"},
-		{"too many partitions", []string{"CAROM_KAFKA_PARTITIONS=4"}, []string{"apply", "--dev"}, exitFailed, []string{"! raw", "! events", "~ addresses", "! scores", "! suppressions", "! rejects", "= controls"}, "nothing was changed"},
+		{"too many partitions", []string{"CAROM_KAFKA_PARTITIONS=4"}, []string{"apply", "--dev"}, exitFailed, []string{"! raw", "! events", "~ addresses", "! scores", "= suppressions", "! rejects", "= controls"}, "nothing was changed"},
 		{"nothing listens", []string{"CAROM_KAFKA_BROKERS=" + freeAddress(t)}, []string{"plan"}, exitFailed, nil, "kafka.brokers: can't be reached"},
 		{"no brokers", []string{"CAROM_KAFKA_BROKERS="}, []string{"plan"}, exitUsage, nil, "kafka.brokers: is empty"},
 		{"bad setting", []string{"CAROM_KAFKA_REPLICATION=0"}, []string{"plan"}, exitUsage, nil, "kafka.replication: 0: want 1 to 16"},
