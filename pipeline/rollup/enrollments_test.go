@@ -144,7 +144,6 @@ func TestEnrollmentsRefuses(t *testing.T) {
 	}
 }
 
-
 // TestCauses: parts add up to the sender, and each costs what the score would be without it, less what it is.
 func TestCauses(t *testing.T) {
 	f := newFixture(t, Default())
