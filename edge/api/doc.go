@@ -31,6 +31,10 @@
 //     one answer: the answers wait in a bounded backlog. When that is full, reading stops.
 //   - Without a token the listener is on loopback, and a web page in a browser on the same host could reach it. Requests
 //     of other origins, and those that name the host otherwise than by address or localhost, are refused.
+//   - A token's accounts are checked in one place for queries (admitAccount), by the route's word on where the account
+//     stands. Of a body, intake checks lines by the account of their events; any other reader asks accountProblem.
+//   - openapi.yaml is held against the routes, the handlers' parameters, the source's problems, and, by the tests' do,
+//     against every answer of every test. An answer with a new member fails there until the document names it.
 //   - A live tail reads from the log by itself. However slow its reader, nothing waits for it.
 //   - What a node asks another is never passed on. Nodes that do not agree on the list of workers refuse each other:
 //     otherwise a list of senders could lack some of them, or have them twice.
