@@ -293,7 +293,7 @@ func (o *scoreObject) differencesIn(body []byte) []string {
 	}
 	var wrong []string
 	for _, field := range strings.Fields(`account sender sequence window completed replied bounced bounced_hard complained unsubscribed
-		opened clicked machine_opened machine_clicked opens clicks machine_opens machine_clicks anonymous_opened recent reply_rate bounce_rate complaint_rate score sufficient as_of`) {
+		opened clicked clicked_delivered machine_opened machine_clicked opens clicks machine_opens machine_clicks anonymous_opened recent reply_rate bounce_rate complaint_rate unsubscribe_rate open_rate click_rate goal_rate score sufficient profile as_of`) {
 		if !bytes.Contains(body, []byte(`"`+field+`":`)) {
 			wrong = append(wrong, field+" is missing")
 		}

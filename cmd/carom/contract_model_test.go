@@ -39,6 +39,7 @@ type deedDone struct {
 	recipient string // of bounces, delays and deliveries
 	status    string // of bounces
 	hard      bool   // of bounces
+	category  string // of bounces, where a test looks at it
 	mail      string // identity of replies, auto-replies, complaints and delays
 	takesBack bool   // a complaint of the type not-spam
 	honeypot  bool   // a click on the link that nobody sees
@@ -168,21 +169,22 @@ func (d *deedDone) inBurst(clicks []*deedDone) bool {
 
 // counts are the numbers of a score object.
 type counts struct {
-	Completed       int `json:"completed"`
-	Replied         int `json:"replied"`
-	Bounced         int `json:"bounced"`
-	BouncedHard     int `json:"bounced_hard"`
-	Complained      int `json:"complained"`
-	Unsubscribed    int `json:"unsubscribed"`
-	Opened          int `json:"opened"`
-	Clicked         int `json:"clicked"`
-	MachineOpened   int `json:"machine_opened"`
-	MachineClicked  int `json:"machine_clicked"`
-	Opens           int `json:"opens"`
-	Clicks          int `json:"clicks"`
-	MachineOpens    int `json:"machine_opens"`
-	MachineClicks   int `json:"machine_clicks"`
-	AnonymousOpened int `json:"anonymous_opened"`
+	Completed        int `json:"completed"`
+	Replied          int `json:"replied"`
+	Bounced          int `json:"bounced"`
+	BouncedHard      int `json:"bounced_hard"`
+	Complained       int `json:"complained"`
+	Unsubscribed     int `json:"unsubscribed"`
+	Opened           int `json:"opened"`
+	Clicked          int `json:"clicked"`
+	ClickedDelivered int `json:"clicked_delivered"`
+	MachineOpened    int `json:"machine_opened"`
+	MachineClicked   int `json:"machine_clicked"`
+	Opens            int `json:"opens"`
+	Clicks           int `json:"clicks"`
+	MachineOpens     int `json:"machine_opens"`
+	MachineClicks    int `json:"machine_clicks"`
+	AnonymousOpened  int `json:"anonymous_opened"`
 }
 
 type sentAndBounced struct {
@@ -325,6 +327,7 @@ func (c *counts) count(deeds []*deedDone) {
 		{&c.Unsubscribed, has(deeds, func(d *deedDone) bool { return d.kind == "unsubscribe" })},
 		{&c.Opened, has(deeds, func(d *deedDone) bool { return d.human() && (d.named("open") || d.impliesOpen()) })},
 		{&c.Clicked, clicked},
+		{&c.ClickedDelivered, clicked && !bounced},
 		{&c.MachineOpened, has(deeds, func(d *deedDone) bool { return d.named("open") && d.machine() })},
 		{&c.MachineClicked, has(deeds, func(d *deedDone) bool { return d.named("click") && d.machine() })},
 	} {

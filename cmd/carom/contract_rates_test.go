@@ -14,6 +14,7 @@ type rate struct {
 
 type points struct {
 	Value  float64  `json:"value"`
+	Goal   string   `json:"goal"`
 	Reply  float64  `json:"reply"`
 	Bounce float64  `json:"bounce"`
 	Low    float64  `json:"low"`
@@ -36,8 +37,10 @@ type scoreObject struct {
 	UnsubscribeRate rate      `json:"unsubscribe_rate"`
 	OpenRate        rate      `json:"open_rate"`
 	ClickRate       rate      `json:"click_rate"`
+	GoalRate        rate      `json:"goal_rate"`
 	Score           points    `json:"score"`
 	Sufficient      bool      `json:"sufficient"`
+	Profile         string    `json:"profile"`
 	AsOf            time.Time `json:"as_of"`
 }
 
@@ -52,7 +55,9 @@ func (m *model) expected(q question) scoreObject {
 		UnsubscribeRate: share(c.Unsubscribed, c.Completed),
 		OpenRate:        share(c.Opened, c.Completed),
 		ClickRate:       share(c.Clicked, c.Completed),
+		GoalRate:        share(c.Replied, c.Completed-c.Bounced),
 		Sufficient:      c.Completed >= 100,
+		Profile:         "default",
 		AsOf:            q.asOf,
 	}
 	if q.sequence != nil {
@@ -103,7 +108,7 @@ func bandOf(value float64) int {
 
 func (o *scoreObject) points() points {
 	p := points{
-		Reply: along(replyPoints, o.ReplyRate.Value), Bounce: along(bouncePoints, o.BounceRate.Value),
+		Goal: "replies", Reply: along(replyPoints, o.ReplyRate.Value), Bounce: along(bouncePoints, o.BounceRate.Value),
 		Low:  along(replyPoints, o.ReplyRate.Low) + along(bouncePoints, o.BounceRate.High),
 		High: along(replyPoints, o.ReplyRate.High) + along(bouncePoints, o.BounceRate.Low),
 	}
@@ -137,6 +142,7 @@ func (o *scoreObject) differences(got *scoreObject) (all []string) {
 		{"unsubscribed", got.Unsubscribed, o.Unsubscribed},
 		{"opened", got.Opened, o.Opened},
 		{"clicked", got.Clicked, o.Clicked},
+		{"clicked_delivered", got.ClickedDelivered, o.ClickedDelivered},
 		{"machine_opened", got.MachineOpened, o.MachineOpened},
 		{"machine_clicked", got.MachineClicked, o.MachineClicked},
 		{"opens", got.Opens, o.Opens},
@@ -145,6 +151,8 @@ func (o *scoreObject) differences(got *scoreObject) (all []string) {
 		{"machine_clicks", got.MachineClicks, o.MachineClicks},
 		{"anonymous_opened", got.AnonymousOpened, o.AnonymousOpened},
 		{"recent", got.Recent, o.Recent},
+		{"profile", got.Profile, o.Profile},
+		{"score.goal", got.Score.Goal, o.Score.Goal},
 		{"score.band", got.Score.Band, o.Score.Band},
 		{"score.bands", fmt.Sprint(got.Score.Bands), fmt.Sprint(o.Score.Bands)},
 		{"as_of", got.AsOf.UnixMilli(), o.AsOf.UnixMilli()},
@@ -163,6 +171,7 @@ func (o *scoreObject) differences(got *scoreObject) (all []string) {
 		{"unsubscribe_rate", got.UnsubscribeRate, o.UnsubscribeRate},
 		{"open_rate", got.OpenRate, o.OpenRate},
 		{"click_rate", got.ClickRate, o.ClickRate},
+		{"goal_rate", got.GoalRate, o.GoalRate},
 		{"score.value, low, high", rate{got.Score.Value, got.Score.Low, got.Score.High}, rate{o.Score.Value, o.Score.Low, o.Score.High}},
 		{"score.reply, bounce", rate{got.Score.Reply, got.Score.Bounce, 0}, rate{o.Score.Reply, o.Score.Bounce, 0}},
 	} {
