@@ -11,10 +11,13 @@ import (
 
 // newFleetWorld is a world of three edges and two workers: opens and clicks are heard by one edge, mail by the second,
 // and the third is told and asked.
-func newFleetWorld(t *testing.T) *world {
+func newFleetWorld(t *testing.T, more ...string) *world {
 	t.Helper()
 	f := newFleet(t, sharedBroker(t), 3, 2)
 	f.makeTopics()
+	for _, worker := range f.workers {
+		worker.more = append(worker.more, more...)
+	}
 	asked := f.edges[2]
 	front := &server{
 		t: t, name: asked.name, dir: asked.dir, track: f.edges[0].track, mail: f.edges[1].mail, api: asked.api, more: asked.more, output: asked.output,

@@ -36,8 +36,10 @@ type world struct {
 	tired bool
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, more ...string) *world {
+	t.Helper()
 	w := &world{server: newServer(t), base: time.Now().UTC().Truncate(time.Minute)}
+	w.more = more
 	w.serve()
 	return w
 }

@@ -21,10 +21,10 @@ import (
 // taken up again. Every status, rate, suppression and quota must be that of the model.
 func TestMonth(t *testing.T) {
 	t.Parallel()
-	testMonth(t, newWorld(t))
+	testMonth(t, newWorld(t, allAlerts...))
 }
 
-func TestBrokerMonth(t *testing.T) { testMonth(t, newFleetWorld(t)) }
+func TestBrokerMonth(t *testing.T) { testMonth(t, newFleetWorld(t, allAlerts...)) }
 
 const (
 	monthDays     = 32
@@ -82,6 +82,7 @@ func testMonth(t *testing.T, w *world) {
 	p.checkStatuses(t)
 	p.checkScores(t)
 	p.checkEnrollments(t)
+	p.checkAlerts(t)
 }
 
 // on is a time of a day.
@@ -147,10 +148,10 @@ func (p *month) day(d int) {
 			letters = append(letters, l)
 		}
 	}
-	letters = append(letters, p.edges(d)...)
+	letters = append(append(letters, p.edges(d)...), p.alarm(d)...)
 	p.write(letters...)
 	for _, l := range letters {
-		if !p.m.notSent[l] && !strings.HasPrefix(l.sender, "edge") {
+		if !p.m.notSent[l] && !strings.HasPrefix(l.sender, "edge") && l.sender != alarming {
 			p.happens(d, l)
 		}
 	}
@@ -175,6 +176,27 @@ func (p *month) edges(d int) (letters []*letter) {
 			} else if i < 10 {
 				p.plan(d+1, factOf(l, "reply", 20*time.Hour))
 			}
+		}
+	}
+	return letters
+}
+
+// alarming writes on two days to people of whom a fifth bounces.
+const alarming = "alarming"
+
+var alarmDays = []int{5, 9}
+
+func (p *month) alarm(d int) (letters []*letter) {
+	if !slices.Contains(alarmDays, d) {
+		return nil
+	}
+	for i := range 100 {
+		l := &letter{
+			account: "account-4", sender: alarming, recipient: fmt.Sprintf("alarm%d-%d@example.com", d, i), name: fmt.Sprintf("alarm%d-%d@example.org", d, i),
+			sentAt: p.on(d, 9*time.Hour), links: []string{"https://example.com/"},
+		}
+		if letters = append(letters, l); i < 20 {
+			p.plan(d, bounceOf(l, 3*time.Hour, "mailbox_full"))
 		}
 	}
 	return letters
@@ -787,5 +809,69 @@ func (p *month) checkEnrollments(t *testing.T) {
 				t.Errorf("%s: %q, want %q", path, got, want)
 			}
 		}
+	})
+}
+
+// alert is an event that says that a sender crossed a threshold.
+type alert struct {
+	ID, Account, Sender string
+
+	Time  time.Time
+	Alert struct {
+		Rule             string
+		Level            float64
+		Value, Low, High float64
+		Of, Count        int
+		AsOf             time.Time `json:"as_of"`
+	}
+}
+
+// checkAlerts looks at all alerts, and for those that must be there: one of each level on each of the days.
+func (p *month) checkAlerts(t *testing.T) {
+	t.Helper()
+	p.again(t, func() (wrong []string) {
+		told, ids := make(map[string]int), make(map[string]bool)
+		for _, line := range p.stream("/v1/events?kind=alert&limit=10000") {
+			var a alert
+			if err := json.Unmarshal(line, &a); err != nil {
+				t.Fatal(err)
+			}
+			in := a.Alert
+			crossing := fmt.Sprint(a.Account, a.Sender, in.Rule, in.Level, in.AsOf.Truncate(time.Hour))
+			if ids[a.ID] || ids[crossing] || !a.Time.Equal(in.AsOf) {
+				wrong = append(wrong, fmt.Sprintf("told twice, or at another time: %s", line))
+			}
+			ids[a.ID], ids[crossing] = true, true
+			of := share(in.Count, in.Of)
+			switch in.Rule {
+			case "bounce_rate":
+				if in.Low <= in.Level || !near(in.Low, of.Low) || !near(in.Value, of.Value) {
+					wrong = append(wrong, fmt.Sprintf("not above its level: %s", line))
+				}
+				if strings.HasPrefix(a.Sender, "edge-") {
+					wrong = append(wrong, fmt.Sprintf("3 of 100 bounced, and their interval begins at 1 %%: %s", line))
+				}
+			case "complaint_rate":
+				if in.Value <= in.Level || !near(in.Value, of.Value) {
+					wrong = append(wrong, fmt.Sprintf("not above its level: %s", line))
+				}
+			}
+			if a.Sender == alarming && in.Rule == "bounce_rate" {
+				told[fmt.Sprint(in.Level, " on day ", int(in.AsOf.Sub(p.start)/day))]++
+			}
+		}
+		for _, d := range alarmDays {
+			for _, level := range []float64{0.03, 0.05, 0.08} {
+				name := fmt.Sprint(level, " on day ", d)
+				if told[name] != 1 {
+					wrong = append(wrong, fmt.Sprintf("%d alerts of %s, want 1", told[name], name))
+				}
+				delete(told, name)
+			}
+		}
+		for name, n := range told {
+			wrong = append(wrong, fmt.Sprintf("%d alerts of %s, want none", n, name))
+		}
+		return wrong
 	})
 }

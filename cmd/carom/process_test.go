@@ -135,11 +135,17 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *server) env() []string {
-	return append([]string{
+	return append(append([]string{
 		"CAROM_DATA_DIR=" + filepath.Join(s.dir, "data"), "CAROM_TRACK_LISTEN=" + s.track, "CAROM_INBOUND_LISTEN=" + s.mail,
 		"CAROM_API_LISTEN=" + s.api, "CAROM_REFINE_SETTLE=1s",
-	}, s.more...)
+	}, noAlerts...), s.more...)
 }
+
+// Most tests compare all events with what they did. Alerts would be more, at times that the test doesn't know.
+var (
+	noAlerts  = []string{"CAROM_SCORE_ALERT_BOUNCE_RATES=", "CAROM_SCORE_ALERT_COMPLAINT_RATES=", "CAROM_SCORE_ALERT_BANDS=false"}
+	allAlerts = []string{"CAROM_SCORE_ALERT_BOUNCE_RATES=0.03,0.05,0.08", "CAROM_SCORE_ALERT_COMPLAINT_RATES=0.001,0.003", "CAROM_SCORE_ALERT_BANDS=true"}
+)
 
 // start starts the process and waits until it is ready.
 func (s *server) start(more ...string) {
