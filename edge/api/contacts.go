@@ -82,6 +82,10 @@ func (s *Server) getContact(w http.ResponseWriter, r *http.Request) *problem {
 	answer := newContactAnswer(account, contact, &page)
 	if peer {
 		answer.Facts = &page.Facts
+	} else {
+		for i := range answer.Messages {
+			answer.Messages[i].Flags = 0
+		}
 	}
 	since, err := s.deniedSince(account, contact)
 	if err != nil && !peer {
