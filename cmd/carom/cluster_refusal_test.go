@@ -169,7 +169,7 @@ func TestFleetWithFewPartitions(t *testing.T) {
 	f.launch()
 	w.waits(t, "kafka.partitions: 4: topic "+f.kafka.TopicPrefix, "has 2")
 	request := &kafkago.CreatePartitionsRequest{}
-	for _, kind := range []string{kafka.Raw, kafka.Events, kafka.Scores, kafka.Suppressions, kafka.Rejects} {
+	for _, kind := range []string{kafka.Raw, kafka.Events, kafka.Scores, kafka.Rejects} {
 		request.Topics = append(request.Topics, kafkago.TopicPartitionsConfig{Name: f.kafka.TopicName(kind), Count: fleetPartitions})
 	}
 	answer, err := (&kafkago.Client{Addr: kafkago.TCP(address)}).CreatePartitions(t.Context(), request)
