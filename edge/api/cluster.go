@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"carom/pipeline/suppress"
 )
 
 // ErrNotReady is answered by Messages and Scores that can't answer yet, or not here: clients get 503.
@@ -126,7 +128,7 @@ func (s *Server) failure(doing string, err error) *problem {
 	switch {
 	case errors.As(err, &told):
 		return told.problem
-	case errors.Is(err, ErrNotReady):
+	case errors.Is(err, ErrNotReady), errors.Is(err, suppress.ErrNotReady):
 		return notReadyHere("It can't " + doing)
 	}
 	return s.fail(doing, err)

@@ -93,7 +93,8 @@ type importing struct {
 	key string
 	dry bool
 
-	count int // of objects read, bad ones too: those that have ids by their place
+	late  bool // a decision did not come in time
+	count int  // of objects read, bad ones too: those that have ids by their place
 	sum   importReport
 	seen  map[uint64]struct{} // of a dry run: what its lines would have added
 	seed  maphash.Seed
@@ -135,9 +136,7 @@ func (in *importing) read(text string, now event.Millis, e *event.Event, dst []b
 // settle answers a line whose order is on disk.
 func (in *importing) settle(dst, draft []byte, line int) []byte {
 	id, digest, address := [16]byte(draft[:16]), [8]byte(draft[16:24]), string(draft[24:])
-	ctx, cancel := in.s.waitForDecisions(context.Background())
-	defer cancel()
-	d, err := in.s.d.Suppressions.Decision(ctx, id)
+	d, err := in.decision(id)
 	if err != nil {
 		in.sum.Failed++
 		return lineProblem(dst, in.s.undecided(err), line)
@@ -151,6 +150,23 @@ func (in *importing) settle(dst, draft []byte, line int) []byte {
 		return lineProblem(dst, refusal(&d), line)
 	}
 	return in.answer(dst, address, addResult(&d))
+}
+
+// decision waits for the decision on an order. Once one did not come in time the lines that follow wait no longer: they would
+// hold the place of a bulk for as many timeouts as there are lines.
+func (in *importing) decision(id [16]byte) (suppress.Decision, error) {
+	if in.late {
+		d, ok, err := in.s.d.Suppressions.Decided(id)
+		if err == nil && !ok {
+			err = context.DeadlineExceeded
+		}
+		return d, err
+	}
+	ctx, cancel := in.s.waitForDecisions(in.r.Context())
+	defer cancel()
+	d, err := in.s.d.Suppressions.Decision(ctx, id)
+	in.late = err != nil
+	return d, err
 }
 
 func lineProblem(dst []byte, p *problem, line int) []byte {

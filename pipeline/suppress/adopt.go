@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"go.uber.org/zap"
 
@@ -19,6 +20,9 @@ import (
 func (p *Partition) adopt(ctx context.Context) error {
 	if p.known == nil || p.at.next > 0 {
 		return nil
+	}
+	if c, ok := p.known.(io.Closer); ok { // it reads ahead, and is read once
+		defer func() { _ = c.Close() }()
 	}
 	if err := p.known.Refresh(ctx); err != nil {
 		return err
@@ -141,7 +145,7 @@ func (p *Partition) adoptEntry(e *entry) error {
 	if isHashed(e.name) && !p.o.HashOnly {
 		p.at.hashed++
 	}
-	errs := []error{p.set(p.entryKey(e.account, e.name), encode(e))}
+	errs := []error{p.forgetAdopted(e.account, e.name), p.set(p.entryKey(e.account, e.name), encode(e))}
 	for i := range e.Messages {
 		for j := range e.Messages[i].Bounces {
 			if b := &e.Messages[i].Bounces[j]; b.Hard {
@@ -225,5 +229,26 @@ func (p *Partition) adoptRemoval(key []byte) error {
 	case name == "":
 		return p.drop(p.decisionRow(id))
 	}
-	return p.drop(p.entryKey(account, name))
+	return p.forgetAdopted(account, name)
+}
+
+// forgetAdopted drops an entry of an earlier record with all that leads to it: it may name who was erased since.
+func (p *Partition) forgetAdopted(account, name string) error {
+	e, known, err := p.load(account, name)
+	if err != nil || !known {
+		return err
+	}
+	errs := []error{p.drop(p.entryKey(account, name))}
+	for i := range e.Messages {
+		for j := range e.Messages[i].Bounces {
+			errs = append(errs, p.drop(p.waveKey(e.Messages[i].Bounces[j].Time, account, name)))
+		}
+	}
+	if e.Due != 0 {
+		errs = append(errs, p.undue(e.Due, dueEntry, e))
+	}
+	if e.Asked != nil {
+		errs = append(errs, p.undue(e.Asked.Due, dueInquiry, e))
+	}
+	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package suppress
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"carom/kv"
@@ -73,6 +74,18 @@ func TestAdopt(t *testing.T) {
 	}
 	if g.p.at.next != f.n || g.p.Passed() != f.n {
 		t.Errorf("goes on at %d, want %d", g.p.at.next, f.n)
+	}
+	it, err := g.store.DB().NewIter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		if strings.Contains(string(it.Key())+string(it.Value()), "c11@") {
+			t.Errorf("names who was erased: %q", it.Key())
+		}
+	}
+	if err := it.Close(); err != nil {
+		t.Fatal(err)
 	}
 	had := len(output(t, f.out))
 	decide(f, slices.Clone(then)...)

@@ -281,7 +281,7 @@ func (e *entry) end(o *Options, at event.Millis, by string, want func(*Cause) bo
 		if c.Ended != 0 || c.Since > at || !want(c) {
 			continue
 		}
-		ended = true
+		ended = ended || c.Quarantined || c.holds(at) // else its time was over
 		e.remember(*c, at, by)
 		e.Added = slices.DeleteFunc(e.Added, func(w wireCause) bool { return w.Reason == c.Reason && event.Millis(w.Since) == c.Since })
 		switch c.Reason {

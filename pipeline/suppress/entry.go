@@ -174,15 +174,31 @@ func (e *entry) prune() {
 		return len(m.Bounces) == 0 && len(m.Complaints) == 0 && m.Unsubscribe == nil && m.NotSpam == 0
 	})
 	for len(e.Messages) > maxMessages {
-		least := 1 // the first stays: it says since when
-		for i := range e.Messages {
-			if e.Messages[i].soft() {
-				least = i
-				break
-			}
+		least := slices.IndexFunc(e.Messages, func(m message) bool { return m.soft() })
+		if least < 0 {
+			least = e.idle()
 		}
 		e.Messages = slices.Delete(e.Messages, least, least+1)
 	}
+}
+
+// idle returns the first message but one from which no cause follows: those that suppress stay, and say since when.
+func (e *entry) idle() int {
+	needed := make(map[event.ID]bool)
+	for _, list := range [][]Cause{e.hard(), e.complaint(), e.unsubscribe()} {
+		for i := range list {
+			needed[list[i].Evidence.Event] = true
+		}
+	}
+	for i := 1; i < len(e.Messages); i++ {
+		m := &e.Messages[i]
+		if m.Unsubscribe != nil && needed[m.Unsubscribe.ID] || slices.ContainsFunc(m.Complaints, func(k mark) bool { return needed[k.ID] }) ||
+			slices.ContainsFunc(m.Bounces, func(b bounce) bool { return needed[b.ID] }) {
+			continue
+		}
+		return i
+	}
+	return 1
 }
 
 // soft reports whether nothing but soft bounces is known of m.

@@ -14,22 +14,36 @@ const maxErasedOrders = 10_000
 
 // erase takes the address of a contact who was erased: what is known of it stays under its hash, so that he is not mailed.
 func (p *Partition) erase(f *event.AddressFact) error {
-	if p.o.HashOnly || f.Recipient == "" || f.Account == "" {
+	if f.Recipient == "" || f.Account == "" {
 		return nil
 	}
-	name, err := p.name(f.Account, f.Recipient)
-	if err != nil || !isName(name) || isHashed(name) {
-		return err
-	}
 	for _, account := range []string{"", f.Account} {
-		if err := p.hashEntry(account, name); err != nil {
+		name, err := p.name(account, f.Recipient)
+		if err != nil || !isName(name) {
+			return err
+		}
+		hide := p.hashEntry
+		if isHashed(name) { // all are, or he was erased before, and mailed again
+			hide = p.blankEntry
+		}
+		if err := errors.Join(hide(account, name), p.blankDecisions(account, name)); err != nil {
 			return err
 		}
 	}
-	return p.blankDecisions(f.Account, name)
+	return nil
 }
 
-// hashEntry moves an entry to its hash, if it ever stopped mail; else nothing is left of it.
+// blankEntry takes from an entry that is kept under a hash what came to it since.
+func (p *Partition) blankEntry(account, name string) error {
+	e, known, err := p.load(account, name)
+	if err != nil || !known {
+		return err
+	}
+	e.blank()
+	return p.keep(e)
+}
+
+// hashEntry moves an entry to its hash, if it ever stopped mail, or holds what other accounts know; else nothing is left of it.
 func (p *Partition) hashEntry(account, name string) error {
 	e, known, err := p.load(account, name)
 	if err != nil || !known {
@@ -60,7 +74,7 @@ func (p *Partition) hashEntry(account, name string) error {
 	if e.Asked != nil {
 		err = errors.Join(err, p.undue(e.Asked.Due, dueInquiry, e))
 	}
-	if err != nil || !e.Told {
+	if err != nil || !e.Told && len(e.Hits) == 0 {
 		return err
 	}
 	e.name, e.Due, e.Asked = hashed, 0, nil
@@ -103,6 +117,9 @@ func (p *Partition) blankDecisions(account, name string) error {
 			return err
 		}
 		hashed := p.hashes.name(name)
+		if d.Order.Address == hashed && d.Order.Note == "" && d.Suppression == nil {
+			continue
+		}
 		d.Order.Address, d.Order.Note, d.Suppression = hashed, "", nil
 		if err := errors.Join(p.drop(append(p.ordersPrefix(account, name), id[:]...)), p.set(append(p.ordersPrefix(account, hashed), id[:]...), nil)); err != nil {
 			return err

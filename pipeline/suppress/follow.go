@@ -166,6 +166,9 @@ func (b *Book) apply(recs []log.Record) error {
 		return err
 	}
 	b.know(b.follow.names)
+	if !b.follow.anew && b.follow.place.end != 0 {
+		b.whole.Store(true)
+	}
 	b.metrics.records.Add(float64(len(recs)))
 	b.passed.Store(b.follow.place.next)
 	b.bell.Ring()

@@ -78,6 +78,9 @@ func TestBooksOverKafka(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if _, _, err := b.Check("a", bob, t0); books[i] == nil && !errors.Is(err, ErrNotReady) {
+			t.Errorf("a book that has read nothing: %v", err)
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Run(ctx) }()

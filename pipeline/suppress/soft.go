@@ -132,6 +132,9 @@ func (p *Partition) life(f *event.AddressFact) error {
 		q.Answered = slices.Insert(q.Answered, i, a.Partition)
 	}
 	if len(q.Answered) >= q.Partitions {
+		if err := p.undue(q.Due, dueInquiry, e); err != nil {
+			return err
+		}
 		p.answered(e)
 	}
 	return p.keep(e)

@@ -1,8 +1,10 @@
 package suppress
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"slices"
 
 	"carom/kv"
 	"carom/pipeline/event"
@@ -82,7 +84,7 @@ func (p *Partition) waveStep() error {
 	return p.decided(&d, "")
 }
 
-// waveRow undoes or applies the hard bounces of one moment at one address.
+// waveRow undoes or applies the hard bounces of one address, of which the row tells one moment.
 func (p *Partition) waveRow(w *wave, o *Order, key []byte) error {
 	rest := key[headerSize:]
 	if len(rest) < 8 {
@@ -101,27 +103,29 @@ func (p *Partition) waveRow(w *wave, o *Order, key []byte) error {
 		return err
 	}
 	before := e.hard()
-	matched := false
+	var matched []*bounce
 	for i := range e.Messages {
 		for j := range e.Messages[i].Bounces {
 			b := &e.Messages[i].Bounces[j]
-			if b.Time != at || !b.matches(o.Filter) || e.settled(b) || e.Messages[i].lifted(b) || o.Op == OpConfirm && !b.Wave {
-				continue
-			}
-			matched = true
-			w.Counts["matched"]++
-			if b.Wave {
-				w.Counts["quarantined"]++
-			}
-			if o.Op == OpConfirm {
-				b.Wave = false
-			} else {
-				b.Reverted = max(o.Time, 1)
+			if b.matches(o.Filter) && !e.settled(b) && !e.Messages[i].lifted(b) && (o.Op == OpRevert || b.Wave) {
+				matched = append(matched, b)
 			}
 		}
 	}
-	if !matched {
-		return nil
+	// All of an address are taken at once, when the first row of them comes: so a dry run counts what the other does.
+	if first, err := p.firstRow(e, matched); err != nil || first != at {
+		return err
+	}
+	for _, b := range matched {
+		w.Counts["matched"]++
+		if b.Wave {
+			w.Counts["quarantined"]++
+		}
+		if o.Op == OpConfirm {
+			b.Wave = false
+		} else {
+			b.Reverted = max(o.Time, 1)
+		}
 	}
 	after := e.hard()
 	if was, is := stands(before), stands(after); was != is {
@@ -136,10 +140,21 @@ func (p *Partition) waveRow(w *wave, o *Order, key []byte) error {
 	return p.keep(e)
 }
 
+// firstRow returns the time of the first of bounces that has a row; -1 if none has: those of long ago have lost theirs.
+func (p *Partition) firstRow(e *entry, list []*bounce) (event.Millis, error) {
+	slices.SortFunc(list, func(x, y *bounce) int { return cmp.Compare(x.Time, y.Time) })
+	for _, b := range list {
+		if row, err := p.get(p.waveKey(b.Time, e.account, e.name)); err != nil || row != nil {
+			return b.Time, err
+		}
+	}
+	return -1, nil
+}
+
 // stands reports whether a cause by hard bounces stops mail.
 func stands(c []Cause) bool { return len(c) > 0 && c[0].Ended == 0 && !c[0].Quarantined }
 
-// matches reports whether a filter chooses b; its time was looked at.
+// matches reports whether a filter chooses b.
 func (b *bounce) matches(f *Filter) bool {
-	return b.Hard && (f.Provider == "" || f.Provider == b.Provider) && (f.Rule == "" || f.Rule == b.Rule) && (f.Category == "" || f.Category == b.Category)
+	return b.Hard && b.Time >= f.From && (f.To == 0 || b.Time < f.To) && (f.Provider == "" || f.Provider == b.Provider) && (f.Rule == "" || f.Rule == b.Rule) && (f.Category == "" || f.Category == b.Category)
 }
