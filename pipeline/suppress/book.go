@@ -37,7 +37,7 @@ type Book struct {
 	filter, building atomic.Pointer[filter]
 	grow             chan struct{}
 	hashed           atomic.Bool  // some rows are of hashes
-	whole            atomic.Bool  // the log was read to its end once
+	ignorant         atomic.Bool  // there is a log, and it was never read to its end
 	passed           atomic.Int64 // the offset that is read next
 	bell             log.Bell     // rung when passed has moved
 }
@@ -63,7 +63,6 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 	if b.follow.place.hashed {
 		b.hashed.Store(true)
 	}
-	b.whole.Store(!l.Compacted || b.follow.place.end != 0)
 	b.passed.Store(b.follow.place.next)
 	return b, nil
 }
@@ -87,7 +86,7 @@ func (b *Book) Passed() int64 { return b.passed.Load() }
 // the global one. s is the one that stops all mail, if one does and another would spare some. It does not allocate where there
 // is none.
 func (b *Book) Check(account, address string, at event.Millis) (s Suppression, suppressed bool, err error) {
-	if !b.whole.Load() {
+	if b.ignorant.Load() {
 		return s, false, ErrNotReady
 	}
 	name := normalName(address)
@@ -127,7 +126,7 @@ func (b *Book) Check(account, address string, at event.Millis) (s Suppression, s
 // Get returns what is known of an address: the account's suppression, then the global one, of those that there are, active
 // or not, as of a time (0: now).
 func (b *Book) Get(account, address string, at event.Millis) (list []Suppression, err error) {
-	if !b.whole.Load() {
+	if b.ignorant.Load() {
 		return nil, ErrNotReady
 	}
 	name := normalName(address)

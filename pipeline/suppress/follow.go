@@ -76,6 +76,9 @@ func (b *Book) beginAnew() {
 	f := &b.follow
 	f.place.next, f.end, f.anew = oldest, next, true
 	f.place.generation++
+	if f.compacted && f.place.end == 0 {
+		b.ignorant.Store(true) // what it holds nobody here knows
+	}
 }
 
 // endAnew drops what the log did not hold. A log that its follower trims holds nothing of what was, and drops nothing.
@@ -167,7 +170,7 @@ func (b *Book) apply(recs []log.Record) error {
 	}
 	b.know(b.follow.names)
 	if !b.follow.anew && b.follow.place.end != 0 {
-		b.whole.Store(true)
+		b.ignorant.Store(false)
 	}
 	b.metrics.records.Add(float64(len(recs)))
 	b.passed.Store(b.follow.place.next)

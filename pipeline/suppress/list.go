@@ -35,7 +35,7 @@ const (
 // List returns a page of suppressions, in the order of their domains and addresses. next is empty after the last. A page may
 // be shorter than the limit, even empty, and have a next: the work of one page is bounded.
 func (b *Book) List(q Query) (page []Suppression, next string, err error) {
-	if !b.whole.Load() {
+	if b.ignorant.Load() {
 		return nil, "", ErrNotReady
 	}
 	if q.At == 0 {
