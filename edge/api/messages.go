@@ -9,6 +9,7 @@ import (
 
 	"carom/edge/ref"
 	"carom/pipeline/event"
+	"carom/pipeline/suppress"
 )
 
 // maxLinks bounds the links of a message.
@@ -138,7 +139,8 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 		Recipient: g.recipient, Links: g.links,
 	}
 	scope, why, stopped, err := s.stops(g.account, g.recipient, sentAt, g.flags.Has(event.Transactional))
-	if err != nil {
+	unchecked := errors.Is(err, suppress.ErrNotReady) // registering goes on while Kafka is away, even here
+	if err != nil && !unchecked {
 		return dst, s.failure("read who is suppressed", err)
 	}
 	links, err := s.d.Minter.Mint(ref.Message{Ref: e.Ref, Links: g.links})
@@ -148,7 +150,7 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 	case err != nil:
 		return dst, s.fail("mint links", err)
 	}
-	answer := linksAnswer{Message: links.Message, Send: !stopped, Links: &links}
+	answer := linksAnswer{Message: links.Message, Send: !stopped, Unchecked: unchecked, Links: &links}
 	if stopped { // of which no token tells: a registration without it may follow
 		e.Flags |= event.NotSent
 		answer.Suppressed = appendWhy(nil, scope, &why)
@@ -161,6 +163,8 @@ type linksAnswer struct {
 	Message    string          `json:"message"`
 	Send       bool            `json:"send"`
 	Suppressed json.RawMessage `json:"suppressed,omitempty"`
+	// Unchecked is set where nobody could say whether the recipient is suppressed.
+	Unchecked bool `json:"unchecked,omitempty"`
 	*ref.Links
 }
 

@@ -37,7 +37,7 @@ type Book struct {
 	filter, building atomic.Pointer[filter]
 	grow             chan struct{}
 	hashed           atomic.Bool  // some rows are of hashes
-	ignorant         atomic.Bool  // there is a log, and it was never read to its end
+	ignorant         atomic.Bool  // the log was never read to its end
 	passed           atomic.Int64 // the offset that is read next
 	bell             log.Bell     // rung when passed has moved
 }
@@ -63,6 +63,7 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 	if b.follow.place.hashed {
 		b.hashed.Store(true)
 	}
+	b.ignorant.Store(l.Compacted && b.follow.place.end == 0)
 	b.passed.Store(b.follow.place.next)
 	return b, nil
 }

@@ -2,8 +2,8 @@ package suppress
 
 import "errors"
 
-// ErrNotReady is returned by a book that has begun to read the log of suppressions and has never come to its end: it can't say
-// that nobody is suppressed. Before it finds the log it answers, because a node serves that has never heard from Kafka.
+// ErrNotReady is returned by a book that has never read the log of suppressions to its end: it can't say that nobody is
+// suppressed.
 var ErrNotReady = errors.New("suppress: the log of suppressions is not read yet")
 
 // ErrCursor is returned by List and Audit for an After that is no cursor of theirs.

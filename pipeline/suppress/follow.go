@@ -76,9 +76,6 @@ func (b *Book) beginAnew() {
 	f := &b.follow
 	f.place.next, f.end, f.anew = oldest, next, true
 	f.place.generation++
-	if f.compacted && f.place.end == 0 {
-		b.ignorant.Store(true) // what it holds nobody here knows
-	}
 }
 
 // endAnew drops what the log did not hold. A log that its follower trims holds nothing of what was, and drops nothing.
