@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -187,13 +188,16 @@ func TestOpenAPIExamples(t *testing.T) {
 	w := newWorld(t, nil)
 	target, err := url.Parse(w.base)
 	must(t, err)
+	var mu sync.Mutex // the end of a tail may come later
 	asked := make(map[string]bool)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.FlushInterval = -1
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // the tail's end
 	proxy.ModifyResponse = func(r *http.Response) error {
 		_, pattern := w.server.http.Handler.(*http.ServeMux).Handler(r.Request)
+		mu.Lock()
 		asked[r.Request.Method+" "+pattern] = true
+		mu.Unlock()
 		if r.Header.Get("Content-Type") == tailType {
 			return nil
 		}
@@ -221,9 +225,11 @@ func TestOpenAPIExamples(t *testing.T) {
 					t.Errorf("%s: %s: %.1000s", name, script, out)
 				}
 			}
+			mu.Lock()
 			if !asked[name] {
 				t.Errorf("the example of %s does not ask it", name)
 			}
+			mu.Unlock()
 		}
 	}
 }
