@@ -265,11 +265,11 @@ func (a *actor) letter(sender string, flags ...string) *letter {
 	n := a.numbers.Add(1)
 	l := &letter{
 		account: []string{"acme", "globex"}[a.IntN(2)], sender: sender, sequence: []string{"", "q3", "q4"}[a.IntN(3)],
-		name: fmt.Sprintf("m-%d@example.org", n), recipient: fmt.Sprintf("u%d@example.com", a.IntN(int(n)+1)),
+		name: fmt.Sprintf("m-%d@example.org", n), contact: fmt.Sprintf("u%d@example.com", a.IntN(int(n)+1)),
 		links: []string{"https://example.com/a", "https://example.com/b"}, flags: flags,
 		sentAt: a.base.Add(-time.Duration(1+a.IntN(36*24*6))*10*time.Minute - 5*time.Minute),
 	}
-	l.contact = l.recipient
+	l.recipient = fmt.Sprintf("%d-%s", n, l.contact) // an address each, so that no bounce stops another's mail at a time that nobody knows
 	return l
 }
 
