@@ -17,27 +17,6 @@ import (
 func TestAdopt(t *testing.T) {
 	o := Default()
 	published := newFixture(t, o) // which keeps all records, because no book empties it
-	decide := func(f *fixture, facts ...event.AddressFact) {
-		t.Helper()
-		for i := range facts {
-			facts[i].Origin = event.Origin{Offset: f.n}
-			rec := log.Record{Offset: f.n, Time: f.now, Value: facts[i].AppendJSON(nil)}
-			f.n++
-			if err := f.p.step(t.Context(), func() error { return f.p.take(&rec) }); err != nil {
-				t.Fatal(err)
-			}
-			for f.p.wave != nil {
-				if err := f.p.step(t.Context(), f.p.waveStep); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
-	order := func(f *fixture, o Order) event.AddressFact {
-		o.ID = f.id()
-		ev := o.Event()
-		return event.AddressFact{ID: o.ID, Kind: event.Order, Time: o.Time, Ref: event.Ref{Account: o.Account}, Recipient: o.Address, Body: ev.Body}
-	}
 	f := published
 	var first []event.AddressFact
 	for i := range 12 {
@@ -47,22 +26,22 @@ func TestAdopt(t *testing.T) {
 		first = append(first, event.AddressFact{Kind: event.Contact, Ref: event.Ref{Account: "a"}, ContactKey: event.ContactKeyOf("a", fmt.Sprint(i)).String()})
 	}
 	for i := range 5 {
-		first = append(first, order(f, Order{Op: OpReactivate, Account: "a", Address: fmt.Sprintf("c%d@example.com", i), Time: t0 + dayMS, Confirmed: true}))
+		first = append(first, f.orderFact(Order{Op: OpReactivate, Account: "a", Address: fmt.Sprintf("c%d@example.com", i), Time: t0 + dayMS, Confirmed: true}))
 	}
 	first = append(first, event.AddressFact{Kind: event.Erase, Time: t0, Recipient: "c11@example.com", Ref: event.Ref{Account: "a"}},
 		f.bounce("b", "m", "c5@example.com", t0, true))
-	decide(f, first...)
+	f.decide(first...)
 	then := []event.AddressFact{ // what is told again first, as a log may
 		f.bounce("c", "m", "c5@example.com", t0, true), // the third account
-		order(f, Order{Op: OpReactivate, Account: "a", Address: "c1@example.com", Time: t0 + dayMS, Confirmed: true}),
+		f.orderFact(Order{Op: OpReactivate, Account: "a", Address: "c1@example.com", Time: t0 + dayMS, Confirmed: true}),
 		f.bounce("a", "m9", "c0@example.com", t0+2*dayMS, true),
-		order(f, Order{Op: OpReactivate, Account: "a", Address: "c0@example.com", Time: t0 + 2*dayMS, Confirmed: true}),
-		order(f, Order{Op: OpRevert, Filter: &Filter{From: t0, To: t0 + 1}, Time: t0 + 3*dayMS}),
+		f.orderFact(Order{Op: OpReactivate, Account: "a", Address: "c0@example.com", Time: t0 + 2*dayMS, Confirmed: true}),
+		f.orderFact(Order{Op: OpRevert, Filter: &Filter{From: t0, To: t0 + 1}, Time: t0 + 3*dayMS}),
 		f.fact(event.Complaint, "a", "mx", "c11@example.com", t0+dayMS),
 	}
 	for i := range 12 {
-		then = append(then, order(f, Order{Op: OpAdd, Account: "a", Address: fmt.Sprintf("d%d@example.com", i), Time: t0, Reason: Bounce}),
-			order(f, Order{Op: OpReactivate, Account: "a", Address: fmt.Sprintf("d%d@example.com", i), Time: t0 + 2*dayMS, Confirmed: true}))
+		then = append(then, f.orderFact(Order{Op: OpAdd, Account: "a", Address: fmt.Sprintf("d%d@example.com", i), Time: t0, Reason: Bounce}),
+			f.orderFact(Order{Op: OpReactivate, Account: "a", Address: fmt.Sprintf("d%d@example.com", i), Time: t0 + 2*dayMS, Confirmed: true}))
 	}
 
 	// The other begins with the topic alone.
@@ -88,8 +67,8 @@ func TestAdopt(t *testing.T) {
 		t.Fatal(err)
 	}
 	had := len(output(t, f.out))
-	decide(f, slices.Clone(then)...)
-	decide(g, slices.Clone(then)...)
+	f.decide(slices.Clone(then)...)
+	g.decide(slices.Clone(then)...)
 	want, got := output(t, f.out)[had:], output(t, g.out)
 	if !slices.Equal(got, want) {
 		for i := range max(len(got), len(want)) {

@@ -64,7 +64,8 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 		b.hashed.Store(true)
 	}
 	b.ignorant.Store(l.Compacted && b.follow.place.end == 0)
-	b.passed.Store(b.follow.place.next)
+	b.follow.cursor = b.follow.place.next
+	b.passed.Store(b.follow.cursor)
 	return b, nil
 }
 

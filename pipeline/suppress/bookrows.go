@@ -11,7 +11,7 @@ import (
 
 // What the book keeps in its store, all under PrefixBook. Numbers are big-endian, names as kv.AppendName writes them.
 //
-//	0 │ where the log was read: version(1) │ next(8) │ when it was read to its end(8) │ generation(8) │ flags(1)
+//	0 │ where the log was read: version(1) │ next(8) │ when it was read to its end(8) │ generation(8) │ flags(1): 1 hashed, 2 anew
 //	1 │ account │ domain │ local part, or of a hash the whole name        an entry, as in the log
 //	2 │ order id(16)                                                      a decision, as in the log
 //	3 │ account │ when it was made(8), falling │ order id(16)             of the decisions
@@ -90,12 +90,18 @@ func generationOf(value []byte) uint64 {
 	return binary.BigEndian.Uint64(value[1:])
 }
 
+const (
+	bookHashed byte = 1 << iota
+	bookAnew
+)
+
 // bookAt is where the book stands.
 type bookAt struct {
-	next       int64
+	next       int64        // what all records before it said is in the rows
 	end        event.Millis // when all of the log was read last, by this node's clock
 	generation uint64
-	hashed     bool
+	hashed     bool // some rows are of hashes
+	anew       bool // the log is being read anew
 }
 
 func (a *bookAt) append() []byte {
@@ -103,10 +109,14 @@ func (a *bookAt) append() []byte {
 	for _, v := range []uint64{uint64(a.next), uint64(a.end), a.generation} {
 		dst = kv.AppendUint64(dst, v)
 	}
+	flags := byte(0)
 	if a.hashed {
-		return append(dst, 1)
+		flags |= bookHashed
 	}
-	return append(dst, 0)
+	if a.anew {
+		flags |= bookAnew
+	}
+	return append(dst, flags)
 }
 
 func (a *bookAt) decode(b []byte) error {
@@ -114,7 +124,8 @@ func (a *bookAt) decode(b []byte) error {
 		return fmt.Errorf("suppress: the book's place is of %d bytes and version %d, this Carom reads %d: use a newer Carom", len(b), b[:1], rowVersion)
 	}
 	*a = bookAt{
-		int64(binary.BigEndian.Uint64(b[1:])), event.Millis(binary.BigEndian.Uint64(b[9:])), binary.BigEndian.Uint64(b[17:]), b[25] != 0,
+		int64(binary.BigEndian.Uint64(b[1:])), event.Millis(binary.BigEndian.Uint64(b[9:])), binary.BigEndian.Uint64(b[17:]),
+		b[25]&bookHashed != 0, b[25]&bookAnew != 0,
 	}
 	return nil
 }

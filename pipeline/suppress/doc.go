@@ -26,5 +26,6 @@
 //   - The book's filter may say that a name is there that is not, never the reverse: names go in before their rows do, and
 //     again after, for a filter that is being built.
 //   - Without Kafka the book empties the log behind it. With Kafka a removal is forgotten after a while, so a node that was
-//     away longer reads the topic anew and drops what is not of the new generation.
+//     away longer reads the topic anew and drops what is not of the new generation. Old versions of what it knows change
+//     nothing meanwhile.
 package suppress

@@ -1,6 +1,7 @@
 package suppress
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,8 +28,8 @@ const (
 type follower struct {
 	compacted bool
 	place     bookAt
-	anew      bool       // the whole log is read anew, up to end; then what it did not hold is dropped
-	end       int64      // of a log that is read anew
+	cursor    int64      // what is read next: place.next, or before it while the log is read anew
+	end       int64      // of a log that is read anew: up to here; then what it did not hold is dropped
 	names     []bookName // scratch: of the entries that are being written
 }
 
@@ -43,18 +44,18 @@ func (b *Book) followAll(ctx context.Context) error {
 		return err
 	}
 	f := &b.follow
-	if oldest, next := b.in.Bounds(); f.compacted && (event.Now() > f.place.end.Add(staleAfter) || f.place.next > next) || f.place.next < oldest {
+	if oldest, next := b.in.Bounds(); f.place.anew || f.compacted && (event.Now() > f.place.end.Add(staleAfter) || f.place.next > next) || f.place.next < oldest {
 		b.beginAnew()
 	}
 	var recs []log.Record
 	for {
-		if f.anew && f.place.next >= f.end {
+		if f.place.anew && f.cursor >= f.end {
 			if err := b.endAnew(ctx); err != nil {
 				return err
 			}
 		}
 		var err error
-		recs, err = b.in.Read(ctx, f.place.next, readAtOnce, recs[:0])
+		recs, err = b.in.Read(ctx, f.cursor, readAtOnce, recs[:0])
 		switch {
 		case errors.Is(err, log.ErrTrimmed):
 			b.beginAnew()
@@ -69,20 +70,25 @@ func (b *Book) followAll(ctx context.Context) error {
 	}
 }
 
-// beginAnew goes back to the log's beginning.
+// beginAnew goes back to the log's beginning. The rows hold what all records before place.next said: of those it is learned
+// which the log still has, and nothing else, so no old version is told as if it were the present one.
 func (b *Book) beginAnew() {
 	oldest, next := b.in.Bounds()
 	b.logger.Info("reads all suppressions anew", zap.Int64("from", oldest), zap.Int64("to", next))
 	f := &b.follow
-	f.place.next, f.end, f.anew = oldest, next, true
+	f.cursor, f.end, f.place.anew = oldest, next, true
 	f.place.generation++
+	if f.compacted && f.place.next > next { // it is another log: half of it says nothing
+		f.place.next, f.place.end = 0, 0
+		b.ignorant.Store(true)
+	}
 }
 
 // endAnew drops what the log did not hold. A log that its follower trims holds nothing of what was, and drops nothing.
 func (b *Book) endAnew(ctx context.Context) error {
 	f := &b.follow
-	f.anew = false
 	if !f.compacted {
+		f.place.anew = false
 		return nil
 	}
 	for _, table := range []byte{bookTableEntry, bookTableDecision, bookTableByAccount, bookTableByTime} {
@@ -90,6 +96,7 @@ func (b *Book) endAnew(ctx context.Context) error {
 			return fmt.Errorf("drop what is gone: %w", err)
 		}
 	}
+	f.place.anew = false
 	return b.apply(nil)
 }
 
@@ -145,32 +152,35 @@ func (b *Book) apply(recs []log.Record) error {
 	defer func() { _ = batch.Close() }()
 	for i := range recs {
 		r := &recs[i]
-		b.follow.place.next = r.Offset + 1
-		if err := b.applyRecord(batch, r); errors.Is(err, errForeign) {
+		b.follow.cursor = r.Offset + 1
+		take := b.applyRecord
+		if r.Offset < b.follow.place.next {
+			take = b.touchRecord
+		}
+		b.follow.place.next = max(b.follow.place.next, b.follow.cursor)
+		if err := take(batch, r); errors.Is(err, errForeign) {
 			b.metrics.foreign.Inc()
 			b.logger.Warn("skipped a record that is no suppression: somebody else writes there, or a newer Carom", zap.Int64("offset", r.Offset), zap.Error(err))
 		} else if err != nil {
 			return err
 		}
 	}
-	if _, next := b.in.Bounds(); b.follow.place.next >= next {
+	if _, next := b.in.Bounds(); !b.follow.place.anew && b.follow.cursor >= next {
 		b.follow.place.end = event.Now()
 	}
-	if !b.follow.anew { // else a restart begins anew as well
-		if err := batch.Set(bookPlace(), b.follow.place.append(), nil); err != nil {
-			return err
-		}
+	if err := batch.Set(bookPlace(), b.follow.place.append(), nil); err != nil {
+		return err
 	}
 	b.know(b.follow.names)
 	if err := b.store.Commit(batch); err != nil {
 		return err
 	}
 	b.know(b.follow.names)
-	if !b.follow.anew && b.follow.place.end != 0 {
+	if !b.follow.place.anew && b.follow.place.end != 0 {
 		b.ignorant.Store(false)
 	}
 	b.metrics.records.Add(float64(len(recs)))
-	b.passed.Store(b.follow.place.next)
+	b.passed.Store(b.follow.cursor)
 	b.bell.Ring()
 	if t, ok := b.in.(trimmer); ok {
 		return trim(t, b.follow.place.next)
@@ -240,15 +250,54 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errForeign, err)
 		}
-		row := appendBookRow(generation, nil)
-		return errors.Join(
-			batch.Set(bookDecision(d.ID), appendBookRow(generation, r.Value), nil),
-			batch.Set(appendMade(bookByAccount(d.Order.Account), d.Made, d.ID), row, nil),
-			batch.Set(appendMade(bookTable(bookTableByTime), d.Made, d.ID), row, nil))
+		return b.setDecision(batch, &d, r.Value)
 	case typeAccount:
 		return nil
 	}
 	return errForeign
+}
+
+// touchRecord notes that the log still has a record which the rows know: the row of its key, which may be of a later one.
+func (b *Book) touchRecord(batch *kv.Batch, r *log.Record) error {
+	account, name, id, ok := cutKey(r.Key)
+	if !ok || len(r.Value) == 0 {
+		return nil
+	}
+	key := bookDecision(id)
+	if name != "" {
+		key = bookEntry(account, name)
+	}
+	value, closer, err := batch.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	value = bytes.Clone(value)
+	generation := b.follow.place.generation
+	if err := closer.Close(); err != nil || generationOf(value) == generation {
+		return err
+	}
+	if value, err = openBookRow(value); err != nil {
+		return err
+	}
+	if name != "" {
+		return batch.Set(key, appendBookRow(generation, value), nil)
+	}
+	d, err := readDecision(value)
+	if err != nil {
+		return err
+	}
+	return b.setDecision(batch, &d, value)
+}
+
+func (b *Book) setDecision(batch *kv.Batch, d *Decision, value []byte) error {
+	row := appendBookRow(b.follow.place.generation, nil)
+	return errors.Join(
+		batch.Set(bookDecision(d.ID), appendBookRow(b.follow.place.generation, value), nil),
+		batch.Set(appendMade(bookByAccount(d.Order.Account), d.Made, d.ID), row, nil),
+		batch.Set(appendMade(bookTable(bookTableByTime), d.Made, d.ID), row, nil))
 }
 
 // dropDecision drops a decision and what leads to it.

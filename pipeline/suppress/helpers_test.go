@@ -126,6 +126,42 @@ func (f *fixture) write(facts ...event.AddressFact) {
 	_ = b.Close()
 }
 
+// decide has facts decided, each in a step of its own. The book reads nothing of it, and what is published stays in f.out.
+func (f *fixture) decide(facts ...event.AddressFact) {
+	f.t.Helper()
+	for i := range facts {
+		facts[i].Origin = event.Origin{Offset: f.n}
+		rec := log.Record{Offset: f.n, Time: f.now, Value: facts[i].AppendJSON(nil)}
+		f.n++
+		if err := errors.Join(f.p.step(f.t.Context(), func() error { return f.p.take(&rec) }), f.p.finishWave(f.t.Context())); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// orderFact is the fact of an order.
+func (f *fixture) orderFact(o Order) event.AddressFact {
+	if o.ID == [16]byte{} {
+		o.ID = f.id()
+	}
+	ev := o.Event()
+	return event.AddressFact{ID: o.ID, Kind: event.Order, Time: o.Time, Ref: event.Ref{Account: o.Account}, Recipient: o.Address, Body: ev.Body}
+}
+
+// records returns what is published and the book has not emptied.
+func (f *fixture) records() []log.Record {
+	f.t.Helper()
+	oldest, end := f.out.Bounds()
+	if end == oldest {
+		return nil
+	}
+	recs, err := f.out.Read(f.t.Context(), oldest, int(end), nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return recs
+}
+
 // drain runs stage and book until they have read everything, and the outbox is empty.
 func (f *fixture) drain() {
 	f.t.Helper()
@@ -183,8 +219,7 @@ func (f *fixture) order(o Order) Decision {
 	if o.ID == [16]byte{} {
 		o.ID = f.id()
 	}
-	ev := o.Event()
-	f.hear(event.AddressFact{ID: o.ID, Kind: event.Order, Time: o.Time, Ref: event.Ref{Account: o.Account}, Recipient: o.Address, Body: ev.Body})
+	f.hear(f.orderFact(o))
 	d, ok, err := f.b.Decided(o.ID)
 	if err != nil || !ok {
 		f.t.Fatalf("order %+v: decided %v, %v", o, ok, err)
