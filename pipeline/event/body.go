@@ -1,8 +1,6 @@
 package event
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"unicode/utf8"
 )
@@ -20,11 +18,33 @@ func CleanBody(b []byte) ([]byte, error) {
 	}
 	in := NewJSONReader(string(b)) // which bounds how deep it is nested
 	in.Skip()
-	out := bytes.NewBuffer(make([]byte, 0, len(b)))
-	if in.End() != nil || json.Compact(out, b) != nil || out.Len() == 0 || out.Bytes()[0] != '{' {
+	if in.End() != nil {
 		return nil, errBody
 	}
-	return out.Bytes(), nil
+	if b = compact(b); b[0] != '{' {
+		return nil, errBody
+	}
+	return b, nil
+}
+
+// compact returns a copy of a JSON text without the white space between its parts.
+func compact(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			out = append(out, c, b[i+1])
+			i++
+			continue
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r'):
+			continue
+		}
+		out = append(out, b[i])
+	}
+	return out
 }
 
 // appendBody appends a body as JSON, as a string if it is none.

@@ -30,6 +30,9 @@ func (id *ID) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// AppendText is encoding.TextAppender's.
+func (id ID) AppendText(dst []byte) ([]byte, error) { return id.appendText(dst), nil }
+
 func (id ID) appendText(dst []byte) []byte { return idText.AppendEncode(dst, id[:]) }
 
 // ParseID is the inverse of String. It takes no other spelling: two texts never name one id.

@@ -197,6 +197,9 @@ func readFlag(in *JSONReader, f Flags) Flags {
 	return 0
 }
 
+// ID reads the text of an ID.
+func (r *JSONReader) ID() ID { return readID(r) }
+
 func readID(in *JSONReader) ID {
 	id, err := ParseID(in.String())
 	if err != nil {
@@ -239,6 +242,14 @@ func readVerdict(in *JSONReader) Verdict {
 		in.Fail("unknown verdict")
 	}
 	return v
+}
+
+// Millis reads a time as RFC 3339 writes it, or as milliseconds since 1970.
+func (r *JSONReader) Millis() Millis {
+	if r.peek() == '"' {
+		return readTime(r)
+	}
+	return Millis(r.Int())
 }
 
 func readTime(in *JSONReader) Millis {

@@ -135,6 +135,9 @@ func hex4(s string) (rune, bool) {
 
 const hexDigits = "0123456789abcdef"
 
+// AppendJSONString appends s as a JSON string, as all our JSON has them.
+func AppendJSONString(dst []byte, s string) []byte { return appendString(dst, s) }
+
 // appendString appends s as a JSON string, with the escapes of encoding/json but none for HTML. Bytes that are no
 // UTF-8 become U+FFFD, one each.
 func appendString(dst []byte, s string) []byte {

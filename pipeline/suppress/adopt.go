@@ -2,7 +2,6 @@ package suppress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -89,20 +88,14 @@ func (p *Partition) adoptRecord(r *log.Record) (*wirePlace, error) {
 	if len(r.Value) == 0 {
 		return nil, p.adoptRemoval(r.Key)
 	}
-	var head struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(r.Value, &head); err != nil {
-		return nil, fmt.Errorf("%w: %w", errForeign, err)
-	}
-	switch head.Type {
+	switch typeOf(r.Value) {
 	case typeSuppression:
 		var w wireSuppression
 		e := &entry{}
-		if err := json.Unmarshal(r.Value, &w); err != nil {
+		if err := decode(r.Value, &w); err != nil {
 			return nil, fmt.Errorf("%w: %w", errForeign, err)
 		}
-		if err := json.Unmarshal(w.Facts, e); err != nil {
+		if err := decode(w.Facts, e); err != nil {
 			return nil, fmt.Errorf("%w: %w", errForeign, err)
 		}
 		s := w.suppression()
@@ -116,7 +109,7 @@ func (p *Partition) adoptRecord(r *log.Record) (*wirePlace, error) {
 			return nil, fmt.Errorf("%w: %w", errForeign, err)
 		}
 		var w wireDecision
-		if err := json.Unmarshal(r.Value, &w); err != nil {
+		if err := decode(r.Value, &w); err != nil {
 			return nil, fmt.Errorf("%w: %w", errForeign, err)
 		}
 		place := w.At
@@ -132,7 +125,7 @@ func (p *Partition) adoptRecord(r *log.Record) (*wirePlace, error) {
 		return place, errors.Join(errs...)
 	case typeAccount:
 		var a wireAccount
-		if err := json.Unmarshal(r.Value, &a); err != nil {
+		if err := decode(r.Value, &a); err != nil {
 			return nil, fmt.Errorf("%w: %w", errForeign, err)
 		}
 		return a.At, p.keepAccount(&a, false)

@@ -2,7 +2,6 @@ package suppress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -194,7 +193,7 @@ func (b *Book) view(key []byte, fn func(value []byte) error) error {
 
 func readEntry(value []byte) (Suppression, error) {
 	var w wireSuppression
-	if err := json.Unmarshal(value, &w); err != nil {
+	if err := decode(value, &w); err != nil {
 		return Suppression{}, fmt.Errorf("%w: %w", errRow, err)
 	}
 	return w.suppression(), nil
@@ -239,7 +238,7 @@ func (b *Book) Decided(id [16]byte) (d Decision, ok bool, err error) {
 
 func readDecision(value []byte) (Decision, error) {
 	var w wireDecision
-	if err := json.Unmarshal(value, &w); err != nil {
+	if err := decode(value, &w); err != nil {
 		return Decision{}, fmt.Errorf("%w: %w", errRow, err)
 	}
 	return w.decision()

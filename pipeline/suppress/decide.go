@@ -1,7 +1,6 @@
 package suppress
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -38,7 +37,7 @@ func (p *Partition) order(f *event.AddressFact) error {
 
 func decodeOrder(f *event.AddressFact) (Order, error) {
 	var w wireOrder
-	if err := json.Unmarshal(f.Body, &w); err != nil {
+	if err := decode(f.Body, &w); err != nil {
 		return Order{}, fmt.Errorf("%w: %w", errOrder, err)
 	}
 	o, err := w.order()

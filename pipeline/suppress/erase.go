@@ -1,7 +1,6 @@
 package suppress
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -109,7 +108,7 @@ func (p *Partition) blankDecisions(account, name string) error {
 			continue
 		}
 		var w wireDecision
-		if err := json.Unmarshal(row, &w); err != nil {
+		if err := decode(row, &w); err != nil {
 			return fmt.Errorf("%w: %w", errRow, err)
 		}
 		d, err := w.decision()

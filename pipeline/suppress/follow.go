@@ -3,7 +3,6 @@ package suppress
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -218,19 +217,11 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 		}
 		return batch.Delete(bookEntry(account, name), nil)
 	}
-	var w struct {
-		wireSuppression
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(r.Value, &struct {
-		Type *string `json:"type"`
-	}{&w.Type}); err != nil {
-		return fmt.Errorf("%w: %w", errForeign, err)
-	}
 	generation := b.follow.place.generation
-	switch w.Type {
+	switch typeOf(r.Value) {
 	case typeSuppression:
-		if err := json.Unmarshal(r.Value, &w.wireSuppression); err != nil {
+		var w wireSuppression
+		if err := decode(r.Value, &w); err != nil {
 			return fmt.Errorf("%w: %w", errForeign, err)
 		}
 		s := w.suppression()
@@ -238,13 +229,12 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 			return errForeign
 		}
 		w.Facts, w.At = nil, nil
-		w.wireSuppression.Type = typeSuppression
 		if s.Hashed() && !b.follow.place.hashed {
 			b.follow.place.hashed = true
 			b.hashed.Store(true)
 		}
 		b.follow.names = append(b.follow.names, bookName{s.Account, s.Address})
-		return batch.Set(bookEntry(s.Account, s.Address), appendBookRow(generation, encode(&w.wireSuppression)), nil)
+		return batch.Set(bookEntry(s.Account, s.Address), appendBookRow(generation, encode(&w)), nil)
 	case typeDecision:
 		d, err := readDecision(r.Value)
 		if err != nil {

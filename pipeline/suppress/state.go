@@ -2,7 +2,6 @@ package suppress
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -137,7 +136,7 @@ func (p *Partition) getJSON(key []byte, v any) (bool, error) {
 	if err != nil || value == nil {
 		return false, err
 	}
-	if err := json.Unmarshal(value, v); err != nil {
+	if err := decode(value, v); err != nil {
 		return false, fmt.Errorf("%w: %w", errRow, err)
 	}
 	return true, nil

@@ -256,15 +256,6 @@ type wireAccount struct {
 	At       *wirePlace       `json:"origin,omitempty"`
 }
 
-// encode writes what can always be written.
-func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("BUG: a value that JSON can't hold: " + err.Error())
-	}
-	return b
-}
-
 // The keys of the log's records: account/address, /address of a global one, decision/id, quota/account. Slashes and percent
 // signs of an account are escaped, and in the last every '@' and '#': no address lacks both, so no two kinds share a key.
 const (
