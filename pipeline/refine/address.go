@@ -22,6 +22,9 @@ func (p *Partition) tellAddresses(r *event.Refined, s *state, bounced marksSet) 
 		living := s.living()
 		f.Bounce, f.Reported, f.AliveAt = r.Bounce, r.Recipient, living.aliveAt()
 		f.MailboxProvider = provider.OfAddress(s.recipient)
+		if f.Bounce.Hard && f.MailboxProvider != "" {
+			p.tellVolume(f.MailboxProvider)
+		}
 	case event.Complaint:
 		f.FeedbackType = r.FeedbackType
 	case event.Unsubscribe:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +179,43 @@ func TestVolume(t *testing.T) {
 	}
 	if len(told) < 10 || len(ids) != len(told) {
 		t.Errorf("%d facts, %d ids", len(told), len(ids))
+	}
+	if len(w.p.volume.sent) != 0 || w.p.timers.next() != nil {
+		t.Error("something waits still")
+	}
+	w.close()
+}
+
+// A hard bounce is never compared with less than was sent; what was sent elsewhere waits for its minute.
+func TestVolumeBeforeBounce(t *testing.T) {
+	b := newBuilder("n1")
+	sent := func(message, domain string) event.Event {
+		e := sentTo("bob", message, "q", epoch)
+		e.Recipient = "bob@" + domain
+		return e
+	}
+	bounced := func(of event.Event, hard bool) event.Event {
+		return event.Event{Kind: event.Bounce, Time: epoch + 1, KnownBy: event.ByKey, Key: of.Key, Bounce: event.Diagnosis{Hard: hard, Status: "5.1.1"}}
+	}
+	soft, hard := sent("m-1", "gmail.com"), sent("m-2", "gmail.com")
+	w := openWorld(t, testOptions(), vfs.NewMem(), newFeed(
+		b.record(epoch, soft), b.record(epoch, hard), b.record(epoch, sent("m-3", "example.com")),
+		b.record(epoch, bounced(soft, false)), b.record(epoch, bounced(hard, true)),
+		b.record(epoch, sent("m-4", "gmail.com")), tickAtTime(epoch+2*volumeEvery),
+	))
+	w.drain(func() int { w.reopen(testOptions()); return 1 })
+	var told []string
+	for _, f := range factsOf(t, contents(t, w.addresses)) {
+		switch f.Kind {
+		case event.Bounce:
+			told = append(told, f.Message)
+		case event.Volume:
+			_, counts, _ := strings.Cut(string(f.Body), `"sent":`)
+			told = append(told, counts)
+		}
+	}
+	if want := []string{"m-1", `{"google":2}}]}`, "m-2", `{"example.com":1,"google":1}}]}`}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 	if len(w.p.volume.sent) != 0 || w.p.timers.next() != nil {
 		t.Error("something waits still")

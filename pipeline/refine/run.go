@@ -269,7 +269,7 @@ func (p *Partition) fired(t timer) error {
 	case timerPark:
 		return p.expire(t)
 	case timerVolume:
-		p.tellVolume()
+		p.tellVolumes()
 		return nil
 	case timerAlert:
 		return p.forgetAlert(t)

@@ -12,7 +12,8 @@ import (
 	"carom/pipeline/provider"
 )
 
-// Volumes are told when a minute of log time is over, or so many entries wait.
+// Volumes are told when a minute of log time is over, or so many entries wait; and those of a provider before each hard
+// bounce there, which would otherwise be compared with too little: a campaign sends most of its mail within a minute.
 const (
 	volumeEvery   = 60_000
 	maxVolumes    = 1024
@@ -51,7 +52,7 @@ func (p *Partition) countSent(s *state) error {
 		return nil
 	}
 	v := &p.volume
-	if len(v.sent) == 0 {
+	if v.timer == (timerKey{}) {
 		v.timer = timerKey{due: (p.now.at/volumeEvery + 1) * volumeEvery, offset: p.now.offset, what: timerVolume}
 		if err := p.timers.add(p.step.batch, timer{timerKey: v.timer}); err != nil {
 			return err
@@ -65,12 +66,18 @@ func (p *Partition) countSent(s *state) error {
 	if err := p.timers.remove(p.step.batch, v.timer); err != nil {
 		return err
 	}
-	p.tellVolume()
+	p.tellVolumes()
 	return nil
 }
 
-// tellVolume tells the log of addresses what was counted, in as many facts as it takes.
-func (p *Partition) tellVolume() {
+// tellVolumes tells all that was counted. The timer has fired, or is removed.
+func (p *Partition) tellVolumes() {
+	p.tellVolume("")
+	p.volume.timer, p.volume.changed = timerKey{}, true
+}
+
+// tellVolume tells the log of addresses what was counted of a provider, or of all, in as many facts as it takes.
+func (p *Partition) tellVolume(of string) {
 	v := &p.volume
 	var body []byte
 	last := int64(-1)
@@ -83,7 +90,7 @@ func (p *Partition) tellVolume() {
 		}, "")
 		body, last = nil, -1
 	}
-	for _, k := range v.sorted() {
+	for _, k := range v.sorted(of) {
 		if len(body) > maxVolumeBody {
 			end()
 		}
@@ -103,16 +110,19 @@ func (p *Partition) tellVolume() {
 		// Names of providers have nothing that JSON escapes.
 		body = append(append(append(body, '"'), k.provider...), `":`...)
 		body = strconv.AppendUint(body, v.sent[k], 10)
+		delete(v.sent, k)
+		v.changed = true
 	}
 	end()
-	clear(v.sent)
-	v.timer, v.changed = timerKey{}, true
 }
 
-func (v *volume) sorted() []volumeKey {
-	keys := make([]volumeKey, 0, len(v.sent))
+// sorted returns the entries of a provider, or of all.
+func (v *volume) sorted(of string) []volumeKey {
+	var keys []volumeKey
 	for k := range v.sent {
-		keys = append(keys, k)
+		if of == "" || k.provider == of {
+			keys = append(keys, k)
+		}
 	}
 	slices.SortFunc(keys, volumeKey.compare)
 	return keys
@@ -124,14 +134,14 @@ func (v *volume) write(keys keyspace, b *kv.Batch) error {
 	}
 	v.changed = false
 	key := keys.table(nil, tableVolume)
-	if len(v.sent) == 0 {
+	if v.timer == (timerKey{}) {
 		return b.Delete(key, nil)
 	}
 	dst := []byte{volumeFormat}
 	dst = binary.BigEndian.AppendUint64(dst, uint64(v.timer.due))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(v.timer.offset))
 	dst = binary.AppendUvarint(dst, uint64(len(v.sent)))
-	for _, k := range v.sorted() {
+	for _, k := range v.sorted("") {
 		dst = binary.AppendUvarint(dst, uint64(k.hour))
 		dst = binary.AppendUvarint(dst, uint64(len(k.provider)))
 		dst = append(dst, k.provider...)
