@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
+	"hash"
 
 	"carom/pipeline/event"
 )
@@ -81,14 +82,26 @@ func (k *Keyring) OpenAddress(p Purpose, token string) (event.Key, error) {
 	return event.Key(raw[keyAt:macAt]), nil
 }
 
-// mac authenticates the bytes of an address token before the MAC.
+// mac authenticates the bytes of an address token before the MAC. It allocates nothing.
 func (k *key) mac(p Purpose, body []byte) (mac [addressLen - macAt]byte) {
-	h := hmac.New(sha256.New, k.address[:])
-	h.Write([]byte{byte(p)})
-	h.Write(body)
-	var sum [sha256.Size]byte
-	copy(mac[:], h.Sum(sum[:0]))
+	m, ok := k.macs.Get().(*addressMAC)
+	if !ok {
+		m = &addressMAC{h: hmac.New(sha256.New, k.address[:])}
+	}
+	m.in[0] = byte(p)
+	copy(m.in[1:], body)
+	m.h.Reset() // to what it is with the key hashed, from the second time on without hashing it
+	m.h.Write(m.in[:])
+	copy(mac[:], m.h.Sum(m.sum[:0]))
+	k.macs.Put(m)
 	return mac
+}
+
+// addressMAC is an HMAC with a key's address secret, and what is on its way through it.
+type addressMAC struct {
+	h   hash.Hash
+	in  [1 + macAt]byte
+	sum [sha256.Size]byte
 }
 
 // decodeAddress reads base32 in either case and refuses set bits after the last byte, so that there is one text, but

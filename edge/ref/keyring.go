@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync"
 )
 
 // state is what a key may still be used for.
@@ -28,6 +29,7 @@ type key struct {
 	self    cipher.AEAD // of cookies
 	secret  cipher.AEAD // of what nodes keep for others
 	address [secretLen]byte
+	macs    sync.Pool // of *addressMAC
 }
 
 // Keyring holds the keys of one keys file. It never changes and is safe for concurrent use.

@@ -1,6 +1,7 @@
 package ref
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -31,6 +32,16 @@ type Minter struct {
 	base   string // without a slash at its end
 	bounce string
 	reply  string
+	text   mintText
+}
+
+// mintText is what stands before tokens, as JSON has it, and where honeypots lead.
+type mintText struct{ open, click, unsubscribe, home string }
+
+func newMintText(base string) mintText {
+	quoted := string(event.AppendJSONString(nil, base))
+	quoted = quoted[1 : len(quoted)-1]
+	return mintText{open: quoted + "/o/", click: quoted + "/c/", unsubscribe: quoted + "/u/", home: base + "/"}
 }
 
 // NewMinter checks the options and returns a Minter that seals with k.
@@ -45,7 +56,7 @@ func NewMinter(k *Keyring, o MinterOptions) (*Minter, error) {
 	if !isDomain(o.ReplyDomain) {
 		return nil, fmt.Errorf("reply domain %q: %s", o.ReplyDomain, wantDomain)
 	}
-	return &Minter{keys: k, base: base, bounce: o.BounceDomain, reply: o.ReplyDomain}, nil
+	return &Minter{keys: k, base: base, bounce: o.BounceDomain, reply: o.ReplyDomain, text: newMintText(base)}, nil
 }
 
 // checkBase returns a base URL without the slash at its end.
@@ -95,6 +106,8 @@ type Message struct {
 	event.Ref
 	// Links are the targets of its links, by index from 0.
 	Links []string
+	// Key is the message key; zero: it is made.
+	Key event.Key
 }
 
 // Links is what goes into a message: the answer of POST /v1/messages and of carom link.
@@ -123,76 +136,82 @@ type Headers struct {
 // The open URL ends in ".gif", because some mail programs and gateways go by it. The honeypot URL is a click's, with the
 // index behind the last link, that leads to the base URL.
 func (m *Minter) Mint(msg Message) (Links, error) {
+	b, err := m.AppendMembers([]byte{'{'}, &msg)
+	if err != nil {
+		return Links{}, err
+	}
+	l := Links{Message: event.CleanMessageID(msg.Message)}
+	if err := json.Unmarshal(append(b, '}'), &l); err != nil {
+		panic("BUG: links that are no JSON: " + err.Error())
+	}
+	return l, nil
+}
+
+// AppendMembers appends what Mint makes to dst as members of a JSON object, all of Links but Message: "open_url":... With
+// room in dst it allocates nothing. With an error, dst is returned as it was.
+func (m *Minter) AppendMembers(dst []byte, msg *Message) ([]byte, error) {
 	if len(msg.Links) > MaxLinks {
-		return Links{}, fmt.Errorf("%w: %d links: want at most %d", ErrInvalid, len(msg.Links), MaxLinks)
+		return dst, fmt.Errorf("%w: %d links: want at most %d", ErrInvalid, len(msg.Links), MaxLinks)
 	}
-	w := mintWriter{m: m, ref: msg.Ref}
-	normalise(&w.ref, Header)
-	key := event.KeyOf(w.ref.Account, w.ref.Message)
-	l := Links{
-		Message:        w.ref.Message,
-		OpenURL:        w.token(OpenPixel, m.base+"/o/", string(gif)),
-		UnsubscribeURL: w.token(Unsubscribe, m.base+"/u/", ""),
-		ReturnPath:     w.address(ReturnPath, key, m.bounce),
-		ReplyTo:        w.address(ReplyTo, key, m.reply),
+	r := msg.Ref
+	normalise(&r, Header)
+	if err := check(&r, Header); err != nil {
+		return dst, err
 	}
-	l.Headers.Ref = w.token(Header, "", "")
-	l.Headers.ListUnsubscribe = "<" + l.UnsubscribeURL + ">, <mailto:" + w.address(MailtoUnsubscribe, key, m.bounce) + ">"
-	l.Headers.ListUnsubscribePost = "List-Unsubscribe=One-Click"
-	if w.err != nil {
-		return Links{}, w.err
-	}
-	l.ClickURLs = make([]string, len(msg.Links))
 	for i, target := range msg.Links {
-		l.ClickURLs[i] = w.click(i, target)
-		if w.err != nil {
-			return Links{}, fmt.Errorf("links[%d]: %w", i, w.err)
+		if err := CheckURL(target); err != nil {
+			return dst, fmt.Errorf("links[%d]: %w", i, err)
 		}
 	}
-	w.ref.Flags |= event.Honeypot
-	l.HoneypotURL = w.click(len(msg.Links), m.base+"/")
-	return l, w.err
+	key := msg.Key
+	if key == (event.Key{}) {
+		key = event.KeyOf(r.Account, r.Message)
+	}
+	s := sealings.Get().(*sealing)
+	s.begin(m.keys.seal, &r, len(msg.Links)+4)
+	dst = s.token(append(append(dst, `"open_url":"`...), m.text.open...), OpenPixel, &r)
+	dst = append(dst, `.gif","click_urls":[`...)
+	for i, target := range msg.Links {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(m.appendClick(append(dst, '"'), s, r, i, target), '"')
+	}
+	dst = append(dst, `],"honeypot_url":"`...)
+	honeypot := r
+	honeypot.Flags |= event.Honeypot
+	dst = m.appendClick(dst, s, honeypot, len(msg.Links), m.text.home)
+	dst = append(dst, `","unsubscribe_url":"`...)
+	begin := len(dst)
+	dst = s.token(append(dst, m.text.unsubscribe...), Unsubscribe, &r)
+	end := len(dst)
+	dst = m.appendAddress(append(dst, `","return_path":"`...), ReturnPath, key, m.bounce)
+	dst = m.appendAddress(append(dst, `","reply_to":"`...), ReplyTo, key, m.reply)
+	dst = s.token(append(dst, `","headers":{"X-Carom-Ref":"`...), Header, &r)
+	dst = append(append(dst, `","List-Unsubscribe":"<`...), dst[begin:end]...)
+	dst = m.appendAddress(append(dst, `>, <mailto:`...), MailtoUnsubscribe, key, m.bounce)
+	sealings.Put(s)
+	return append(dst, `>","List-Unsubscribe-Post":"List-Unsubscribe=One-Click"}`...), nil
+}
+
+// appendClick appends the URL of the i-th link.
+func (m *Minter) appendClick(dst []byte, s *sealing, r event.Ref, i int, target string) []byte {
+	r.Link, r.URL = uint32(i), target
+	return s.token(append(dst, m.text.click...), Click, &r)
+}
+
+// appendAddress appends a mail address with a token.
+func (m *Minter) appendAddress(dst []byte, p Purpose, key event.Key, domain string) []byte {
+	dst = m.keys.SealAddress(append(dst, byte(p), '-'), p, key)
+	return append(append(dst, '@'), domain...)
 }
 
 // SelfURL makes the link by which a sender marks a browser as its own: what is then opened and clicked with that browser
 // in the sender's mail has the verdict self. Its errors wrap ErrInvalid.
 func (m *Minter) SelfURL(account, sender string) (string, error) {
-	w := mintWriter{m: m, ref: event.Ref{Account: account, Sender: sender}}
-	url := w.token(Self, m.base+"/self/", "")
-	if w.err != nil {
-		return "", w.err
+	b, err := m.keys.Seal([]byte(m.base+"/self/"), Self, &event.Ref{Account: account, Sender: sender})
+	if err != nil {
+		return "", err
 	}
-	return url, nil
-}
-
-// mintWriter makes the tokens of one message in one buffer. After an error it makes nothing more.
-type mintWriter struct {
-	m   *Minter
-	ref event.Ref
-	buf []byte
-	err error
-}
-
-// token returns a URL token between two texts.
-func (w *mintWriter) token(p Purpose, before, after string) string {
-	if w.err != nil {
-		return ""
-	}
-	w.buf, w.err = w.m.keys.Seal(append(w.buf[:0], before...), p, &w.ref)
-	w.buf = append(w.buf, after...)
-	return string(w.buf)
-}
-
-// click returns the URL of the i-th link.
-func (w *mintWriter) click(i int, target string) string {
-	w.ref.Link, w.ref.URL = uint32(i), target
-	return w.token(Click, w.m.base+"/c/", "")
-}
-
-// address returns a mail address with a token.
-func (w *mintWriter) address(p Purpose, key event.Key, domain string) string {
-	w.buf = append(w.buf[:0], byte(p), '-')
-	w.buf = w.m.keys.SealAddress(w.buf, p, key)
-	w.buf = append(w.buf, '@')
-	return string(append(w.buf, domain...))
+	return string(b), nil
 }

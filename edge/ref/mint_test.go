@@ -3,6 +3,7 @@ package ref
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -142,6 +143,40 @@ func TestMintRefuses(t *testing.T) {
 		if !reflect.DeepEqual(l, Links{}) {
 			t.Errorf("%.100v: links besides an error", c.msg)
 		}
+	}
+}
+
+// Whatever a base URL may have that JSON may not, and however many links there are.
+func TestMintIsJSON(t *testing.T) {
+	k := keyring(t, "3 seal")
+	o := mintOptions
+	o.TrackBaseURL = `https://track.example.com/a"b`
+	m, err := NewMinter(k, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := Message{Ref: event.Ref{Sender: "alice", Message: "m-1"}, Links: make([]string, 100)}
+	for i := range msg.Links {
+		msg.Links[i] = fmt.Sprintf(`https://example.com/"%d"`, i)
+	}
+	l, err := m.Mint(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonces := map[string]bool{}
+	for i, u := range append(l.ClickURLs, l.HoneypotURL) {
+		token, ok := strings.CutPrefix(u, o.TrackBaseURL+"/c/")
+		var opened Opened
+		if err := k.Open(Click, []byte(token), &opened); !ok || err != nil || opened.Ref.Link != uint32(i) {
+			t.Fatalf("%s: %v, link %d", u, err, opened.Ref.Link)
+		}
+		if i < len(msg.Links) && opened.Ref.URL != msg.Links[i] {
+			t.Errorf("link %d leads to %s", i, opened.Ref.URL)
+		}
+		nonces[token[:(sealedAt*4)/3]] = true
+	}
+	if len(nonces) != len(msg.Links)+1 {
+		t.Errorf("%d nonces for %d tokens", len(nonces), len(msg.Links)+1)
 	}
 }
 

@@ -28,7 +28,10 @@ const maxPlainFixed = 9 + 6*2 + 5 + 7 + 5
 
 // appendPlain appends the protobuf wire form of a checked ref to dst: fields in ascending order, empty ones and the
 // default account left out, so that there is one form.
-func appendPlain(dst []byte, r *event.Ref) []byte {
+func appendPlain(dst []byte, r *event.Ref) []byte { return appendRest(appendIDs(dst, r), r) }
+
+// appendIDs appends the fields that all tokens of a message have in common.
+func appendIDs(dst []byte, r *event.Ref) []byte {
 	account := r.Account
 	if account == DefaultAccount {
 		account = ""
@@ -37,7 +40,10 @@ func appendPlain(dst []byte, r *event.Ref) []byte {
 	dst = appendText(dst, fieldSender, r.Sender)
 	dst = appendText(dst, fieldSequence, r.Sequence)
 	dst = appendText(dst, fieldContact, r.Contact)
-	dst = appendText(dst, fieldMessage, r.Message)
+	return appendText(dst, fieldMessage, r.Message)
+}
+
+func appendRest(dst []byte, r *event.Ref) []byte {
 	dst = appendNumber(dst, fieldLink, uint64(r.Link))
 	dst = appendText(dst, fieldURL, r.URL)
 	dst = appendNumber(dst, fieldSentAt, uint64(r.SentAt))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"sync"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -55,12 +56,10 @@ type Opened struct {
 // Seal appends the text of a URL token to dst. Its errors are ErrInvalid and ErrURL, wrapped with what is wrong; dst is
 // then returned as it was.
 func (k *Keyring) Seal(dst []byte, p Purpose, r *event.Ref) ([]byte, error) {
-	var nonce [chacha20poly1305.NonceSizeX]byte
-	_, _ = rand.Read(nonce[:]) // never fails: it ends the program instead
-	return k.sealWith(dst, p, r, &nonce)
+	return k.sealWith(dst, p, r, nil)
 }
 
-// sealWith is Seal with a given nonce, which the test vectors need.
+// sealWith is Seal with a given nonce, which the test vectors need; nil: a random one.
 func (k *Keyring) sealWith(dst []byte, p Purpose, r *event.Ref, nonce *[chacha20poly1305.NonceSizeX]byte) ([]byte, error) {
 	if !p.forURL() {
 		return dst, fmt.Errorf("%w: no URL token has the purpose %q", ErrInvalid, byte(p))
@@ -70,15 +69,59 @@ func (k *Keyring) sealWith(dst []byte, p Purpose, r *event.Ref, nonce *[chacha20
 	if err := check(&n, p); err != nil {
 		return dst, err
 	}
-	// The bytes are made in dst behind the place of their text, which saves a buffer.
-	bound := minToken + maxPlainFixed + len(n.Account) + len(n.Sender) + len(n.Sequence) + len(n.Contact) + len(n.Message) + len(n.URL)
-	dst = slices.Grow(dst, urlText.EncodedLen(bound)+bound)
-	at := len(dst) + urlText.EncodedLen(bound)
-	raw := append(dst[at:at], tokenVersion, k.seal.id)
-	raw = append(raw, nonce[:]...)
-	plain := appendPlain(raw[sealedAt:], &n)
-	sealed := k.seal.url.Seal(plain[:0], nonce[:], plain, []byte{tokenVersion, k.seal.id, byte(p)})
-	return urlText.AppendEncode(dst, raw[:sealedAt+len(sealed)]), nil
+	s := sealings.Get().(*sealing)
+	s.begin(k.seal, &n, 1)
+	if nonce != nil {
+		copy(s.nonces[:], nonce[:])
+	}
+	dst = s.token(dst, p, &n)
+	sealings.Put(s)
+	return dst, nil
+}
+
+// sealing makes the tokens of one ref, and allocates nothing for them.
+type sealing struct {
+	key    *key
+	ids    []byte // of the plaintext: what all tokens of the ref begin with
+	raw    []byte // of a token
+	ad     [3]byte
+	nonces [16 * chacha20poly1305.NonceSizeX]byte
+	drawn  []byte // of nonces: those that are not used yet
+	wanted int    // tokens for which no nonce is drawn yet
+}
+
+var sealings = sync.Pool{New: func() any { return new(sealing) }}
+
+// begin prepares so many tokens of a ref that is normalised and checked.
+func (s *sealing) begin(k *key, r *event.Ref, tokens int) {
+	s.key, s.wanted = k, tokens
+	s.ids = appendIDs(s.ids[:0], r)
+	s.draw()
+}
+
+// draw makes nonces for the tokens to come, many at once, and none for later refs: one that waits in memory could be
+// used twice where a machine is copied with its memory.
+func (s *sealing) draw() {
+	n := max(1, min(s.wanted, len(s.nonces)/chacha20poly1305.NonceSizeX))
+	s.wanted -= n
+	s.drawn = s.nonces[:n*chacha20poly1305.NonceSizeX]
+	_, _ = rand.Read(s.drawn) // never fails: it ends the program instead
+}
+
+// token appends the text of a token. Of the ref, its link, URL, time and flags are read anew.
+func (s *sealing) token(dst []byte, p Purpose, r *event.Ref) []byte {
+	if len(s.drawn) == 0 {
+		s.draw()
+	}
+	raw := append(s.raw[:0], tokenVersion, s.key.id)
+	raw = append(raw, s.drawn[:chacha20poly1305.NonceSizeX]...)
+	s.drawn = s.drawn[chacha20poly1305.NonceSizeX:]
+	raw = append(raw, s.ids...)
+	raw = slices.Grow(appendRest(raw, r), chacha20poly1305.Overhead)
+	s.raw = raw
+	s.ad = [3]byte{tokenVersion, s.key.id, byte(p)}
+	sealed := s.key.url.Seal(raw[sealedAt:sealedAt], raw[nonceAt:sealedAt], raw[sealedAt:], s.ad[:])
+	return urlText.AppendEncode(dst, raw[:sealedAt+len(sealed)])
 }
 
 // Open opens a URL token of a purpose into into, which is empty if it returns an error: ErrMalformed, ErrVersion,
