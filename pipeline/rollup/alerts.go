@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -123,7 +124,11 @@ func (a *alerter) run(ctx context.Context) error {
 		senders, overflow := a.take()
 		err := a.look(senders)
 		if now := begun.Truncate(time.Hour); err == nil && (all || overflow || now.After(hour)) {
-			err = a.lookAtAll(ctx, event.FromTime(now), !all && now.After(hour))
+			at, timely := begun, !all && now.After(hour)
+			if timely {
+				at = now
+			}
+			err = a.lookAtAll(ctx, event.FromTime(at), timely)
 			all, hour = false, now
 		}
 		if err != nil {
@@ -143,7 +148,8 @@ func (a *alerter) look(senders map[scope]event.Millis) error {
 	return nil
 }
 
-// lookAtAll looks at all senders as of a time, or else as of their latest facts, which a restart may have lost.
+// lookAtAll looks at all senders as of a time, or else as of their latest facts before it: what was counted before a
+// restart may not have been looked at.
 func (a *alerter) lookAtAll(ctx context.Context, asOf event.Millis, timely bool) error {
 	table := appendHeader(nil, a.p.number, tableSender)
 	for from := table; from != nil && ctx.Err() == nil; {
@@ -152,17 +158,50 @@ func (a *alerter) lookAtAll(ctx context.Context, asOf event.Millis, timely bool)
 			return err
 		}
 		for _, s := range page {
-			at := event.Millis(0)
-			if timely {
-				at = asOf
+			latest, at := event.Millis(0), asOf
+			if !timely {
+				at = 0
+				if latest, err = a.lastSent(s, asOf); err != nil {
+					return err
+				}
 			}
-			if err := a.sender(s, 0, at); err != nil {
+			if err := a.sender(s, latest, at); err != nil {
 				return err
 			}
 		}
 		from = next
 	}
 	return nil
+}
+
+// lastSent is the end of the last hour in which a sender has sent, a time at most; 0 if it never has. The figures of that
+// time have in them whatever came back since.
+func (a *alerter) lastSent(s scope, most event.Millis) (event.Millis, error) {
+	r, err := a.p.read()
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	of := s.whole()
+	rows := a.p.appendCohort(nil, &of)
+	for ok := r.it.SeekLT(kv.AppendUint32(slices.Clone(rows), math.MaxUint32)); ok; ok = r.it.Prev() {
+		hour, found := cutHour(r.it.Key(), rows)
+		if !found {
+			break
+		}
+		value, err := r.it.ValueAndErr()
+		if err != nil {
+			return 0, err
+		}
+		var c counts
+		if err := c.addStoredHour(value); err != nil {
+			return 0, err
+		}
+		if c[cSent] > 0 { // and else others have completed in it
+			return min(most, event.Millis(hour)*hourMinutes*minuteMillis), nil
+		}
+	}
+	return 0, r.it.Error()
 }
 
 // sender looks at one sender as of a time, 0 for that of its latest fact, and tells what crosses.

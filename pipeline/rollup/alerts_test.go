@@ -70,7 +70,7 @@ func (f *fixture) look() {
 // restarted does what it does at its start.
 func (f *fixture) restarted() {
 	f.t.Helper()
-	if err := f.p.alerter.lookAtAll(context.Background(), 0, false); err != nil {
+	if err := f.p.alerter.lookAtAll(context.Background(), hour0+365*day, false); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -126,6 +126,22 @@ func TestAlertsOncePerCrossing(t *testing.T) {
 	f.tell(mails("r", hour0+28*hour, 100, 10)...)
 	f.look()
 	f.expect(j, "a day later", "bounce_rate 0.03", "bounce_rate 0.05")
+}
+
+// What was counted and not looked at, because the process was killed between the two, is looked at when it is back.
+func TestAlertsAfterAKill(t *testing.T) {
+	f, j := newFixture(t, Default()), &told{}
+	f.alerting(j)
+	f.tell(mails("m", hour0+minute, 100, 10)...)
+	f.alerting(j)
+	f.expect(j, "10 of 100, never looked at", "bounce_rate 0.03", "bounce_rate 0.05")
+	f.tell(mails("n", hour0+30*hour, 10000, 0)...)
+	f.look()
+	f.tell(mails("o", hour0+60*hour, 100, 10)...)
+	f.alerting(j)
+	f.expect(j, "10 of 100 again, looked at before", "bounce_rate 0.03", "bounce_rate 0.05")
+	f.alerting(j)
+	f.expect(j, "another restart")
 }
 
 // TestAlertsOfABacklog: what crosses within one step is seen at the whole hours that it spans.
