@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,11 +14,12 @@ import (
 	"carom/pipeline/event"
 )
 
-// A bulk has three goroutines, so that lines are read and checked while those before are on their way to the disk:
+// A bulk has goroutines of its own, so that lines are read on all cores while those before are on their way to the disk:
 //
-//	body ─▶ read: lines, events, answers ─▶ batches ─▶ commit: one Facts for all that wait ─▶ backlog ─▶ write
-//	         └ hands over when it would                 └ on failure, problems replace                └ as fast as the
-//	           have to wait for more                      the answers                                   client reads
+//	                 ┌▶ unread ─▶ read: events, answers ┐
+//	body ─▶ cut into lines ─▶ batches, in order ────────┴▶ commit: one Facts for all that wait ─▶ backlog ─▶ write
+//	         └ hands over when it would                     └ on failure, problems replace                └ as fast as the
+//	           have to wait for more                          the answers                                   client reads
 //
 // An interactive client gets its answer at once; a fast one fills the batches while a commit runs.
 type bulk struct {
@@ -26,7 +28,9 @@ type bulk struct {
 	job
 	rc      *http.ResponseController
 	lines   *lineReader
-	batches chan *batch
+	batches chan *batch // in the order of their lines
+	unread  chan *batch // the same, for whoever reads them
+	ahead   *ahead
 	backlog *backlog
 	pace    *limiter // of the caller's lines; nil: none
 	atOnce  int      // lines of a batch
@@ -40,6 +44,8 @@ type bulk struct {
 // job is what becomes of the lines of a bulk.
 type job struct {
 	read reader
+	// parallel is set where lines may be read by several goroutines at once, and in any order.
+	parallel bool
 	// sink is nil where nothing is taken: what read answers is all.
 	sink taker
 	// settle appends the answer of a line that was taken, where that depends on what became of it; draft is what read
@@ -48,48 +54,6 @@ type job struct {
 	// last appends a line after all others. bad lines were the client's fault, failed ones could not be taken, and cut says
 	// that reading ended early. nil: there is no such line.
 	last func(dst []byte, bad, failed int, cut bool) []byte
-}
-
-const (
-	// batchLines bounds the lines of one batch, and commitLines those of one commit.
-	batchLines  = 256
-	commitLines = 1024
-	// batchesWaiting bounds how far reading runs ahead of the commits. Small batches, as one line a packet makes them,
-	// are put together again.
-	batchesWaiting = 32
-	// batchBytes ends a batch of long lines early, and commitBytes a group of them: the journal takes 8 MiB at once.
-	batchBytes  = 1 << 20
-	commitBytes = 4 << 20
-)
-
-// batch is what was read in one go. Its events lie in events, its answers one after another in answers.
-type batch struct {
-	entries []entry
-	events  []event.Event
-	answers []byte
-	bytes   int // of the lines
-	bad     int // lines that are the client's fault
-}
-
-// entry is one line: an event, or what is answered already, such as a problem.
-type entry struct {
-	line int
-	end  int // of its answer in answers
-	fact bool
-}
-
-var batchPool = sync.Pool{New: func() any { return new(batch) }}
-
-func getBatch() *batch { return batchPool.Get().(*batch) }
-
-// putBatch gives back what is worth keeping. Events hold strings, which must not stay alive.
-func putBatch(b *batch) {
-	if cap(b.answers) > 2*batchBytes {
-		return
-	}
-	clear(b.events)
-	*b = batch{entries: b.entries[:0], events: b.events[:0], answers: b.answers[:0]}
-	batchPool.Put(b)
 }
 
 // takeBulk takes the lines of a request.
@@ -111,8 +75,8 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, j job) *proble
 	}
 	b := &bulk{
 		s: s, endpoint: r.Pattern, job: j, rc: http.NewResponseController(w),
-		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting),
-		backlog: newBacklog(s.budget), pace: pace, atOnce: pace.batch(batchLines),
+		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting), unread: make(chan *batch, batchesWaiting),
+		ahead: newAhead(), backlog: newBacklog(s.budget), pace: pace, atOnce: pace.batch(batchLines),
 	}
 	// HTTP/1 servers read all of a body before they answer, unless they are told that the client can do both at once.
 	if err := b.rc.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -128,14 +92,24 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, j job) *proble
 	return nil
 }
 
-// run returns when all three have ended, even if reading meets a bug: nobody may write an answer after its handler.
+// run returns when all goroutines have ended, even if cutting meets a bug: nobody may write an answer after its handler.
 func (b *bulk) run(w http.ResponseWriter) {
 	var rest sync.WaitGroup
 	defer rest.Wait()
 	rest.Go(b.commitAll)
 	rest.Go(func() { b.writeAll(w) })
-	b.readAll()
+	readers := 1
+	if b.parallel {
+		readers = min(runtime.GOMAXPROCS(0), maxReaders)
+	}
+	for range readers {
+		rest.Go(b.readAll)
+	}
+	b.cutAll()
 }
+
+// maxReaders bounds the goroutines that read the lines of one bulk: what they make has to go through one commit.
+const maxReaders = 8
 
 // moved gives the connection another StallTimeout. It is called before each read and write, and so after the one before
 // has moved something. A client that sends all before it reads keeps writes waiting for as long as it sends: movement in
@@ -163,19 +137,23 @@ func (b *bulk) stopReading() {
 	b.halt()
 }
 
-// readAll reads lines until there are no more, and hands them over in batches.
-func (b *bulk) readAll() {
+// cutAll cuts the body into lines until there are no more, and hands them over in batches.
+func (b *bulk) cutAll() {
 	defer close(b.batches)
-	current := getBatch()
+	defer close(b.unread)
+	current, place := getBatch(), 0
 	for {
 		line, tooLong, ok := b.lines.next()
-		if ok {
-			b.take(current, line, tooLong)
+		if ok && (tooLong || !isBlank(line)) {
+			current.add(line, b.lines.number, tooLong)
 		}
-		if len(current.entries) > 0 && (!ok || len(current.entries) >= b.atOnce || current.bytes >= batchBytes) {
-			lines := len(current.entries)
+		if len(current.lines) > 0 && (!ok || len(current.lines) >= b.atOnce || len(current.text) >= batchBytes) {
+			lines := len(current.lines)
 			b.batches <- current
+			b.unread <- current
+			place++
 			current = getBatch()
+			current.place = place
 			b.rest(lines)
 		}
 		switch {
@@ -206,30 +184,56 @@ func (b *bulk) rest(lines int) {
 	}
 }
 
-// take puts a line into the batch.
-func (b *bulk) take(to *batch, line []byte, tooLong bool) {
-	if tooLong {
-		to.fail(b.lines.number, tooLarge("The line is longer than "+strconv.Itoa(b.lines.most)+" bytes."))
+// readAll reads the lines of batches.
+func (b *bulk) readAll() {
+	for t := range b.unread {
+		b.ahead.enter(t.place)
+		b.readLines(t)
+		b.ahead.hold(len(t.answers))
+		t.ready <- struct{}{}
+	}
+}
+
+// readLines makes events and answers of a batch's lines.
+func (b *bulk) readLines(t *batch) {
+	defer func() {
+		if v := recover(); v != nil { // this is not the request's goroutine, where serve would catch it
+			b.s.met(v, http.MethodPost, b.endpoint)
+			t.entries, t.events, t.answers, t.bad = t.entries[:0], t.events[:0], t.answers[:0], 0
+			for _, line := range t.lines {
+				t.fail(line.number, internal())
+			}
+			t.failed = len(t.lines)
+		}
+	}()
+	text := string(t.text) // which the strings of events and orders are parts of
+	now := event.FromTime(b.s.d.Clock())
+	begin := 0
+	for _, line := range t.lines {
+		b.take(t, text[begin:line.end], line, now)
+		begin = line.end
+	}
+}
+
+// take reads a line.
+func (b *bulk) take(t *batch, text string, line textLine, now event.Millis) {
+	if line.tooLong {
+		t.bad++
+		t.fail(line.number, tooLarge("The line is longer than "+strconv.Itoa(b.lines.most)+" bytes."))
 		return
 	}
-	if isBlank(line) {
-		return
-	}
-	n := len(to.events)
-	to.events = append(to.events, event.Event{})
-	to.bytes += len(line)
-	fact := b.sink != nil
-	answers, p := b.read(string(line), event.FromTime(b.s.d.Clock()), &to.events[n], to.answers)
-	if p != nil {
-		to.events = to.events[:n]
-		to.fail(b.lines.number, p)
-		return
-	}
+	answers, p := b.read(text, now, t.next(), t.answers)
+	fact := p == nil && b.sink != nil
 	if !fact {
-		to.events = to.events[:n]
+		t.drop()
 	}
-	to.answers = append(answers, '\n')
-	to.entries = append(to.entries, entry{line: b.lines.number, end: len(to.answers), fact: fact})
+	if p != nil {
+		t.bad++
+		t.fail(line.number, p)
+		return
+	}
+	t.answers = append(answers, '\n')
+	t.entries = append(t.entries, entry{line: line.number, end: len(t.answers), fact: fact})
 }
 
 func isBlank(line []byte) bool {
@@ -239,14 +243,6 @@ func isBlank(line []byte) bool {
 		}
 	}
 	return true
-}
-
-// fail answers a line with its problem.
-func (t *batch) fail(line int, p *problem) {
-	p.Line = line
-	t.answers = append(p.appendJSON(t.answers), '\n')
-	t.entries = append(t.entries, entry{line: line, end: len(t.answers)})
-	t.bad++
 }
 
 // end says in a last line why reading ended, if not because the client had sent all.
@@ -264,8 +260,8 @@ func (b *bulk) end(last *batch) {
 	}
 	if p != nil {
 		last.fail(b.lines.number+1, p)
-		last.bad-- // no line of the client's
 		b.cut = true
+		last.ready <- struct{}{}
 		b.batches <- last
 	}
 }
@@ -283,21 +279,26 @@ func (b *bulk) commitAll() {
 	for first := range b.batches {
 		group = b.gather(append(group[:0], first))
 		events = events[:0]
-		bad := 0
+		bad, met := 0, 0
 		for _, t := range group {
 			for i := range t.events {
 				events = append(events, &t.events[i])
 			}
 			bad += t.bad
+			met += t.failed
 		}
 		allBad += bad
+		allFailed += met
 		b.s.metrics.fact(b.endpoint, factBad, bad)
+		b.s.metrics.fact(b.endpoint, factFailed, met)
 		var failed *problem
 		if len(events) > 0 {
 			failed = b.commit(events)
 		}
 		for i, t := range group {
+			n := len(t.answers)
 			b.backlog.add(b.settled(t, failed))
+			b.ahead.hold(-n)
 			group[i] = nil
 			putBatch(t)
 		}
@@ -335,18 +336,21 @@ func (b *bulk) settled(t *batch, failed *problem) (answers []byte) {
 	return answers
 }
 
-// gather adds the batches that wait already to a group of one, up to commitLines and commitBytes.
+// gather adds the batches that wait already to a group of one, up to commitLines, commitBytes and answersAhead, and waits
+// until their lines are read.
 func (b *bulk) gather(group []*batch) []*batch {
-	n, size := len(group[0].entries), group[0].bytes
-	for n <= commitLines-batchLines && size <= commitBytes-batchBytes {
+	first := b.ahead.await(group[0])
+	n, size, answers := len(first.lines), len(first.text), len(first.answers)
+	for n <= commitLines-batchLines && size <= commitBytes-batchBytes && answers < answersAhead {
 		select {
 		case t, ok := <-b.batches:
 			if !ok {
 				return group
 			}
-			group = append(group, t)
-			n += len(t.entries)
-			size += t.bytes
+			group = append(group, b.ahead.await(t))
+			n += len(t.lines)
+			size += len(t.text)
+			answers += len(t.answers)
 		default:
 			return group
 		}
@@ -368,25 +372,6 @@ func (b *bulk) commit(events []*event.Event) (failed *problem) {
 	}
 	b.s.metrics.fact(b.endpoint, factTaken, len(events))
 	return nil
-}
-
-// answersAfter returns the answers, with the problem in place of those of facts if there is one.
-func (t *batch) answersAfter(failed *problem) []byte {
-	if failed == nil || len(t.events) == 0 {
-		return t.answers
-	}
-	var answers []byte
-	begin := 0
-	for _, e := range t.entries {
-		if e.fact {
-			failed.Line = e.line
-			answers = append(failed.appendJSON(answers), '\n')
-		} else {
-			answers = append(answers, t.answers[begin:e.end]...)
-		}
-		begin = e.end
-	}
-	return answers
 }
 
 // writeAll writes the backlog as fast as the client reads it. When the client is gone, reading ends.

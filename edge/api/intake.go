@@ -15,7 +15,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// reader makes an event of a JSON object and appends the answer that the client gets once the event is on disk.
+// reader makes an event of a JSON object and appends the answer that the client gets once the event is on disk. e is empty
+// but for the memory of its links, which the event may have.
 type reader func(text string, now event.Millis, e *event.Event, dst []byte) ([]byte, *problem)
 
 // curl names the second when it is told nothing else, and the CORS rules for it are kept by guard.
@@ -42,7 +43,7 @@ func (s *Server) intakeTo(read reader, take taker) handlerFunc {
 		case p != nil:
 			return p
 		case bulk:
-			return s.takeBulk(w, r, job{read: read, sink: take})
+			return s.takeBulk(w, r, job{read: read, parallel: true, sink: take})
 		}
 		return s.takeOne(w, r, read, take)
 	}

@@ -22,7 +22,7 @@ type lineReader struct {
 }
 
 // firstBuffer is the size of the buffer before a line needs more.
-const firstBuffer = 32 << 10
+const firstBuffer = 64 << 10
 
 func newLineReader(r io.Reader, most int) *lineReader {
 	return &lineReader{r: r, most: most, buf: make([]byte, min(firstBuffer, most+2))}

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -119,7 +117,7 @@ func looksLikeAddress(s string) bool {
 
 // readRegistration makes a sent event of what POST /v1/messages got, and appends the answer to dst.
 func (s *Server) readRegistration(text string, now event.Millis, e *event.Event, dst []byte) ([]byte, *problem) {
-	var g registration
+	g := registration{links: e.Links[:0]}
 	if p := readObject(text, g.readMember); p != nil {
 		return dst, p
 	}
@@ -143,37 +141,23 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 	if err != nil && !unchecked {
 		return dst, s.failure("read who is suppressed", err)
 	}
-	links, err := s.d.Minter.Mint(ref.Message{Ref: e.Ref, Links: g.links})
+	minted := ref.Message{Ref: e.Ref, Links: g.links, Key: e.Key}
+	answer := event.AppendJSONString(append(dst, `{"message":`...), g.message)
+	if stopped { // of which no token tells: a registration without it may follow
+		e.Flags |= event.NotSent
+		answer = append(appendWhy(append(answer, `,"send":false,"suppressed":`...), scope, &why), ',')
+	} else {
+		answer = append(answer, `,"send":true,`...)
+	}
+	if unchecked { // nobody could say whether the recipient is suppressed
+		answer = append(answer, `"unchecked":true,`...)
+	}
+	answer, err = s.d.Minter.AppendMembers(answer, &minted)
 	switch {
 	case errors.Is(err, ref.ErrInvalid):
 		return dst, newProblem(400, "bad-field", "A field has a value that is not allowed", strings.TrimPrefix(err.Error(), ref.ErrInvalid.Error()+": "))
 	case err != nil:
 		return dst, s.fail("mint links", err)
 	}
-	answer := linksAnswer{Message: links.Message, Send: !stopped, Unchecked: unchecked, Links: &links}
-	if stopped { // of which no token tells: a registration without it may follow
-		e.Flags |= event.NotSent
-		answer.Suppressed = appendWhy(nil, scope, &why)
-	}
-	return appendLinks(dst, &answer)
-}
-
-// linksAnswer is the answer of POST /v1/messages: Links with "send" after "message", which shadows that of Links.
-type linksAnswer struct {
-	Message    string          `json:"message"`
-	Send       bool            `json:"send"`
-	Suppressed json.RawMessage `json:"suppressed,omitempty"`
-	// Unchecked is set where nobody could say whether the recipient is suppressed.
-	Unchecked bool `json:"unchecked,omitempty"`
-	*ref.Links
-}
-
-func appendLinks(dst []byte, l *linksAnswer) ([]byte, *problem) {
-	b := bytes.NewBuffer(dst)
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(l); err != nil {
-		panic("BUG: links that JSON can't hold: " + err.Error())
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return append(answer, '}'), nil
 }

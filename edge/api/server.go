@@ -30,7 +30,8 @@ type Sink interface {
 
 // Minter makes what a message needs to be tracked.
 type Minter interface {
-	Mint(m ref.Message) (ref.Links, error)
+	// AppendMembers appends what goes into the message, as members of a JSON object. It must not retain m.
+	AppendMembers(dst []byte, m *ref.Message) ([]byte, error)
 	SelfURL(account, sender string) (string, error)
 }
 

@@ -27,9 +27,9 @@ func (s *Server) postCheck(w http.ResponseWriter, r *http.Request) *problem {
 	case s.d.Suppressions == nil:
 		return errNoSuppressions.problem
 	case plain:
-		return s.takeBulk(w, r, job{read: c.readPlain})
+		return s.takeBulk(w, r, job{read: c.readPlain, parallel: true})
 	case bulk:
-		return s.takeBulk(w, r, job{read: c.read})
+		return s.takeBulk(w, r, job{read: c.read, parallel: true})
 	}
 	text, bad := s.readBody(w, r)
 	if bad != nil {
