@@ -130,10 +130,10 @@ func (c countsHere) Senders(q rollup.SendersQuery) ([]rollup.Score, string, erro
 	return c.r.rollup.Senders(q)
 }
 
-// Sequences returns the scores of a sender's sequences.
-func (c countsHere) Sequences(q rollup.Query) ([]rollup.Score, error) {
+// Sequences returns a page of the scores of a sender's sequences.
+func (c countsHere) Sequences(q rollup.SequencesQuery) ([]rollup.Score, string, error) {
 	if !c.r.counted() {
-		return nil, api.ErrNotReady
+		return nil, "", api.ErrNotReady
 	}
 	return c.r.rollup.Sequences(q)
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"carom/edge/api"
+
 	"github.com/spf13/cobra"
 )
 
@@ -408,9 +410,7 @@ func (q *suppressionsImport) writeCSV(w *bufio.Writer, in io.Reader) error {
 // csvRow reads the cells of a row.
 func csvRow(names, cells []string) (row suppressionRow, time string) {
 	for i, cell := range cells {
-		if len(cell) > 1 && cell[0] == '\'' && strings.IndexByte("=+-@\t\r'", cell[1]) >= 0 {
-			cell = cell[1:]
-		}
+		cell = api.PlainCell(cell)
 		if i >= len(names) || cell == "" {
 			continue
 		}

@@ -102,6 +102,15 @@ func (c *contract) follow(place []string) []string {
 	return strings.Split(strings.TrimPrefix(ref, "#/"), "/")
 }
 
+// followed is an object of the document, or that to which it refers.
+func (c *contract) followed(v any) map[string]any {
+	o, _ := v.(map[string]any)
+	if ref := at[string](o, "$ref"); ref != "" {
+		return at[map[string]any](c.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+	}
+	return o
+}
+
 // validate checks a JSON text against the schema at a place.
 func (c *contract) validate(place []string, text []byte) error {
 	var b strings.Builder

@@ -26,13 +26,10 @@ func (s *Server) getEnrollments(w http.ResponseWriter, r *http.Request) *problem
 		q.Category = &category
 	}
 	limit := 0
-	switch peer := r.Header.Get(headerPeer) != ""; {
-	case form != "":
+	if form != "" {
 		limit = p.limit(0, 1<<31-1)
-	case peer: // whose own bound the client had
-		q.Limit = p.limit(rollup.DefaultLimit, rollup.MaxLimit)
-	default:
-		q.Limit = p.limit(rollup.DefaultLimit, min(rollup.MaxLimit, s.o.MaxLimit))
+	} else {
+		q.Limit = s.rollupLimit(p, r, rollup.DefaultLimit)
 	}
 	if p.problem != nil {
 		return p.problem

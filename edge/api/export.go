@@ -17,11 +17,11 @@ import (
 func isPlace(err error) bool { return errors.Is(err, refine.ErrPlace) }
 
 func parseMillis(text string) event.Millis {
-	t, err := time.Parse(time.RFC3339, text)
+	at, err := parseTime(text)
 	if err != nil {
 		return 0
 	}
-	return event.FromTime(t)
+	return at
 }
 
 // exportPage is how many messages are listed at once; each is then read by itself.

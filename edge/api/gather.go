@@ -41,10 +41,10 @@ func (m *mergedScores) Score(q rollup.Query) (rollup.Score, error) {
 	return part.Score(q)
 }
 
-func (m *mergedScores) Sequences(q rollup.Query) ([]rollup.Score, error) {
+func (m *mergedScores) Sequences(q rollup.SequencesQuery) ([]rollup.Score, string, error) {
 	part, err := m.of(q.Account, q.Sender)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	return part.Sequences(q)
 }

@@ -84,6 +84,7 @@ func (s *Server) ReloadTokens() error {
 		s.log.Error("tokens not reloaded, the old ones stay", zap.Error(err))
 		return fmt.Errorf("api.%w", err)
 	}
+	s.log.Info("tokens", zap.Int("known", len(s.guard.callers.Load().byHash)))
 	return nil
 }
 

@@ -66,29 +66,54 @@ func (read reader) of(c *caller) reader {
 	}
 }
 
-// bodyType says whether the body is a bulk.
-func bodyType(h http.Header) (bulk bool, p *problem) {
-	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return false, mediaProblem("Content-Encoding: want none.")
+// mediaTypeOf returns the type of a body that can be read: UTF-8, and not compressed. Who names none sends JSON.
+func mediaTypeOf(h http.Header) (string, *problem) {
+	for _, encoding := range h.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return "", mediaProblem("Content-Encoding: want none.")
+		}
 	}
 	value := h.Get("Content-Type")
 	if value == "" {
-		return false, nil
+		return jsonType, nil
 	}
 	mediaType, options, err := mime.ParseMediaType(value)
 	if err != nil {
-		return false, mediaProblem("Content-Type: " + quote(value) + " can't be read.")
+		return "", mediaProblem("Content-Type: " + quote(value) + " can't be read.")
 	}
-	if charset := options["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return false, mediaProblem("Content-Type: charset " + quote(charset) + ": want UTF-8.")
+	switch charset := strings.ToLower(options["charset"]); charset {
+	case "", "utf-8", "us-ascii":
+		return mediaType, nil
+	default:
+		return "", mediaProblem("Content-Type: charset " + quote(charset) + ": want UTF-8.")
 	}
+}
+
+// bodyType says whether the body is a bulk.
+func bodyType(h http.Header) (bulk bool, p *problem) {
+	mediaType, p := mediaTypeOf(h)
 	switch {
+	case p != nil:
+		return false, p
 	case slices.Contains(bulkTypes, mediaType):
 		return true, nil
 	case slices.Contains(objectTypes, mediaType):
 		return false, nil
 	}
 	return false, mediaProblem("Content-Type: " + quote(mediaType) + ": want application/json for one object, or application/x-ndjson for one a line.")
+}
+
+// noBody refuses members where nothing reads them: an account that stands in a body in place of the query would have it done to
+// another account.
+func (s *Server) noBody(w http.ResponseWriter, r *http.Request) *problem {
+	text, p := s.readBody(w, r)
+	if p != nil || len(text) == 0 {
+		return p
+	}
+	if _, p := bodyType(r.Header); p != nil {
+		return p
+	}
+	return readObject(string(text), func(*event.JSONReader, string) bool { return false })
 }
 
 func mediaProblem(detail string) *problem {

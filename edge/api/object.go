@@ -48,12 +48,12 @@ func readTime(r *event.JSONReader) told {
 	if text == "" {
 		return told{}
 	}
-	t, err := time.Parse(time.RFC3339, text)
+	at, err := parseTime(text)
 	if err != nil {
 		r.Fail("want a time as RFC 3339 writes it, with its zone: 2026-11-21T17:45:03Z")
 		return told{}
 	}
-	return told{at: event.Millis(t.UnixMilli()), set: true}
+	return told{at: at, set: true}
 }
 
 // maxAhead is how far a client's clock may run ahead of ours.

@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"carom/pipeline/rollup"
 )
 
 // methods are those of a route, by what they are called in openapi.yaml.
@@ -89,10 +91,7 @@ func TestOpenAPIHasTheRoutes(t *testing.T) {
 // parametersOf are the names of an operation's parameters.
 func parametersOf(op map[string]any, in string) (names []string) {
 	for i := range at[[]any](op, "parameters") {
-		p, _ := at[[]any](op, "parameters")[i].(map[string]any)
-		if ref := at[string](p, "$ref"); ref != "" {
-			p = at[map[string]any](contractOnce().root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
-		}
+		p := contractOnce().followed(at[[]any](op, "parameters")[i])
 		if at[string](p, "in") == in {
 			names = append(names, at[string](p, "name"))
 		}
@@ -253,6 +252,13 @@ func TestOpenAPIExamplesOfObjects(t *testing.T) {
 	if n == 0 {
 		t.Error("no examples")
 	}
+}
+
+// What rollup says in an alert is what the schema has.
+func TestOpenAPIHasTheAlerts(t *testing.T) {
+	text, err := json.Marshal(rollup.Alert{Rule: "score_band", Level: 0.05, From: "good", To: "fair", Window: "7d", AsOf: 1})
+	must(t, err)
+	must(t, contractOnce().validate([]string{"components", "schemas", "ScoreAlert"}, text))
 }
 
 func TestOpenAPIIsServed(t *testing.T) {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -115,15 +117,32 @@ func (p *params) window() time.Duration {
 
 // asOf returns the time that an answer is to speak of. It may lie ahead: "what will it be when all has completed".
 func (p *params) asOf(now time.Time) event.Millis {
-	v := p.values.Get("as_of")
+	return cmp.Or(p.time("as_of"), event.FromTime(now))
+}
+
+// time returns a parameter that is a time; 0 if it is not there.
+func (p *params) time(name string) event.Millis {
+	v := p.values.Get(name)
 	if v == "" {
-		return event.FromTime(now)
+		return 0
 	}
-	t, err := time.Parse(time.RFC3339, v)
-	if err != nil {
-		p.fail("as_of", "want a time as RFC 3339 writes it, with + as %2B: 2026-11-21T17:45:03Z")
+	at, err := parseTime(v)
+	if err != nil || at <= 0 {
+		p.fail(name, "want a time after 1970 as RFC 3339 writes it, with + as %2B: 2026-11-21T17:45:03Z")
+		return 0
 	}
-	return event.FromTime(t)
+	return at
+}
+
+var errTime = errors.New("no time as RFC 3339 writes it")
+
+// parseTime reads a time of RFC 3339. time.Parse takes more: an hour of one digit, and a comma before the fraction.
+func parseTime(text string) (event.Millis, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err == nil && (text[len("2026-11-21T17")] != ':' || text[len("2026-11-21T17:45:03")] == ',') {
+		err = errTime
+	}
+	return event.FromTime(t), err
 }
 
 // limit returns a number from 1 to most.

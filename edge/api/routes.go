@@ -30,6 +30,7 @@ type endpoint struct {
 	do       handlerFunc
 	scope    Scope
 	accounts accountPlace
+	bare     bool // takes no body, though its method may have one
 }
 
 // accountPlace is where a request names the account that it is about. serve refuses a token the accounts that are not
@@ -54,6 +55,11 @@ func (e endpoint) by(place accountPlace) endpoint {
 	return e
 }
 
+func (e endpoint) withoutBody() endpoint {
+	e.bare = true
+	return e
+}
+
 func (s *Server) routes() []route {
 	return []route{
 		{pattern: "/v1/messages", get: ScopeRead.of(s.listMessages), post: ScopeWrite.of(s.intake(s.readRegistration)).by(inBody), streams: true},
@@ -68,33 +74,33 @@ func (s *Server) routes() []route {
 		{pattern: "/v1/senders/{sender}/trend", get: ScopeRead.of(s.getTrend), peers: true},
 		{pattern: "/v1/senders/{sender}/enrollments", get: ScopeRead.of(s.getEnrollments), peers: true, streams: true},
 		{pattern: "/v1/senders/{sender}/self", post: ScopeWrite.of(s.postSelf)},
-		{pattern: "/v1/senders/{sender}/addresses", get: ScopeRead.of(s.getAddresses), put: ScopeWrite.of(s.putAddresses), delete: ScopeWrite.of(s.deleteAddresses)},
+		{pattern: "/v1/senders/{sender}/addresses", get: ScopeRead.of(s.getAddresses), put: ScopeWrite.of(s.putAddresses), delete: ScopeWrite.of(s.deleteAddresses).withoutBody()},
 		{pattern: "/v1/rules", get: ScopeRead.of(s.getRules).by(ofAll), everywhere: true},
-		{pattern: "/v1/rules/reload", post: ScopeAdmin.of(s.postRulesReload).by(ofAll), everywhere: true},
+		{pattern: "/v1/rules/reload", post: ScopeAdmin.of(s.postRulesReload).by(ofAll).withoutBody(), everywhere: true},
 		{pattern: "/v1/rejects", get: ScopeAdmin.of(s.getRejects).by(ofAll)},
 		{pattern: "/v1/rejects/replay", post: ScopeAdmin.of(s.postReplay).by(ofAll), streams: true},
 		{pattern: "/v1/contacts", get: ScopeRead.of(s.listContacts), streams: true},
-		{pattern: "/v1/contacts/{contact}", get: ScopeRead.of(s.getContact), delete: ScopeWrite.of(s.deleteContact), peers: true},
+		{pattern: "/v1/contacts/{contact}", get: ScopeRead.of(s.getContact), delete: ScopeWrite.of(s.deleteContact).withoutBody(), peers: true},
 		{pattern: "/v1/contacts/{contact}/erasure", get: ScopeRead.of(s.getErasure)},
 		{pattern: "/v1/contacts/{contact}/export", get: ScopeRead.of(s.getExport), streams: true},
-		{pattern: "/v1/contacts/{contact}/denied", get: ScopeRead.of(s.getDenied), put: ScopeWrite.of(s.putDenied), delete: ScopeWrite.of(s.deleteDenied)},
+		{pattern: "/v1/contacts/{contact}/denied", get: ScopeRead.of(s.getDenied), put: ScopeWrite.of(s.putDenied).withoutBody(), delete: ScopeWrite.of(s.deleteDenied).withoutBody()},
 		{pattern: "/v1/denied", get: ScopeRead.of(s.listDenied), post: ScopeWrite.of(s.intakeTo(readDenial, s.deny)).by(inBody), streams: true},
 		{pattern: "/v1/suppressions", get: ScopeRead.of(s.getSuppressions), post: ScopeWrite.of(s.postSuppressions).by(inBody), streams: true},
 		{pattern: "/v1/suppressions/check", post: ScopeRead.of(s.postCheck).by(inBody), streams: true},
 		{pattern: "/v1/suppressions/revert", post: ScopeWrite.of(s.postRevert).by(inBody)},
 		{pattern: "/v1/suppressions/confirm", post: ScopeWrite.of(s.postConfirm).by(inBody)},
 		{pattern: "/v1/suppressions/audit", get: ScopeRead.of(s.getAudit).by(inFilter), streams: true},
-		{pattern: "/v1/suppressions/{address}", get: ScopeRead.of(s.getSuppression), put: ScopeWrite.of(s.putSuppression).by(inBody), delete: ScopeWrite.of(s.deleteSuppression)},
+		{pattern: "/v1/suppressions/{address}", get: ScopeRead.of(s.getSuppression), put: ScopeWrite.of(s.putSuppression).by(inBody), delete: ScopeWrite.of(s.deleteSuppression).withoutBody()},
 		{pattern: "/v1/suppressions/{address}/reactivate", post: ScopeWrite.of(s.postReactivate).by(inBody)},
 		{pattern: "/v1/suppressions/{address}/lift", post: ScopeAdmin.of(s.postLift).by(ofAll)},
 		{pattern: "/v1/webhooks", get: ScopeRead.of(s.getWebhooks)},
-		{pattern: "/v1/webhooks/{name}", get: ScopeRead.of(s.getWebhook), put: ScopeWrite.of(s.putWebhook), delete: ScopeWrite.of(s.deleteWebhook), peers: true},
+		{pattern: "/v1/webhooks/{name}", get: ScopeRead.of(s.getWebhook), put: ScopeWrite.of(s.putWebhook), delete: ScopeWrite.of(s.deleteWebhook).withoutBody(), peers: true},
 		{pattern: "/v1/webhooks/{name}/resume", post: ScopeWrite.of(s.postWebhookResume)},
 		{pattern: "/v1/peer/messages", get: ScopeAdmin.of(s.getPeerMessages).by(ofAll), peers: true},
 		{pattern: "/v1/peer/contacts", get: ScopeAdmin.of(s.getPeerContacts).by(ofAll), peers: true},
 		{pattern: "/v1/peer/events", get: ScopeAdmin.of(s.getPeerEvents).by(ofAll), peers: true, streams: true},
 		{pattern: "/v1/peer/events/{partition}", get: ScopeAdmin.of(s.getPeerPartition).by(ofAll), peers: true},
-		{pattern: "/v1/backup", post: ScopeAdmin.of(s.postBackup).by(ofAll), everywhere: true, streams: true},
+		{pattern: "/v1/backup", post: ScopeAdmin.of(s.postBackup).by(ofAll).withoutBody(), everywhere: true, streams: true},
 		{pattern: "/metrics", get: ScopeRead.of(s.metricsHandler()).by(ofAll), everywhere: true},
 		{pattern: "/livez", get: scopeNone.of(getLive).by(ofAll), open: true, everywhere: true},
 		{pattern: "/readyz", get: scopeNone.of(s.getReady).by(ofAll), open: true, everywhere: true},
@@ -159,6 +165,11 @@ func (s *Server) answer(rt *route, w http.ResponseWriter, r *http.Request) *prob
 			return p
 		}
 		r = c.attach(r)
+	}
+	if e.bare {
+		if p := s.noBody(w, r); p != nil {
+			return p
+		}
 	}
 	return e.do(w, r)
 }

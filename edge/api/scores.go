@@ -21,13 +21,7 @@ func (s *Server) getSenders(w http.ResponseWriter, r *http.Request) *problem {
 	if differ != nil {
 		return differ
 	}
-	if p.values.Get("limit") != "" {
-		most := s.o.MaxLimit
-		if peer { // whose own bound the client had
-			most = rollup.MaxLimit
-		}
-		q.Limit = p.limit(0, most)
-	}
+	q.Limit = s.rollupLimit(p, r, rollup.DefaultLimit)
 	if p.problem != nil {
 		return p.problem
 	}
@@ -81,26 +75,29 @@ func (s *Server) getScore(w http.ResponseWriter, r *http.Request) *problem {
 	return s.writeJSON(w, score)
 }
 
-// getSequences answers the scores of a sender's sequences, the mail without one among them.
+// getSequences answers a page of the scores of a sender's sequences, the mail without one among them.
 func (s *Server) getSequences(w http.ResponseWriter, r *http.Request) *problem {
-	p := readParams(r, "account", "window", "as_of")
-	q := s.scoreQuery(p, r)
+	p := readParams(r, "account", "window", "as_of", "limit", "after")
+	q := rollup.SequencesQuery{Query: s.scoreQuery(p, r), After: p.text("after", maxCursor)}
+	q.Limit = s.rollupLimit(p, r, rollup.MaxLimit)
 	if p.problem != nil {
 		return p.problem
 	}
-	if done, p := s.elsewhere(w, r, s.ownerOfSender(q)); done {
-		return p
+	return s.view(w, r, q.Query, func() (any, error) {
+		page, next, err := s.d.Scores.Sequences(q)
+		return struct {
+			Sequences []rollup.Score `json:"sequences"`
+			Next      string         `json:"next"`
+		}{orEmpty(page), next}, err
+	})
+}
+
+// rollupLimit is the limit of a page. Where another node asks, its client had that node's bound.
+func (s *Server) rollupLimit(p *params, r *http.Request, usual int) int {
+	if r.Header.Get(headerPeer) != "" {
+		return p.limit(usual, rollup.MaxLimit)
 	}
-	if s.d.Scores == nil {
-		return s.scoreProblem(ErrNotReady)
-	}
-	scores, err := s.d.Scores.Sequences(q)
-	if err != nil {
-		return s.scoreProblem(err)
-	}
-	return s.writeJSON(w, struct {
-		Sequences []rollup.Score `json:"sequences"`
-	}{orEmpty(scores)})
+	return p.limit(usual, min(rollup.MaxLimit, s.o.MaxLimit))
 }
 
 func (s *Server) scoreQuery(p *params, r *http.Request) rollup.Query {

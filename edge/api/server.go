@@ -44,7 +44,7 @@ type Messages interface {
 type Scores interface {
 	Score(q rollup.Query) (rollup.Score, error)
 	Senders(q rollup.SendersQuery) (page []rollup.Score, next string, err error)
-	Sequences(q rollup.Query) ([]rollup.Score, error)
+	Sequences(q rollup.SequencesQuery) (page []rollup.Score, next string, err error)
 	ScoreViews
 }
 

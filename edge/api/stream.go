@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 )
@@ -137,14 +138,26 @@ func (t *streamWriter) cut(s *Server, err error) *problem {
 	panic(http.ErrAbortHandler)
 }
 
+// formulaBegins are the characters with which formulas begin, wide ones where they are typed with those, and the apostrophe.
+const formulaBegins = "=+-@\t\r\n＝＋－＠'"
+
 // safeCells puts an apostrophe before cells that a spreadsheet would take for a formula.
 func safeCells(cells []string) []string {
 	for i, cell := range cells {
-		if cell != "" && strings.IndexByte("=+-@\t\r'", cell[0]) >= 0 {
+		if first, _ := utf8.DecodeRuneInString(cell); cell != "" && strings.ContainsRune(formulaBegins, first) {
 			cells[i] = "'" + cell
 		}
 	}
 	return cells
+}
+
+// PlainCell takes off what safeCells has put before a cell.
+func PlainCell(cell string) string {
+	rest, marked := strings.CutPrefix(cell, "'")
+	if first, _ := utf8.DecodeRuneInString(rest); marked && rest != "" && strings.ContainsRune(formulaBegins, first) {
+		return rest
+	}
+	return cell
 }
 
 // deadlineWriter gives its client a while for each write.

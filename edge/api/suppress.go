@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
 
 	"carom/pipeline/event"
 	"carom/pipeline/suppress"
@@ -226,20 +225,6 @@ func (p *params) scope() suppress.Scope {
 	}
 	p.fail("scope", "want account or global")
 	return ""
-}
-
-// time returns a parameter that is a time; 0 if it is not there.
-func (p *params) time(name string) event.Millis {
-	v := p.values.Get(name)
-	if v == "" {
-		return 0
-	}
-	t, err := time.Parse(time.RFC3339, v)
-	if err != nil || t.UnixMilli() <= 0 {
-		p.fail(name, "want a time as RFC 3339 writes it, with + as %2B: 2026-11-21T17:45:03Z")
-		return 0
-	}
-	return event.FromTime(t)
 }
 
 // word returns a parameter that is one of a list; empty if it is not there.

@@ -13,15 +13,14 @@ const plainType = "text/plain"
 func (s *Server) postCheck(w http.ResponseWriter, r *http.Request) *problem {
 	p := readParams(r, "account", "as_of")
 	c := &checking{s: s, r: r, account: p.account(), at: p.asOf(s.d.Clock())}
-	plain := isPlain(r.Header)
-	bulk := plain
-	if !plain {
-		var bad *problem
-		if bulk, bad = bodyType(r.Header); bad != nil {
-			return bad
-		}
+	mediaType, bad := mediaTypeOf(r.Header)
+	plain, bulk := mediaType == plainType, false // plain: addresses, one a line, and nothing else
+	if bad == nil && !plain {
+		bulk, bad = bodyType(r.Header)
 	}
 	switch {
+	case bad != nil:
+		return bad
 	case p.problem != nil:
 		return p.problem
 	case s.d.Suppressions == nil:
@@ -41,12 +40,6 @@ func (s *Server) postCheck(w http.ResponseWriter, r *http.Request) *problem {
 		return bad
 	}
 	return writeText(w, string(answer))
-}
-
-// isPlain reports whether a body is addresses, one a line, and nothing else.
-func isPlain(h http.Header) bool {
-	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.EqualFold(strings.TrimSpace(mediaType), plainType) && h.Get("Content-Encoding") == ""
 }
 
 // checking is one request of POST /v1/suppressions/check.

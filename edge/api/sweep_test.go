@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -47,6 +48,7 @@ type sweep struct {
 func TestSweep(t *testing.T) {
 	w, _, secrets := tokenWorld(t, nil)
 	for _, rt := range documented(w.server) {
+		otherMethods(t, w, rt, secrets["root"])
 		for method, e := range rt.methods() {
 			s := &sweep{T: t, w: w, secrets: secrets, rt: rt, e: e, method: strings.ToUpper(method), path: filled(rt.pattern)}
 			s.op, _ = contractOnce().operation(s.method, s.path)
@@ -65,9 +67,34 @@ func TestSweep(t *testing.T) {
 			s.accounts()
 			s.parameters()
 			s.places()
-			if s.body != "" {
+			switch {
+			case s.body != "":
 				s.bodies()
+			case s.method != "GET":
+				s.noBodies()
 			}
+		}
+	}
+}
+
+// otherMethods asks a path for what it does not do: it says what it does.
+func otherMethods(t *testing.T, w *world, rt route, secret string) {
+	var allow []string
+	for _, name := range []string{"get", "post", "put", "delete"} {
+		if _, ok := rt.methods()[name]; ok {
+			allow = append(allow, strings.ToUpper(name))
+		}
+	}
+	if rt.get.do != nil {
+		allow = slices.Insert(allow, 1, "HEAD")
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FOO"} {
+		if slices.Contains(allow, method) {
+			continue
+		}
+		a := w.do(method, filled(rt.pattern), "{}", bearer(secret)...)
+		if p := a.problem(t, 405); p.Type != problemType+"method" || a.Header.Get("Allow") != strings.Join(allow, ", ") {
+			t.Errorf("%s %s: %s, Allow: %s, want %v", method, rt.pattern, a.body, a.Header.Get("Allow"), allow)
 		}
 	}
 }
@@ -131,18 +158,48 @@ func (s *sweep) parameters() {
 	}
 	s.want(s.ask("root", s.path+"?acount=acme", s.body), 400, "acount", "an unknown parameter")
 	s.want(s.ask("root", s.path+"?"+url.QueryEscape(long(3000))+"=1", s.body), 400, quoteName(long(3000)), "an unknown parameter of 3000 bytes")
-	if p := s.ask("root", s.path+"?a=%zz", s.body).problem(s.T, 400); p.Type != problemType+"bad-parameter" {
-		s.Errorf("%s %s: %+v", s.method, s.path, p)
-	}
 	for _, name := range parametersOf(s.op, "query") {
 		if name == "max_behind" { // of the tail, whose answer has no end
 			continue
 		}
 		s.want(s.ask("root", s.path+"?"+name+"=1&"+name+"=1", s.body), 400, name, name+" twice")
-		for _, value := range []string{"%00" + long(20), long(6000), "%FF%FE" + long(600), "[]" + long(1200)} {
-			s.want(s.ask("root", s.path+"?"+name+"="+value, s.body), 400, name, name+"="+value[:8])
+		for _, value := range append([]string{"%00" + long(20), long(6000), "%FF%FE" + long(600), "[]" + long(1200), "a%0D%0AX-Injected:1"}, wrongTexts(s.schemaOf(name))...) {
+			s.want(s.ask("root", s.path+"?"+name+"="+value, s.body), 400, name, fmt.Sprintf("%s=%.20s", name, value))
 		}
 	}
+	for _, query := range []string{"a=%zz", "account=acme;limit=1", "%"} {
+		if p := s.ask("root", s.path+"?"+query, s.body).problem(s.T, 400); p.Type != problemType+"bad-parameter" {
+			s.Errorf("%s %s?%s: %+v", s.method, s.path, query, p)
+		}
+	}
+}
+
+// wrongTexts are values of a query that a schema does not allow.
+func wrongTexts(schema map[string]any) []string {
+	switch {
+	case schema["type"] == "integer":
+		return []string{"-1", "0", "1.5", "1e3", "0x10", "NaN", "Infinity", "99999999999999999999999999", "%201", "٣"}
+	case schema["type"] == "boolean":
+		return []string{"TRUE", "1", "yes", "0"}
+	case schema["format"] == "date-time":
+		return []string{
+			"now", "2026-11-21", "2026-11-21T17:45:03", "2026-11-21T17:45:03+01:00", "2026-11-21T17:45:03,5Z", "2026-11-21T25:00:00Z", "1795281903",
+			"0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "99999-01-01T00:00:00Z",
+		}
+	case schema["enum"] != nil:
+		return []string{"nonsense", "*", "%20"}
+	}
+	return nil
+}
+
+// schemaOf is that of a parameter of the query.
+func (s *sweep) schemaOf(name string) map[string]any {
+	for _, p := range at[[]any](s.op, "parameters") {
+		if p := contractOnce().followed(p); p["name"] == name {
+			return contractOnce().followed(p["schema"])
+		}
+	}
+	return nil
 }
 
 // places asks for ids in the path that none can be.
@@ -182,8 +239,12 @@ func (s *sweep) bodies() {
 		refused(body, 400, "bad-json", "Content-Type", jsonType)
 	}
 	refused(`{"account":"`+long(2<<20)+`"}`, 413, "too-large", "Content-Type", jsonType)
-	refused(s.body, 415, "media-type", "Content-Type", "application/xml")
-	refused(s.body, 415, "media-type", "Content-Type", jsonType, "Content-Encoding", "gzip")
+	for _, mediaType := range []string{"application/xml", "multipart/form-data; boundary=x", jsonType + "; charset=latin1", ";", "application/json;;=", "text/plain; charset=utf-16"} {
+		refused(s.body, 415, "media-type", "Content-Type", mediaType)
+	}
+	for _, encoding := range []string{"gzip", "zstd", "br", "deflate", "identity, gzip", "x"} {
+		refused(s.body, 415, "media-type", "Content-Type", jsonType, "Content-Encoding", encoding)
+	}
 
 	o := s.object()
 	o["acount"] = "acme"
@@ -202,19 +263,27 @@ func (s *sweep) bodies() {
 	}
 }
 
+// noBodies posts members to who reads none. An empty body, or an object without members, is none.
+func (s *sweep) noBodies() {
+	s.want(s.ask("root", s.path, `{"account":"acme"}`), 400, "account", "a body")
+	for _, header := range [][2]string{{"Content-Type", "application/xml"}, {"Content-Encoding", "gzip"}} {
+		a := s.w.do(s.method, s.path, "<x/>", append(bearer(s.secrets["root"]), header[:]...)...)
+		if p := a.problem(s.T, 415); p.Type != problemType+"media-type" {
+			s.Errorf("%s %s with %v: %+v", s.method, s.path, header, p)
+		}
+	}
+	if p := s.ask("root", s.path, `{"x":"`+long(2<<20)+`"}`).problem(s.T, 413); p.Type != problemType+"too-large" {
+		s.Errorf("%s %s: %+v", s.method, s.path, p)
+	}
+}
+
 // properties are those of the body, their schemas followed to where they stand.
 func (s *sweep) properties() map[string]map[string]any {
 	c := contractOnce()
 	schema := at[map[string]any](s.op, "requestBody", "content", jsonType, "schema")
-	follow := func(o map[string]any) map[string]any {
-		if ref := at[string](o, "$ref"); ref != "" {
-			return at[map[string]any](c.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
-		}
-		return o
-	}
 	all := make(map[string]map[string]any)
-	for name, p := range at[map[string]any](follow(schema), "properties") {
-		all[name] = follow(p.(map[string]any))
+	for name, p := range at[map[string]any](c.followed(schema), "properties") {
+		all[name] = c.followed(p)
 	}
 	if len(all) == 0 {
 		s.Errorf("%s %s: no properties of its body in openapi.yaml: %v", s.method, s.path, slices.Collect(maps.Keys(schema)))
@@ -237,7 +306,8 @@ func wrongValues(schema map[string]any) []any {
 	default: // a text, or one of several
 		wrong = append(wrong, true)
 		if schema["format"] == "date-time" {
-			wrong = append(wrong, "yesterday", "2026-11-21", "2026-11-21T17:45:03", "99999-01-01T00:00:00Z")
+			wrong = append(wrong, "yesterday", "2026-11-21", "2026-11-21T17:45:03", "99999-01-01T00:00:00Z", "2026-11-21T17:45:03,5Z", "2026-11-21T7:45:03Z",
+				"2026-11-21T17:45:03+99:00", " 2026-11-21T17:45:03Z", "2026-11-21T17:45:60Z")
 		}
 		if schema["enum"] != nil || schema["maxLength"] != nil {
 			wrong = append(wrong, "\x00", long(100_000))

@@ -119,6 +119,9 @@ func ParseTokens(data []byte) (Tokens, error) {
 	} else if err != nil {
 		return Tokens{}, err
 	}
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Tokens{}, errors.New("a second document begins after the first: want all tokens in one list")
+	}
 	return t, t.check()
 }
 

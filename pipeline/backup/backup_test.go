@@ -376,6 +376,11 @@ func TestRefusals(t *testing.T) {
 	if _, err := Receive(bytes.NewReader(whole), dir); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("received twice: %v", err)
 	}
+	for _, in := range []string{dir, filepath.Join(dir, "data"), filepath.Join(dir, "state", "..", "x", "y")} {
+		if _, err := Restore(dir, in, time.Now(), zap.NewNop()); err == nil || !strings.Contains(err.Error(), "is in the backup") {
+			t.Errorf("restored into %s: %v", in, err)
+		}
+	}
 	if err := add(filepath.Join(data, "keys.yaml")); err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,9 @@ func Restore(dir, data string, now time.Time, logger *zap.Logger, may ...string)
 	if err := checkFolder(dir, &r.Manifest); err != nil {
 		return r, err
 	}
+	if within(dir, data) {
+		return r, fmt.Errorf("backup: folder %s is in the backup, which is to stay as it is: name another", data)
+	}
 	if err := makeEmpty(data, may...); err != nil {
 		return r, err
 	}
@@ -67,6 +70,17 @@ func Restore(dir, data string, now time.Time, logger *zap.Logger, may ...string)
 		return r, fmt.Errorf("backup: %w", err)
 	}
 	return r, syncFolder(data)
+}
+
+// within reports whether a path lies in a folder, or is it.
+func within(dir, path string) bool {
+	from, err := filepath.Abs(dir)
+	to, toErr := filepath.Abs(path)
+	if err != nil || toErr != nil {
+		return false
+	}
+	rel, err := filepath.Rel(from, to)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // CheckData refuses a data folder that a restore was not done with.

@@ -145,7 +145,7 @@ func TestBadQueries(t *testing.T) {
 		{"window", score(31*24*time.Hour, hour0)},
 		{"as_of", score(time.Hour, 0)},
 		{"as_of", score(time.Hour, -1)},
-		{"window", func() error { _, err := f.p.Sequences(Query{AsOf: hour0}); return err }},
+		{"window", func() error { _, _, err := f.p.Sequences(SequencesQuery{Query: Query{AsOf: hour0}}); return err }},
 		{"window", senders(func(q *SendersQuery) { q.Window = 1 })},
 		{"as_of", senders(func(q *SendersQuery) { q.AsOf = 0 })},
 		{"limit", senders(func(q *SendersQuery) { q.Limit = -1 })},
@@ -297,9 +297,9 @@ func TestSenders(t *testing.T) {
 
 func TestSequencesOfNobody(t *testing.T) {
 	f := sendersFixture(t)
-	got, err := f.p.Sequences(Query{Account: "a", Sender: "nobody", Window: time.Hour, AsOf: hour0})
-	if len(got) != 0 || got == nil || err != nil {
-		t.Errorf("got %v, %v", got, err)
+	got, next, err := f.p.Sequences(SequencesQuery{Query: Query{Account: "a", Sender: "nobody", Window: time.Hour, AsOf: hour0}})
+	if len(got) != 0 || got == nil || next != "" || err != nil {
+		t.Errorf("got %v, %q, %v", got, next, err)
 	}
 }
 
@@ -327,8 +327,18 @@ func TestTooManySenders(t *testing.T) {
 	if _, _, err := f.p.Senders(SendersQuery{Account: "a", Window: time.Hour, AsOf: hour0, Sort: "score"}); !errors.As(err, &q) || q.Field != "sort" {
 		t.Errorf("sorted by score: %v", err)
 	}
-	if _, err := f.p.Sequences(Query{Account: "a2", Sender: "s", Window: time.Hour, AsOf: hour0}); !errors.As(err, &q) || q.Field != "sender" {
-		t.Errorf("sequences: %v", err)
+	of := SequencesQuery{Query: Query{Account: "a2", Sender: "s", Window: time.Hour, AsOf: hour0}}
+	for n := 0; ; {
+		page, next, err := f.p.Sequences(of)
+		if n += len(page); err != nil || len(page) > MaxLimit {
+			t.Fatalf("%d sequences: %v", len(page), err)
+		}
+		if of.After = next; next == "" {
+			if n != len(sequences) {
+				t.Errorf("%d sequences on all pages, want %d", n, len(sequences))
+			}
+			break
+		}
 	}
 	page, next, err := f.p.Senders(SendersQuery{Account: "a", Window: time.Hour, AsOf: hour0, Sort: "-sender", Limit: 1})
 	if err != nil || len(page) != 1 || page[0].Sender != names[maxSorted].sender || next == "" {

@@ -331,13 +331,17 @@ func TestSequencesAreKeptApart(t *testing.T) {
 			t.Errorf("%s %v: got %+v known %v, want %+v", tt.sender, tt.sequence, got.Counts, got.Known, tt.want)
 		}
 	}
-	scores, err := f.p.Sequences(Query{Account: "a", Sender: "s", Window: 24 * time.Hour, AsOf: hour0 + 3*day})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got string
-	for _, s := range scores {
-		got += fmt.Sprintf("%s:%d ", s.Sequence, s.Completed)
+	q := SequencesQuery{Query: Query{Account: "a", Sender: "s", Window: 24 * time.Hour, AsOf: hour0 + 3*day}, Limit: 1}
+	for pages := 1; ; pages++ {
+		page, next, err := f.p.Sequences(q)
+		if err != nil || len(page) != 1 || page[0].AsOf != Stamp(hour0+3*day) {
+			t.Fatalf("%v, %v", page, err)
+		}
+		got += fmt.Sprintf("%s:%d ", page[0].Sequence, page[0].Completed)
+		if q.After, q.AsOf = next, hour0; next == "" { // the pages speak of the time of the first
+			break
+		}
 	}
 	if want := ":1 q:1 q/1:2 "; got != want {
 		t.Errorf("sequences: got %q, want %q", got, want)

@@ -18,7 +18,7 @@ const (
 	MaxLimit     = 1000
 	// maxSorted bounds the senders that are read to sort them by a number: some seconds of work.
 	maxSorted = 10_000
-	// maxSequences bounds the sequences that are listed at once.
+	// maxSequences bounds the sequences of which a trend says what they cost.
 	maxSequences = 10_000
 )
 
@@ -220,45 +220,73 @@ func (r *reading) sendersByValue(l *listing) ([]entry, error) {
 	return kept[:min(len(kept), l.limit+1)], nil
 }
 
-// Sequences returns the score of every sequence of a sender, by name; q.Sequence is not looked at. Mail without a sequence
-// comes first, under the name "", so that the scores add up to the sender's.
-func (p *Partition) Sequences(q Query) ([]Score, error) {
+// SequencesQuery asks for a page of the scores of a sender's sequences, by name; Sequence and Provider are not looked at.
+type SequencesQuery struct {
+	Query
+	// Limit is 1 to MaxLimit; 0 is MaxLimit.
+	Limit int
+	// After is as in SendersQuery.
+	After string
+}
+
+const bySequence = "sequence"
+
+// Sequences returns a page of scores, and the cursor of the next page: empty if there is none. Mail without a sequence comes
+// first, under the name "", so that the scores add up to the sender's.
+func (p *Partition) Sequences(q SequencesQuery) (page []Score, next string, err error) {
+	limit := cmp.Or(q.Limit, MaxLimit)
+	if limit < 1 || limit > MaxLimit {
+		return nil, "", &QueryError{"limit", fmt.Sprintf("%d: want 1 to %d", q.Limit, MaxLimit)}
+	}
+	var after *string
+	if q.After != "" {
+		c, ok := parseCursor(q.After)
+		if !ok || c.sort != bySequence {
+			return nil, "", &QueryError{"after", "want what the page before returned as next"}
+		}
+		q.AsOf, after = c.asOf, &c.sender
+	}
 	m, err := newMoment(q.Window, q.AsOf)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	r, err := p.read()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer r.close()
-	names, err := r.sequences(scope{account: q.Account, sender: q.Sender})
+	names, err := r.sequences(scope{account: q.Account, sender: q.Sender}, after, limit+1)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	scores := make([]Score, len(names))
+	if len(names) > limit {
+		names = names[:limit]
+		next = cursor{sort: bySequence, asOf: m.asOf, sender: names[limit-1]}.String()
+	}
+	page = make([]Score, len(names))
 	for i, sequence := range names {
-		if scores[i], err = r.score(scope{q.Account, q.Sender, sequence}.inSequence(), m); err != nil {
-			return nil, err
+		if page[i], err = r.score(scope{q.Account, q.Sender, sequence}.inSequence(), m); err != nil {
+			return nil, "", err
 		}
 	}
-	return scores, nil
+	return page, next, nil
 }
 
-// sequences lists the names of a sender's sequences.
-func (r *reading) sequences(s scope) ([]string, error) {
+// sequences lists the names of a sender's sequences, at most so many, behind one or from the first on.
+func (r *reading) sequences(s scope, after *string, most int) ([]string, error) {
 	prefix := s.appendSender(appendHeader(nil, r.p.number, tableSequence))
+	from := prefix
+	if after != nil {
+		from = append(appendName(bytes.Clone(prefix), *after), 0)
+	}
 	var names []string
-	for ok := r.it.SeekGE(prefix); ok; ok = r.it.Next() {
+	for ok := r.it.SeekGE(from); ok && len(names) < most; ok = r.it.Next() {
 		name, in, err := r.name(prefix)
 		if err != nil {
 			return nil, err
 		}
 		if !in {
 			break
-		}
-		if len(names) == maxSequences {
-			return nil, &QueryError{"sender", fmt.Sprintf("has more than %d sequences: ask for one of them", maxSequences)}
 		}
 		names = append(names, name)
 	}

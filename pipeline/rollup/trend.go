@@ -2,7 +2,6 @@ package rollup
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"time"
 
@@ -90,10 +89,12 @@ func (r *reading) causes(s scope, in span, now *Score) ([]Cause, error) {
 	if err != nil {
 		return nil, err
 	}
-	sequences, err := r.sequences(s)
-	var tooMany *QueryError
-	if err != nil && !errors.As(err, &tooMany) { // then none of them can cost much
+	sequences, err := r.sequences(s, nil, maxSequences+1)
+	if err != nil {
 		return nil, err
+	}
+	if len(sequences) > maxSequences { // then none of them can cost much
+		sequences = nil
 	}
 	causes := []Cause{}
 	for _, kind := range [...]struct {
