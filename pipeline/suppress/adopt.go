@@ -17,22 +17,22 @@ import (
 // back as far as suppressions hold. It goes on after the last fact that released a record. What was not published is lost:
 // soft bounces that had not suppressed yet, providers' hours, facts that waited.
 func (p *Partition) adopt(ctx context.Context) error {
-	if p.known == nil || p.at.next > 0 {
+	if p.before == nil || p.at.next > 0 {
 		return nil
 	}
-	if c, ok := p.known.(io.Closer); ok { // it reads ahead, and is read once
+	if c, ok := p.before.(io.Closer); ok { // it reads ahead, and is read once
 		defer func() { _ = c.Close() }()
 	}
-	if err := p.known.Refresh(ctx); err != nil {
+	if err := p.before.Refresh(ctx); err != nil {
 		return err
 	}
-	from, end := p.known.Bounds()
+	from, end := p.before.Bounds()
 	at := position{origins: make(map[int32]event.Origin)}
 	next := int64(0)
 	var recs []log.Record
 	for from < end {
 		var err error
-		if recs, err = p.known.Read(ctx, from, readAtOnce, recs[:0]); err != nil {
+		if recs, err = p.before.Read(ctx, from, readAtOnce, recs[:0]); err != nil {
 			return fmt.Errorf("read what was published: %w", err)
 		}
 		b := p.store.NewIndexedBatch()
@@ -60,7 +60,7 @@ func (p *Partition) adopt(ctx context.Context) error {
 				at.origins[o.Partition] = o
 			}
 		}
-		if err := errors.Join(p.store.Commit(b), b.Close()); err != nil {
+		if err := errors.Join(p.commit(), b.Close()); err != nil {
 			return err
 		}
 		clear(recs)
@@ -176,7 +176,7 @@ func (p *Partition) adoptHits(ctx context.Context) error {
 			}
 		}
 		if err == nil {
-			err = p.store.Commit(b)
+			err = p.commit()
 		}
 		if err := errors.Join(err, b.Close()); err != nil {
 			return err

@@ -47,7 +47,7 @@ func TestAdopt(t *testing.T) {
 	// The other begins with the topic alone.
 	g := &fixture{t: t, o: o, store: openStore(t, vfs.NewMem()), now: t0, n: f.n}
 	g.open()
-	g.p.known = f.out
+	g.p.before = f.out
 	if err := g.p.adopt(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -32,13 +32,11 @@ type Book struct {
 	logger  *zap.Logger
 	metrics *bookMetrics
 
-	// filter knows the names of all rows; building is the one that will take its place. nil: rows must be looked at.
-	filter, building atomic.Pointer[filter]
-	grow             chan struct{}
-	hashed           atomic.Bool  // some rows are of hashes
-	ignorant         atomic.Bool  // the log was never read to its end
-	passed           atomic.Int64 // the offset that is read next
-	bell             log.Bell     // rung when passed has moved
+	known    *known       // the names of all entries
+	hashed   atomic.Bool  // some rows are of hashes
+	ignorant atomic.Bool  // the log was never read to its end
+	passed   atomic.Int64 // the offset that is read next
+	bell     log.Bell     // rung when passed has moved
 }
 
 // OpenBook reads where the book stands in store; it answers from then on, with what it knew. reg may be nil.
@@ -47,9 +45,10 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 		return nil, fmt.Errorf("suppress: %w", err)
 	}
 	b := &Book{
-		o: o, store: store, in: l.In, hashes: hashes{secret}, logger: logger.Named("suppressions"), grow: make(chan struct{}, 1),
+		o: o, store: store, in: l.In, hashes: hashes{secret}, logger: logger.Named("suppressions"), known: newKnown(store, bookTable(bookTableEntry)),
 		follow: follower{compacted: l.Compacted},
 	}
+	b.known.of = b.hashOf
 	b.hashed.Store(o.HashOnly)
 	b.metrics = newBookMetrics(reg, b)
 	value, ok, err := store.Get(nil, bookPlace())
@@ -72,12 +71,18 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 func (b *Book) Run(ctx context.Context) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return b.followAll(within) })
-	parts.Go(func() error { return b.buildFilters(within) })
+	parts.Go(func() error { return b.known.run(within) })
 	err := parts.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return fmt.Errorf("follow suppressions: %w", err)
+}
+
+// hashOf hashes the name that the key of an entry has.
+func (b *Book) hashOf(key []byte) (uint64, error) {
+	account, name, err := cutBookEntry(key)
+	return b.known.name(account, name), err
 }
 
 // Passed returns the offset of the log that is read next. It is safe while Run runs.
@@ -109,7 +114,7 @@ func (b *Book) Check(account, address string, at event.Millis) (s Suppression, s
 			if scope == 1 {
 				owner = ""
 			}
-			if f := b.filter.Load(); f != nil && !f.has(owner, name) {
+			if !b.known.maybe(b.known.name(owner, name)) {
 				continue
 			}
 			found, known, err := b.row(owner, name, at)

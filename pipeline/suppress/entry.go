@@ -23,6 +23,7 @@ const (
 // suppressed is computed from it (causes), so the order in which facts come changes nothing.
 type entry struct {
 	account, name string
+	row           []byte // as it stands; nil: there is none
 
 	Original string    `json:"original,omitempty"`
 	Contact  string    `json:"contact,omitempty"` // whom the latest bounced message was sent to

@@ -76,7 +76,7 @@ func (p *Partition) hashEntry(account, name string) error {
 	if err != nil || !e.Told && len(e.Hits) == 0 {
 		return err
 	}
-	e.name, e.Due, e.Asked = hashed, 0, nil
+	e.name, e.row, e.Due, e.Asked = hashed, nil, 0, nil
 	e.blank()
 	p.at.hashed++
 	return p.keep(e)

@@ -138,12 +138,7 @@ func (p *Partition) keep(e *entry) error {
 	if err := p.share(e); err != nil {
 		return err
 	}
-	key := p.entryKey(e.account, e.name)
-	old, err := p.get(key)
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(old, encode(e)) {
+	if e.row != nil && bytes.Equal(e.row, encode(e)) {
 		return nil
 	}
 	causes := e.causes(&p.o)
@@ -164,7 +159,8 @@ func (p *Partition) keep(e *entry) error {
 	case told:
 		p.publish(suppressionKey(e.account, e.name), nil)
 	}
-	return p.set(key, value)
+	e.row = value
+	return p.set(p.entryKey(e.account, e.name), value)
 }
 
 func (p *Partition) publishEntry(e *entry, facts []byte) {

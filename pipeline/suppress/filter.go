@@ -1,15 +1,13 @@
 package suppress
 
 import (
-	"hash/maphash"
 	"math"
 	"sync/atomic"
 )
 
 // filter is a Bloom filter in blocks of one cache line: it says of most names that are not in it that they are not, in one
-// read of memory, and of none that is in it that it is not. Any number may ask and add at once.
+// read of memory, and of none that is in it that it is not. It goes by hashes. Any number may ask and add at once.
 type filter struct {
-	seed   maphash.Seed
 	blocks [][8]atomic.Uint64
 	added  atomic.Int64
 	room   int
@@ -24,23 +22,17 @@ const (
 
 func newFilter(names int) *filter {
 	names = max(names, minFilter)
-	return &filter{seed: maphash.MakeSeed(), room: names, blocks: make([][8]atomic.Uint64, names*filterBits/blockBits+1)}
-}
-
-// hash is of an account and a name. It does not allocate.
-func (f *filter) hash(account, name string) uint64 {
-	return maphash.String(f.seed, account)*0x9e3779b97f4a7c15 ^ maphash.String(f.seed, name)
+	return &filter{room: names, blocks: make([][8]atomic.Uint64, names*filterBits/blockBits+1)}
 }
 
 func (f *filter) block(h uint64) *[8]atomic.Uint64 {
 	return &f.blocks[(h>>32)*uint64(len(f.blocks))>>32]
 }
 
-func (f *filter) add(account, name string) {
-	if f.has(account, name) {
+func (f *filter) add(h uint64) {
+	if f.has(h) {
 		return
 	}
-	h := f.hash(account, name)
 	b := f.block(h)
 	for range filterAsks {
 		b[h>>6&7].Or(1 << (h & 63))
@@ -53,8 +45,7 @@ func (f *filter) add(account, name string) {
 // full reports whether false answers get more than they may be.
 func (f *filter) full() bool { return f.added.Load() > int64(f.room) }
 
-func (f *filter) has(account, name string) bool {
-	h := f.hash(account, name)
+func (f *filter) has(h uint64) bool {
 	b := f.block(h)
 	for range filterAsks {
 		if b[h>>6&7].Load()&(1<<(h&63)) == 0 {

@@ -27,9 +27,9 @@ const (
 type follower struct {
 	compacted bool
 	place     bookAt
-	cursor    int64      // what is read next: place.next, or before it while the log is read anew
-	end       int64      // of a log that is read anew: up to here; then what it did not hold is dropped
-	names     []bookName // scratch: of the entries that are being written
+	cursor    int64    // what is read next: place.next, or before it while the log is read anew
+	end       int64    // of a log that is read anew: up to here; then what it did not hold is dropped
+	names     []uint64 // scratch: of the entries that are being written
 }
 
 // trimmer is a log that its follower may trim, because nobody else reads it.
@@ -106,7 +106,7 @@ func (b *Book) sweep(ctx context.Context, table byte) error {
 		batch := b.store.NewBatch()
 		seen := 0
 		var next []byte
-		err := b.each(from, end, func(key, value []byte) (bool, error) {
+		err := eachRow(b.store, from, end, func(key, value []byte) (bool, error) {
 			if seen++; seen > sweepAtOnce {
 				next = append([]byte(nil), key...)
 				return false, nil
@@ -127,13 +127,13 @@ func (b *Book) sweep(ctx context.Context, table byte) error {
 	return ctx.Err()
 }
 
-// each calls fn with rows, valid during the call only, until it returns false.
-func (b *Book) each(from, end []byte, fn func(key, value []byte) (bool, error)) error {
-	if err := b.store.Enter(); err != nil {
+// eachRow calls fn with rows, valid during the call only, until it returns false.
+func eachRow(store *kv.Store, from, end []byte, fn func(key, value []byte) (bool, error)) error {
+	if err := store.Enter(); err != nil {
 		return err
 	}
-	defer b.store.Leave()
-	it, err := b.store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
+	defer store.Leave()
+	it, err := store.DB().NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
 	if err != nil {
 		return err
 	}
@@ -170,11 +170,11 @@ func (b *Book) apply(recs []log.Record) error {
 	if err := batch.Set(bookPlace(), b.follow.place.append(), nil); err != nil {
 		return err
 	}
-	b.know(b.follow.names)
+	b.known.add(b.follow.names...)
 	if err := b.store.Commit(batch); err != nil {
 		return err
 	}
-	b.know(b.follow.names)
+	b.known.add(b.follow.names...)
 	if !b.follow.place.anew && b.follow.place.end != 0 {
 		b.ignorant.Store(false)
 	}
@@ -233,7 +233,7 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 			b.follow.place.hashed = true
 			b.hashed.Store(true)
 		}
-		b.follow.names = append(b.follow.names, bookName{s.Account, s.Address})
+		b.follow.names = append(b.follow.names, b.known.name(s.Account, s.Address))
 		return batch.Set(bookEntry(s.Account, s.Address), appendBookRow(generation, encode(&w)), nil)
 	case typeDecision:
 		d, err := readDecision(r.Value)
@@ -308,64 +308,4 @@ func (b *Book) dropDecision(batch *kv.Batch, id event.ID) error {
 		batch.Delete(bookDecision(id), nil),
 		batch.Delete(appendMade(bookByAccount(d.Order.Account), d.Made, id), nil),
 		batch.Delete(appendMade(bookTable(bookTableByTime), d.Made, id), nil))
-}
-
-// know puts names into the filters. It is called before their rows are committed, so that no row can be read that the filter
-// denies; and after that, because a filter may have begun to be built in between, from rows that lacked them.
-func (b *Book) know(names []bookName) {
-	building := b.building.Load() // first: what is no longer being built is the filter by now
-	f := b.filter.Load()
-	for _, n := range names {
-		if building != nil {
-			building.add(n.account, n.name)
-		}
-		if f != nil && f != building {
-			f.add(n.account, n.name)
-		}
-	}
-	if f != nil && f.full() {
-		select {
-		case b.grow <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// bookName names an entry.
-type bookName struct{ account, name string }
-
-// buildFilters makes the filter of what the rows hold, and a larger one when it is full.
-func (b *Book) buildFilters(ctx context.Context) error {
-	for {
-		names := 0
-		entries := bookTable(bookTableEntry)
-		count := func(_, _ []byte) (bool, error) { names++; return ctx.Err() == nil, nil }
-		if err := b.each(entries, kv.PrefixEnd(entries), count); err != nil {
-			return err
-		}
-		f := newFilter(2 * names)
-		if err := b.build(ctx, f); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		b.filter.Store(f)
-		b.building.Store(nil)
-		select {
-		case <-b.grow:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func (b *Book) build(ctx context.Context, f *filter) error {
-	b.building.Store(f)
-	entries := bookTable(bookTableEntry)
-	return b.each(entries, kv.PrefixEnd(entries), func(key, _ []byte) (bool, error) {
-		account, name, err := cutBookEntry(key)
-		f.add(account, name)
-		return ctx.Err() == nil, err
-	})
 }

@@ -81,7 +81,7 @@ func (b *Book) page(prefix []byte, after string, limit int, take func(key, value
 	}
 	looked, took := 0, 0
 	var last []byte
-	err = b.each(from, kv.PrefixEnd(prefix), func(key, value []byte) (bool, error) {
+	err = eachRow(b.store, from, kv.PrefixEnd(prefix), func(key, value []byte) (bool, error) {
 		if took == limit || looked == looksAtMost {
 			next = base64.RawURLEncoding.EncodeToString(last)
 			return false, nil

@@ -74,12 +74,7 @@ func newBookMetrics(reg prometheus.Registerer, b *Book) *bookMetrics {
 	if reg != nil {
 		reg.MustRegister(m.records, m.foreign, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "carom_suppress_book_entries_count", Help: "Addresses that the filter in this node's memory knows, whether they are suppressed or were.",
-		}, func() float64 {
-			if f := b.filter.Load(); f != nil {
-				return float64(f.added.Load())
-			}
-			return 0
-		}))
+		}, func() float64 { return float64(b.known.count()) }))
 	}
 	return m
 }

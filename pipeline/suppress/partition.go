@@ -45,9 +45,10 @@ type Partition struct {
 	in      log.Reader
 	out     log.Writer
 	teller  Teller
-	known   log.Reader // nil: there is nothing to take over
+	before  log.Reader // what was published before; nil: there is nothing to take over
 	asked   int        // raw partitions
 	hashes  hashes
+	known   *known // of entries and decisions
 	logger  *zap.Logger
 	metrics *metrics
 
@@ -66,6 +67,7 @@ type Partition struct {
 	batch   *kv.Batch
 	place   wirePlace // of the record
 	records []log.Record
+	fresh   []uint64 // of rows that known knows
 	told    bool
 }
 
@@ -78,9 +80,10 @@ func Open(o Options, d Deps) (*Partition, error) {
 		return nil, fmt.Errorf("suppress: %w", err)
 	}
 	p := &Partition{
-		o: o, store: d.Store, in: d.In, out: d.Out, teller: d.Teller, known: d.Known, asked: max(1, d.Partitions), hashes: hashes{d.Secret},
+		o: o, store: d.Store, in: d.In, out: d.Out, teller: d.Teller, before: d.Known, asked: max(1, d.Partitions), hashes: hashes{d.Secret},
 		logger: d.Logger.Named("suppress"), at: position{origins: make(map[int32]event.Origin)}, providers: make(map[string]*providerHours),
 	}
+	p.known = newKnown(d.Store, p.table(tableEntry), p.table(tableDecision))
 	p.metrics = newMetrics(d.Registerer, p.lag)
 	if err := p.restore(); err != nil {
 		return nil, fmt.Errorf("open suppress: %w", err)
@@ -121,6 +124,7 @@ func (p *Partition) Run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return p.decideAll(ctx) })
 	parts.Go(func() error { return p.tellAll(ctx) })
+	parts.Go(func() error { return p.known.run(ctx) })
 	if err := parts.Wait(); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	} else if err != nil {
@@ -191,7 +195,7 @@ func (p *Partition) step(ctx context.Context, fn func() error) error {
 	if err := p.out.Write(ctx, p.batch, p.records); err != nil {
 		return fmt.Errorf("write suppressions: %w", err)
 	}
-	if err := p.store.Commit(p.batch); err != nil {
+	if err := p.commit(); err != nil {
 		return fmt.Errorf("commit suppressions: %w", err)
 	}
 	p.out.Committed()

@@ -90,8 +90,14 @@ const rowVersion byte = 1
 
 var errRow = errors.New("suppress: malformed row")
 
+// filtered reports whether the rows of a key's table are many, and mostly asked for in vain.
+func filtered(key []byte) bool { return key[3] == tableEntry || key[3] == tableDecision }
+
 // get returns a row as the step has it, without its version; nil if there is none.
 func (p *Partition) get(key []byte) ([]byte, error) {
+	if filtered(key) && !p.known.maybe(p.known.key(key)) {
+		return nil, nil
+	}
 	value, closer, err := p.batch.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
@@ -117,10 +123,23 @@ func openRow(value []byte) ([]byte, error) {
 }
 
 func (p *Partition) set(key, value []byte) error {
+	if filtered(key) {
+		h := p.known.key(key)
+		p.known.add(h)
+		p.fresh = append(p.fresh, h)
+	}
 	if err := p.batch.Set(key, append([]byte{rowVersion}, value...), nil); err != nil {
 		return fmt.Errorf("write a row: %w", err)
 	}
 	return nil
+}
+
+// commit makes what was written one commit.
+func (p *Partition) commit() error {
+	err := p.store.Commit(p.batch)
+	p.known.add(p.fresh...)
+	p.fresh = p.fresh[:0]
+	return err
 }
 
 func (p *Partition) drop(key []byte) error {
@@ -219,9 +238,14 @@ func (s *position) passed(o event.Origin) bool {
 // load returns an entry, a new one if there is none.
 func (p *Partition) load(account, name string) (e *entry, known bool, err error) {
 	e = &entry{}
-	known, err = p.getJSON(p.entryKey(account, name), e)
 	e.account, e.name = account, name
-	return e, known, err
+	if e.row, err = p.get(p.entryKey(account, name)); err != nil || e.row == nil {
+		return e, false, err
+	}
+	if err := decode(e.row, e); err != nil {
+		return e, false, fmt.Errorf("%w: %w", errRow, err)
+	}
+	return e, true, nil
 }
 
 // name returns under which name an address is kept in an account: as it is, or as a hash, if all are or its contact was erased.
