@@ -136,7 +136,7 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 		},
 		Recipient: g.recipient, Links: g.links,
 	}
-	scope, why, stopped, err := s.stops(g.account, g.recipient, sentAt, g.flags.Has(event.Transactional))
+	why, stopped, err := s.stops(g.account, g.recipient, sentAt, g.flags.Has(event.Transactional))
 	unchecked := errors.Is(err, suppress.ErrNotReady) // registering goes on while Kafka is away, even here
 	if err != nil && !unchecked {
 		return dst, s.failure("read who is suppressed", err)
@@ -145,7 +145,7 @@ func (s *Server) readRegistration(text string, now event.Millis, e *event.Event,
 	answer := event.AppendJSONString(append(dst, `{"message":`...), g.message)
 	if stopped { // of which no token tells: a registration without it may follow
 		e.Flags |= event.NotSent
-		answer = append(appendWhy(append(answer, `,"send":false,"suppressed":`...), scope, &why), ',')
+		answer = append(appendWhy(append(answer, `,"send":false,"suppressed":`...), &why), ',')
 	} else {
 		answer = append(answer, `,"send":true,`...)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Suppressions knows who must not be mailed: suppress.Book.
 type Suppressions interface {
-	Check(account, address string, at event.Millis) (s suppress.Suppression, suppressed bool, err error)
+	Check(account, address string, at event.Millis, transactional bool) (s suppress.Stop, suppressed bool, err error)
 	Get(account, address string, at event.Millis) ([]suppress.Suppression, error)
 	List(q suppress.Query) (page []suppress.Suppression, next string, err error)
 	// Decision waits until the decision on an order is known; Decided does not wait.
@@ -89,9 +89,9 @@ func newCause(c *suppress.Cause) cause {
 }
 
 // appendWhy appends why an address is suppressed, in short, as a JSON object.
-func appendWhy(dst []byte, scope suppress.Scope, c *suppress.Cause) []byte {
+func appendWhy(dst []byte, c *suppress.Stop) []byte {
 	dst = append(dst, `{"scope":"`...)
-	dst = append(dst, scope...)
+	dst = append(dst, c.Scope...)
 	dst = append(dst, `","reason":"`...)
 	dst = append(dst, c.Reason...)
 	dst = append(dst, `","category":`...)
@@ -108,46 +108,14 @@ func appendWhy(dst []byte, scope suppress.Scope, c *suppress.Cause) []byte {
 }
 
 // appendText appends s as a JSON string.
-func appendText(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			b, err := json.Marshal(s)
-			if err != nil {
-				panic("BUG: a text that JSON can't hold: " + err.Error())
-			}
-			return append(dst, b...)
-		}
-	}
-	dst = append(dst, '"')
-	dst = append(dst, s...)
-	return append(dst, '"')
-}
+func appendText(dst []byte, s string) []byte { return event.AppendJSONString(dst, s) }
 
-// stops returns why mail to an address must not go out at a time: the scope and the cause; ok is false if it may.
-func (s *Server) stops(account, address string, at event.Millis, transactional bool) (scope suppress.Scope, why suppress.Cause, ok bool, err error) {
+// stops returns why mail to an address must not go out at a time; ok is false if it may.
+func (s *Server) stops(account, address string, at event.Millis, transactional bool) (why suppress.Stop, ok bool, err error) {
 	if s.d.Suppressions == nil || address == "" {
-		return "", why, false, nil
+		return why, false, nil
 	}
-	first, suppressed, err := s.d.Suppressions.Check(account, address, at)
-	switch {
-	case err != nil || !suppressed:
-		return "", why, false, err
-	case !transactional || !first.Reason.SparesTransactional():
-		return first.Scope, first.Cause, true, nil
-	}
-	// What leads spares this mail, and something behind it may not.
-	all, err := s.d.Suppressions.Get(account, address, at)
-	if err != nil {
-		return "", why, false, err
-	}
-	for i := range all {
-		for _, c := range append([]suppress.Cause{all[i].Cause}, all[i].Others...) {
-			if c.Active && !c.Reason.SparesTransactional() {
-				return all[i].Scope, c, true, nil
-			}
-		}
-	}
-	return "", why, false, nil
+	return s.d.Suppressions.Check(account, address, at, transactional)
 }
 
 // suppressionOf returns what is known of an address as of a time: the one that stops mail, or what was before. It prefers the
@@ -174,11 +142,12 @@ func (s *Server) suppressionOf(account, address string, scope suppress.Scope, at
 // suppressedNow returns the suppression of a contact's address as JSON: null if it may be mailed.
 func (s *Server) suppressedNow(account, address string, at event.Millis) (json.RawMessage, error) {
 	null := json.RawMessage("null")
-	if s.d.Suppressions == nil || address == "" {
-		return null, nil
+	why, stopped, err := s.stops(account, address, at, false)
+	if err != nil || !stopped {
+		return null, err
 	}
-	found, suppressed, err := s.d.Suppressions.Check(account, address, at)
-	if err != nil || !suppressed {
+	found, known, err := s.suppressionOf(account, address, why.Scope, at)
+	if err != nil || !known {
 		return null, err
 	}
 	return json.Marshal(newSuppression(&found))

@@ -58,12 +58,12 @@ func (w *world) bounce(account, message, at string) {
 }
 
 // suppressed waits until an address is suppressed.
-func (w *world) suppressed(account, address string) (s suppress.Suppression) {
+func (w *world) suppressed(account, address string) (s suppress.Stop) {
 	w.t.Helper()
 	w.await(func() bool {
 		var ok bool
 		var err error
-		s, ok, err = w.book.Check(account, address, event.FromTime(testNow))
+		s, ok, err = w.book.Check(account, address, event.FromTime(testNow), false)
 		must(w.t, err)
 		return ok
 	})

@@ -94,7 +94,7 @@ func (c *checking) answer(dst []byte, e *event.Event, account, address string, t
 		return dst, p
 	}
 	e.Account = account
-	scope, why, stopped, err := c.s.stops(account, address, c.at, transactional)
+	why, stopped, err := c.s.stops(account, address, c.at, transactional)
 	if err != nil {
 		return dst, c.s.failure("read a suppression", err)
 	}
@@ -105,7 +105,7 @@ func (c *checking) answer(dst []byte, e *event.Event, account, address string, t
 	dst = appendText(append(dst, `"address":`...), address)
 	dst = append(dst, `,"suppressed":`...)
 	if stopped {
-		dst = appendWhy(dst, scope, &why)
+		dst = appendWhy(dst, &why)
 	} else {
 		dst = append(dst, `null`...)
 	}

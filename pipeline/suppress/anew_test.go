@@ -81,7 +81,7 @@ func TestAnewIsMonotone(t *testing.T) {
 		}
 	}
 	says := func(address string) string {
-		s, ok, err := b.Check("a", address, t0+dayMS)
+		s, ok, err := b.Check("a", address, t0+dayMS, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,12 +142,12 @@ func TestAnewIsMonotone(t *testing.T) {
 	l.recs = l.recs[:2]
 	open(false)
 	run(1, func() {
-		if _, _, err := b.Check("a", bob, t0+dayMS); !errors.Is(err, ErrNotReady) {
+		if _, _, err := b.Check("a", bob, t0+dayMS, false); !errors.Is(err, ErrNotReady) {
 			t.Errorf("half of another topic: %v", err)
 		}
 	})
 	open(false)
-	if _, _, err := b.Check("a", bob, t0+dayMS); !errors.Is(err, ErrNotReady) {
+	if _, _, err := b.Check("a", bob, t0+dayMS, false); !errors.Is(err, ErrNotReady) {
 		t.Errorf("half of another topic: %v", err)
 	}
 	run(2, nil)

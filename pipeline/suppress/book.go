@@ -88,10 +88,10 @@ func (b *Book) hashOf(key []byte) (uint64, error) {
 // Passed returns the offset of the log that is read next. It is safe while Run runs.
 func (b *Book) Passed() int64 { return b.passed.Load() }
 
-// Check reports whether mail of the account to the address is suppressed at a time (0: now), by the account's suppression or
-// the global one. s is the one that stops all mail, if one does and another would spare some. It does not allocate where there
-// is none.
-func (b *Book) Check(account, address string, at event.Millis) (s Suppression, suppressed bool, err error) {
+// Check reports what stops mail of the account to the address at a time (0: now): the account's suppression, or the global one,
+// if the other would spare some mail. Transactional mail is not stopped by what spares it. Check does not allocate where nothing
+// is known of an address.
+func (b *Book) Check(account, address string, at event.Millis, transactional bool) (s Stop, suppressed bool, err error) {
 	if b.ignorant.Load() {
 		return s, false, ErrNotReady
 	}
@@ -109,24 +109,33 @@ func (b *Book) Check(account, address string, at event.Millis) (s Suppression, s
 			}
 			name = b.hashes.name(name)
 		}
-		for scope := 0; scope < 2; scope++ {
-			owner := account
-			if scope == 1 {
-				owner = ""
-			}
-			if !b.known.maybe(b.known.name(owner, name)) {
+		for _, owner := range [...]string{account, ""} {
+			if suppressed && !s.Reason.SparesTransactional() || !b.known.maybe(b.known.name(owner, name)) {
 				continue
 			}
-			found, known, err := b.row(owner, name, at)
+			found, stops, err := b.stop(owner, name, at, transactional)
 			if err != nil {
-				return Suppression{}, false, err
+				return Stop{}, false, err
 			}
-			if known && found.Active && (!suppressed || s.Reason.SparesTransactional()) {
+			if stops {
 				s, suppressed = found, true
+				s.Scope = scopeOf(owner)
 			}
 		}
 	}
 	return s, suppressed, nil
+}
+
+// stop reads what stops mail by one row.
+func (b *Book) stop(owner, name string, at event.Millis, transactional bool) (s Stop, ok bool, err error) {
+	err = b.view(bookEntry(owner, name), func(row []byte) error {
+		s, ok, err = readStop(row, at, transactional)
+		return err
+	})
+	if err != nil {
+		return Stop{}, false, fmt.Errorf("read a suppression: %w", err)
+	}
+	return s, ok, nil
 }
 
 // Get returns what is known of an address: the account's suppression, then the global one, of those that there are, active
@@ -177,7 +186,7 @@ func (b *Book) row(account, name string, at event.Millis) (s Suppression, known 
 	return s, known, nil
 }
 
-// view calls fn with what a row holds, during the call only; not at all if there is none.
+// view calls fn with a row, during the call only; not at all if there is none.
 func (b *Book) view(key []byte, fn func(value []byte) error) error {
 	if err := b.store.Enter(); err != nil {
 		return err
@@ -190,18 +199,7 @@ func (b *Book) view(key []byte, fn func(value []byte) error) error {
 	case err != nil:
 		return err
 	}
-	if value, err = openBookRow(value); err == nil {
-		err = fn(value)
-	}
-	return errors.Join(err, closer.Close())
-}
-
-func readEntry(value []byte) (Suppression, error) {
-	var w wireSuppression
-	if err := decode(value, &w); err != nil {
-		return Suppression{}, fmt.Errorf("%w: %w", errRow, err)
-	}
-	return w.suppression(), nil
+	return errors.Join(fn(value), closer.Close())
 }
 
 // asOf has s show how it stood at a time; false: it was not yet.
@@ -230,8 +228,11 @@ func (b *Book) Decision(ctx context.Context, id [16]byte) (Decision, error) {
 
 // Decided returns the decision on an order if it is in the book.
 func (b *Book) Decided(id [16]byte) (d Decision, ok bool, err error) {
-	err = b.view(bookDecision(id), func(value []byte) error {
-		d, err = readDecision(value)
+	err = b.view(bookDecision(id), func(row []byte) error {
+		value, err := openBookRow(row)
+		if err == nil {
+			d, err = readDecision(value)
+		}
 		ok = err == nil
 		return err
 	})

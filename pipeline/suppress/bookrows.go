@@ -12,12 +12,12 @@ import (
 // What the book keeps in its store, all under PrefixBook. Numbers are big-endian, names as kv.AppendName writes them.
 //
 //	0 │ where the log was read: version(1) │ next(8) │ when it was read to its end(8) │ generation(8) │ flags(1): 1 hashed, 2 anew
-//	1 │ account │ domain │ local part, or of a hash the whole name        an entry, as in the log
+//	1 │ account │ domain │ local part, or of a hash the whole name        an entry
 //	2 │ order id(16)                                                      a decision, as in the log
 //	3 │ account │ when it was made(8), falling │ order id(16)             of the decisions
 //	4 │ when it was made(8), falling │ order id(16)                       likewise
 //
-// Values begin with version(1) and generation(8): when a compacted log is read anew, what is not of the new generation at
+// Values begin with version(1) and generation(8), those of entries go on as stop.go says: when a compacted log is read anew, what is not of the new generation at
 // its end is gone from the log.
 const (
 	bookTablePlace byte = iota

@@ -311,10 +311,7 @@ func (e *entry) remember(c Cause, at event.Millis, by string) {
 
 // suppression returns how e stands at a time; 0: as far as is decided, whatever Until says.
 func (e *entry) suppression(o *Options, at event.Millis) (Suppression, bool) {
-	s := Suppression{Account: e.account, Address: e.name, Original: e.Original, Scope: ScopeAccount}
-	if e.account == "" {
-		s.Scope = ScopeGlobal
-	}
+	s := Suppression{Account: e.account, Address: e.name, Original: e.Original, Scope: scopeOf(e.account)}
 	return s, s.lead(e.causes(o), at)
 }
 
@@ -345,16 +342,16 @@ func (c *Cause) holds(at event.Millis) bool {
 func (c *Cause) rank() int {
 	switch {
 	case c.Active:
-		return slices.Index(Reasons(), c.Reason)
+		return c.Reason.rank()
 	case c.Quarantined && c.Ended == 0:
-		return len(Reasons())
+		return len(reasons)
 	}
-	return len(Reasons()) + 1
+	return len(reasons) + 1
 }
 
 // newest is 1 where the latest comes first: among causes that are over.
 func (c *Cause) newest() event.Millis {
-	if c.rank() > len(Reasons()) {
+	if c.rank() > len(reasons) {
 		return 1
 	}
 	return 0

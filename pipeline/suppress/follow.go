@@ -3,6 +3,7 @@ package suppress
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -234,7 +235,7 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 			b.hashed.Store(true)
 		}
 		b.follow.names = append(b.follow.names, b.known.name(s.Account, s.Address))
-		return batch.Set(bookEntry(s.Account, s.Address), appendBookRow(generation, encode(&w)), nil)
+		return batch.Set(bookEntry(s.Account, s.Address), appendEntryRow(generation, &w), nil)
 	case typeDecision:
 		d, err := readDecision(r.Value)
 		if err != nil {
@@ -266,14 +267,15 @@ func (b *Book) touchRecord(batch *kv.Batch, r *log.Record) error {
 	}
 	value = bytes.Clone(value)
 	generation := b.follow.place.generation
-	if err := closer.Close(); err != nil || generationOf(value) == generation {
-		return err
-	}
-	if value, err = openBookRow(value); err != nil {
+	if err := closer.Close(); err != nil || len(value) < bookHeader || generationOf(value) == generation {
 		return err
 	}
 	if name != "" {
-		return batch.Set(key, appendBookRow(generation, value), nil)
+		binary.BigEndian.PutUint64(value[1:], generation)
+		return batch.Set(key, value, nil)
+	}
+	if value, err = openBookRow(value); err != nil {
+		return err
 	}
 	d, err := readDecision(value)
 	if err != nil {

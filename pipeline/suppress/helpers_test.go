@@ -230,7 +230,7 @@ func (f *fixture) order(o Order) Decision {
 // suppressed asks the book.
 func (f *fixture) suppressed(account, address string, at event.Millis) string {
 	f.t.Helper()
-	s, ok, err := f.b.Check(account, address, at)
+	s, ok, err := f.b.Check(account, address, at, false)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func TestBooksOverKafka(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := b.Check("a", bob, t0); books[i] == nil && !errors.Is(err, ErrNotReady) {
+		if _, _, err := b.Check("a", bob, t0, false); books[i] == nil && !errors.Is(err, ErrNotReady) {
 			t.Errorf("a book that has read nothing: %v", err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -102,7 +102,7 @@ func TestBooksOverKafka(t *testing.T) {
 	}
 	knows := func(i int, address, want string) func() bool {
 		return func() bool {
-			s, ok, err := books[i].Check("a", address, t0+dayMS)
+			s, ok, err := books[i].Check("a", address, t0+dayMS, false)
 			return err == nil && (ok && string(s.Reason) == want || !ok && want == "")
 		}
 	}

@@ -46,9 +46,6 @@ func (b *Book) List(q Query) (page []Suppression, next string, err error) {
 		prefix = kv.AppendName(prefix, normalName("@" + q.Domain)[1:])
 	}
 	next, err = b.page(prefix, q.After, q.Limit, func(_, value []byte) (bool, error) {
-		if value, err = openBookRow(value); err != nil {
-			return false, err
-		}
 		s, err := readEntry(value)
 		if err != nil || !s.asOf(q.At) || !q.wants(&s) {
 			return false, err

@@ -82,7 +82,7 @@ func BenchmarkCheck(b *testing.B) {
 			i, found := 0, 0
 			before := cpuTime(b)
 			for b.Loop() {
-				if _, ok, err := f.b.Check("acme", addresses[c.from+i*7919%c.of], t0); err != nil {
+				if _, ok, err := f.b.Check("acme", addresses[c.from+i*7919%c.of], t0, false); err != nil {
 					b.Fatal(err)
 				} else if ok {
 					found++
@@ -101,7 +101,7 @@ func TestCheckDoesNotAllocate(t *testing.T) {
 	f.b.known.filter.Store(newFilter(10))
 	f.b.known.add(f.b.known.name("a", bob))
 	if n := testing.AllocsPerRun(100, func() {
-		if _, ok, err := f.b.Check("a", "nobody@example.com", t0); ok || err != nil {
+		if _, ok, err := f.b.Check("a", "nobody@example.com", t0, false); ok || err != nil {
 			t.Error(ok, err)
 		}
 	}); n != 0 {

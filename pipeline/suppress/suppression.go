@@ -1,6 +1,8 @@
 package suppress
 
 import (
+	"slices"
+
 	"carom/pipeline/event"
 )
 
@@ -12,6 +14,13 @@ const (
 	ScopeAccount Scope = "account"
 	ScopeGlobal  Scope = "global"
 )
+
+func scopeOf(account string) Scope {
+	if account == "" {
+		return ScopeGlobal
+	}
+	return ScopeAccount
+}
 
 // Reason is why an address is suppressed.
 type Reason string
@@ -25,7 +34,9 @@ const (
 )
 
 // Reasons returns all reasons, the leading one first.
-func Reasons() []Reason { return []Reason{Manual, Bounce, Complaint, Unsubscribe} }
+func Reasons() []Reason { return slices.Clone(reasons) }
+
+var reasons = []Reason{Manual, Bounce, Complaint, Unsubscribe}
 
 // SparesTransactional reports whether mail that is registered as transactional goes out in spite of the reason.
 func (r Reason) SparesTransactional() bool { return r == Complaint || r == Unsubscribe }
