@@ -493,6 +493,17 @@ func (k *cluster) notReady() []api.Problem {
 	return list
 }
 
+func (k *cluster) copied() func(int32) (int64, bool) {
+	return func(partition int32) (int64, bool) {
+		r := k.rollsUp[partition]
+		if r == nil {
+			return 0, false
+		}
+		offset := r.goal.offset.Load()
+		return offset, offset != unknown
+	}
+}
+
 func (k *cluster) controls() *control.Controls { return k.control }
 
 func (k *cluster) close() error {

@@ -125,6 +125,8 @@ func (e *embedded) run(ctx context.Context) error {
 	return parts.Wait()
 }
 
+func (e *embedded) copied() func(int32) (int64, bool) { return nil }
+
 func (e *embedded) controls() *control.Controls { return e.control }
 
 func (e *embedded) answer(d *api.Dependencies) {

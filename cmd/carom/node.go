@@ -51,6 +51,8 @@ type stages interface {
 	answer(d *api.Dependencies)
 	// notReady says why the node should get no traffic now.
 	notReady() []api.Problem
+	// copied says, where the events here are copies, how far a partition had been copied before this node was started.
+	copied() func(partition int32) (offset int64, ok bool)
 	close() error
 }
 
@@ -211,7 +213,8 @@ func (n *node) openEdges(keys *ref.Keyring, reg *prometheus.Registry) error {
 func (n *node) newHooks(events []log.Reader, keys *ref.Keyring, reg *prometheus.Registry) (*webhook.Hooks, error) {
 	here := slices.DeleteFunc(slices.Clone(events), func(r log.Reader) bool { return r == nil })
 	return webhook.New(n.config.Webhooks, webhook.Deps{
-		Store: n.state, Controls: n.stages.controls(), Sealer: keys, Events: here, Logger: n.log, Registerer: reg,
+		Store: n.state, Controls: n.stages.controls(), Sealer: keys, Events: here, Copied: n.stages.copied(),
+		Teller: teller{n.journal}, Logger: n.log, Registerer: reg,
 	})
 }
 

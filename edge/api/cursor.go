@@ -112,6 +112,22 @@ func parseCursors(text string, log byte, n int) (cursor, error) {
 	return c, nil
 }
 
+// otherShape says of how many partitions a cursor of a log is; 0 if it is none.
+func otherShape(text string, log byte) int64 {
+	b, err := decodeCursor(text)
+	switch {
+	case err != nil || len(b) < 2 || b[1] != log:
+		return 0
+	case b[0] == cursorVersion && len(b) == cursorBytes:
+		return 1
+	case b[0] != cursorsVersion:
+		return 0
+	}
+	b = b[2:]
+	n, _ := cutOffset(&b)
+	return n
+}
+
 // decodeCursor refuses line ends, which the decoder passes over.
 func decodeCursor(text string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

@@ -23,6 +23,9 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	g := &pager{s: s, m: s.eventMerger(), doing: "read a page of events"}
 	g.line = func(dst []byte, rec *log.Record, after func() cursor) ([]byte, bool, error) {
+		if !f.matchKey(rec.Key) {
+			return dst, false, nil
+		}
 		if f.selective() {
 			var e event.Refined
 			if err := e.DecodeJSON(rec.Value); err != nil {
@@ -61,6 +64,8 @@ type filter struct {
 	kinds                    event.Kinds    // empty: all
 	verdicts                 event.Verdicts // empty: all
 	account, sender, message string
+
+	key string // of the account's records, or how the keys of all of its senders begin
 }
 
 // filterParams are the parameters that select events.
@@ -71,6 +76,9 @@ func (p *params) filter() filter {
 	f := filter{
 		account: p.text("account", maxID), sender: p.text("sender", maxID),
 		message: event.CleanMessageID(p.text("message", maxMessage)),
+	}
+	if f.account != "" {
+		f.key = string(event.AppendSenderKey(nil, f.account, f.sender))
 	}
 	p.list("kind", event.KindNames(), func(name string) {
 		k, _ := event.ParseKind(name)
@@ -99,6 +107,11 @@ func (p *params) list(parameter string, known []string, add func(name string)) {
 }
 
 func (f *filter) selective() bool { return *f != filter{} }
+
+// matchKey is what can be said by the key of a record, before it is decoded.
+func (f *filter) matchKey(key []byte) bool {
+	return len(key) >= len(f.key) && string(key[:len(f.key)]) == f.key && (f.sender == "" || f.key == "" || len(key) == len(f.key))
+}
 
 func (f *filter) match(e *event.Refined) bool {
 	return (f.kinds == 0 || f.kinds.Has(e.Kind)) &&

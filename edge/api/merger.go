@@ -46,6 +46,13 @@ type merger struct {
 	offsets []int64 // memory of cursor
 }
 
+// frugal has the merger read ahead no more than at first, for who reads a few records at a time, and slowly.
+func (m *merger) frugal() {
+	for i := range m.parts {
+		m.mostDry = m.parts[i].step
+	}
+}
+
 // part is a merger's place in one partition.
 type part struct {
 	next  int64 // first record that was not handed out
@@ -127,7 +134,10 @@ func (m *merger) place(field, text string) *problem {
 			m.parts[i].next = offset
 		}
 	}
-	if err != nil {
+	if n := int64(len(m.readers)); err != nil {
+		if of := otherShape(text, m.name); of > 0 && of != n {
+			err = fmt.Errorf("is of a log of %d partitions, and this one has %d: begin without it", of, n)
+		}
 		return badCursor(field, err)
 	}
 	return nil

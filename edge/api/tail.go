@@ -51,6 +51,7 @@ type missed struct {
 func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
 	p := readParams(r, append(filterParams(), "after", "max_behind")...)
 	t := &tail{s: s, m: s.eventMerger(), f: p.filter(), w: w, rc: http.NewResponseController(w), heartbeat: s.heartbeat}
+	t.m.frugal()
 	t.maxBehind = int64(p.number("max_behind", 1, maxMaxBehind))
 	if p.problem != nil {
 		return p.problem
@@ -193,6 +194,9 @@ func (t *tail) collect(ctx context.Context) (some bool, err error) {
 			return some, err
 		}
 		some = true
+		if !t.f.matchKey(rec.Key) {
+			continue
+		}
 		var e event.Refined
 		if err := e.DecodeJSON(rec.Value); err != nil {
 			return some, fmt.Errorf("record %d: %w", rec.Offset, err)

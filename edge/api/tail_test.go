@@ -160,6 +160,83 @@ func TestTailRefuses(t *testing.T) {
 	w.follow(t, "/v1/events")
 }
 
+// A cursor of a cluster of another size, or of a node alone, is refused with what is the matter; it means other places.
+func TestCursorOfAnotherShape(t *testing.T) {
+	w := newWorld(t, nil)
+	w.seed()
+	of3 := cursor{log: logEvents, offsets: []int64{1, 2, 3}}.String()
+	for _, a := range []answer{
+		w.do("GET", "/v1/events", "", "Accept", "text/event-stream", "Last-Event-ID", of3),
+		w.get("/v1/events?after=" + of3),
+	} {
+		if p := a.problem(t, 400); !strings.Contains(p.Detail, "of a log of 3 partitions, and this one has 1") {
+			t.Errorf("%+v", p)
+		}
+	}
+	f := newFleet(t, 1, 4, nil)
+	of1 := cursor{log: logEvents, offset: 1}.String()
+	if p := f.front.get("/v1/events?after="+of1).problem(t, 400); !strings.Contains(p.Detail, "of a log of 1 partitions, and this one has 4") {
+		t.Errorf("%+v", p)
+	}
+	if p := w.get("/v1/events?after="+cursor{log: logJournal, offset: 1}.String()).problem(t, 400); p.Field != "after" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// failingLog fails once, and then has nothing new.
+type failingLog struct {
+	scanLog
+	failed atomic.Bool
+}
+
+func (l *failingLog) Read(ctx context.Context, from int64, most int, dst []log.Record) ([]log.Record, error) {
+	if !l.failed.Swap(true) {
+		return dst, errNoWait
+	}
+	return l.scanLog.Read(ctx, from, most, dst)
+}
+
+// After a part of the log was out of reach, whoever joins watches it anew, also where there is always somebody who has
+// not left yet.
+func TestWatchesAnew(t *testing.T) {
+	w := newWatch(t.Context())
+	w.readers = []log.Reader{&failingLog{}}
+	rung := w.bell.Rung()
+	defer w.join()()
+	<-rung
+	if w.failed() == nil {
+		t.Fatal("it has not failed")
+	}
+	defer w.join()()
+	if err := w.failed(); err != nil {
+		t.Errorf("after another has joined: %v", err)
+	}
+}
+
+// What a tail reads ahead, and a slow one keeps, is bounded whatever the number of partitions.
+func TestTailIsFrugal(t *testing.T) {
+	value := (&event.Refined{Kind: event.Sent}).AppendJSON(nil)
+	readers := make([]log.Reader, 32)
+	for i := range readers {
+		readers[i] = scanLog{n: 1 << 20, value: func(int64) []byte { return value }}
+	}
+	m := newMerger(logEvents, readers)
+	m.frugal()
+	_, err := m.look()
+	must(t, err)
+	for range 50_000 {
+		_, err := m.next(t.Context())
+		must(t, err)
+	}
+	kept := 0
+	for i := range m.parts {
+		kept += cap(m.parts[i].buf)
+	}
+	if kept > 2*firstBuffered {
+		t.Errorf("%d records are kept", kept)
+	}
+}
+
 func TestTailHeartbeat(t *testing.T) {
 	w := newWorld(t, nil)
 	w.server.heartbeat = time.Millisecond

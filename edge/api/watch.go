@@ -25,10 +25,15 @@ type watch struct {
 
 func newWatch(base context.Context) *watch { return &watch{base: base} }
 
-// join begins to watch; call what it returns to end.
+// join begins to watch; call what it returns to end. What failed is watched anew from then on, whoever has not left yet:
+// where many come and go there may always be one.
 func (w *watch) join() (leave func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.joined > 0 && w.err != nil {
+		w.stop()
+		w.start()
+	}
 	if w.joined == 0 {
 		w.start()
 	}

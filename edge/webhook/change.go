@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -130,6 +131,9 @@ func (h *Hooks) Put(ctx context.Context, account, name string, d Draft) (info In
 	}
 	if !known {
 		hook.ID, hook.Created = newID(), now
+		if err := h.room(account); err != nil {
+			return info, "", err
+		}
 	}
 	if err := hook.check(&h.o, h.g); err != nil {
 		return info, "", err
@@ -141,6 +145,15 @@ func (h *Hooks) Put(ctx context.Context, account, name string, d Draft) (info In
 		return info, "", err
 	}
 	return Info{Hook: hook, State: Active}, secret, nil
+}
+
+// room refuses what would be too many of one account: it must leave some to others.
+func (h *Hooks) room(account string) error {
+	list, _, err := h.controls.List(control.Webhook, account, "", h.o.PerAccount)
+	if err == nil && len(list) >= h.o.PerAccount {
+		err = fmt.Errorf("%w: webhooks.per_account allows %d webhooks of an account", control.ErrFull, h.o.PerAccount)
+	}
+	return err
 }
 
 // secure seals the secret of a webhook into it, and returns it if it was made here.

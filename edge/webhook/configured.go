@@ -42,7 +42,7 @@ func (o Options) configured() ([]Hook, error) {
 			list = append(list, Hook{Account: account, Name: name, Format: FormatJSON, Configured: true})
 		}
 		if err := list[at].configure(parts[2], value); err != nil {
-			return nil, fmt.Errorf("hooks: %s: %w", path, err)
+			return nil, fmt.Errorf("hooks: %s: %w", cutShort(path), err)
 		}
 	}
 	for i := range list {
@@ -61,7 +61,10 @@ func (o Options) configured() ([]Hook, error) {
 }
 
 // cutShort keeps a secret that stands at the wrong place out of the log.
-func cutShort(s string) string { return s[:min(len(s), 80)] }
+func cutShort(s string) string {
+	s, _, _ = strings.Cut(s, secretPrefix)
+	return s[:min(len(s), 80)]
+}
 
 // configure sets a field to what the settings say of it.
 func (h *Hook) configure(field, value string) (err error) {
@@ -81,15 +84,26 @@ func (h *Hook) configure(field, value string) (err error) {
 		h.configuredSecret = value
 		_, err = parseSecret(value)
 	case "max_events":
-		h.MaxEvents, err = strconv.Atoi(value)
+		h.MaxEvents, err = number(value)
 	case "max_bytes":
-		h.MaxBytes, err = strconv.Atoi(value)
+		h.MaxBytes, err = number(value)
 	case "max_wait":
-		var d time.Duration
-		d, err = time.ParseDuration(value)
+		d, failed := time.ParseDuration(value)
+		if failed != nil {
+			err = errors.New("want a duration such as 2s")
+		}
 		h.MaxWait = &d
 	default:
 		err = errors.New("is no field of a webhook: want url, kinds, verdicts, secret, format, max_events, max_bytes or max_wait")
 	}
 	return err
+}
+
+// number does not repeat what it can't read: it may be a secret.
+func number(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, errors.New("want a number")
+	}
+	return n, nil
 }

@@ -92,31 +92,23 @@ func (c *courier) settle(ctx context.Context, known bool) error {
 	}
 	resumed := c.row.serial != c.state.Serial && c.state.Serial != 0
 	if c.row.tag != tag || resumed {
-		c.row.tag, c.row.failing, c.row.attempts = tag, 0, 0
+		c.row.tag, c.row.failing, c.row.tried, c.row.attempts = tag, 0, 0, 0
 		for p, at := range c.row.places {
 			at.end = at.next
 			c.row.places[p] = at
 		}
 	}
-	now := event.Now()
-	begin := c.hook.Created
-	if c.hook.Configured && !known { // it begins when it is seen first
-		begin = now
-	}
-	// A partition that comes later may have been another node's, which has delivered from it.
-	begin = max(begin, now.Add(-c.h.o.RetryFor))
 	for p, r := range c.h.readers {
 		at, ok := c.row.places[p]
 		if !ok {
-			next, err := firstAt(ctx, r, begin)
-			if err != nil {
+			var err error
+			if at, err = c.beginning(ctx, r, known); err != nil {
 				return err
 			}
-			at = place{next: next, end: next, notBefore: begin}
 		}
 		// Where it was resumed long ago is where another disk of this node has gone on from.
-		if from, ok := c.state.from(p); ok && resumed && (known || c.state.At >= begin) {
-			at = place{next: from, end: from}
+		if from, ok := c.state.from(p); ok && resumed && (known || c.state.At >= at.notBefore) {
+			at = place{next: from, end: from, fresh: noneFresh}
 		}
 		c.row.places[p] = at
 	}
@@ -127,6 +119,42 @@ func (c *courier) settle(ctx context.Context, known bool) error {
 	}
 	c.row.serial = c.state.Serial
 	return nil
+}
+
+// beginning is where the webhook begins in a partition in which it has no place: with what came after it was made. The
+// partition may have been another node's, or this one's on another disk, which has delivered all but what it was trying.
+// So it begins where trying would have ended by now; and with what had not been copied by anybody, however old it is.
+func (c *courier) beginning(ctx context.Context, r log.Reader, known bool) (at place, err error) {
+	now := event.Now()
+	_, end := r.Bounds()
+	at.made = min(c.hook.Created, now) // clocks differ
+	if c.hook.Configured && !known && end > 0 {
+		at.made = now // it begins when it is seen first; where nothing is, it may have been seen on another disk
+	}
+	at.notBefore = max(at.made, now.Add(-c.h.o.RetryFor))
+	if at.fresh = noneFresh; end == 0 && c.h.copied != nil {
+		at.fresh = unknownFresh
+	}
+	at.next, err = firstAt(ctx, r, at.notBefore)
+	at.end = at.next
+	return at, err
+}
+
+// refreshed finds out what is fresh in a partition that was empty when the webhook began there, once it no longer is.
+func (c *courier) refreshed(p int32) error {
+	at := c.row.places[p]
+	copied, ok := int64(0), false
+	if at.fresh == unknownFresh {
+		copied, ok = c.h.copied(p)
+	}
+	if !ok {
+		return nil
+	}
+	if at.fresh = copied; copied == 0 && c.hook.Configured { // nobody had seen it before
+		at.fresh = noneFresh
+	}
+	c.row.places[p] = at
+	return writeRow(c.h.store, c.hook.ID, &c.row, c.h.store.Commit) // what was copied moves on
 }
 
 // firstAt returns the offset of the first record that has a log time, or where the log ends if none has: log time never
@@ -280,6 +308,9 @@ func (c *courier) take(ctx context.Context, p int32, to int64, bounded bool) err
 				continue
 			}
 		}
+		if err == nil {
+			err = c.refreshed(p)
+		}
 		if err != nil {
 			return err
 		}
@@ -321,7 +352,10 @@ func (c *courier) miss(reader log.Reader, at *int64) error {
 }
 
 func (c *courier) isWanted(r *log.Record, p int32) bool {
-	if r.Time < c.row.places[p].notBefore || !hasPrefix(r.Key, c.wants.prefix) {
+	if !hasPrefix(r.Key, c.wants.prefix) {
+		return false
+	}
+	if at := c.row.places[p]; !at.has(r.Offset, r.Time) {
 		return false
 	}
 	var e event.Refined
@@ -377,13 +411,14 @@ func (c *courier) deliver(ctx context.Context, begun bool) error {
 		}
 		c.row.last = event.Now()
 		c.row.delivered += int64(c.batch.events)
+		c.row.told = c.row.missed
 		c.h.metrics.events.Add(float64(c.batch.events))
 	}
 	for p, at := range c.row.places {
 		at.next = at.end
 		c.row.places[p] = at
 	}
-	c.row.failing, c.row.attempts = 0, 0
+	c.row.failing, c.row.tried, c.row.attempts = 0, 0, 0
 	c.batch.reset()
 	c.kept = time.Now()
 	c.tell(nil, time.Time{})
@@ -392,7 +427,7 @@ func (c *courier) deliver(ctx context.Context, begun bool) error {
 
 // insist sends the batch until it is taken or ctx is done.
 func (c *courier) insist(ctx context.Context, id string) error {
-	for {
+	for since := time.Now(); ; {
 		o := c.post(ctx, id)
 		if ctx.Err() != nil {
 			return nil
@@ -401,10 +436,12 @@ func (c *courier) insist(ctx context.Context, id string) error {
 		if c.tell(&o, time.Time{}); o.result == resultDelivered {
 			return nil
 		}
-		now := event.Now()
+		// By the steady clock: one that was set, or a node that was down, is no day of trying.
+		c.row.tried += time.Since(since).Milliseconds()
+		since = time.Now()
 		c.row.attempts++
 		if c.row.failing == 0 {
-			c.row.failing = now
+			c.row.failing = event.Now()
 			c.logger.Warn("a webhook was not delivered; it is tried again", zap.String("result", o.result), zap.String("reason", o.detail))
 		}
 		if err := writeRow(c.h.store, c.hook.ID, &c.row, c.h.store.CommitNoSync); err != nil {
@@ -414,7 +451,7 @@ func (c *courier) insist(ctx context.Context, id string) error {
 		switch {
 		case o.result == resultGone:
 			c.stop(ctx, Disabled, o.detail)
-		case now >= c.row.failing.Add(c.h.o.RetryFor):
+		case c.row.tried >= c.h.o.RetryFor.Milliseconds():
 			c.stop(ctx, Paused, fmt.Sprintf("no batch was taken for %v; at last: %s", c.h.o.RetryFor, o.detail))
 		}
 		c.tell(&o, time.Now().Add(pause))
@@ -430,7 +467,7 @@ func (c *courier) post(ctx context.Context, id string) outcome {
 	if err != nil {
 		return outcome{result: resultUnsigned, detail: err.Error()}
 	}
-	return c.h.post(ctx, &c.hook, s, id, &c.batch)
+	return c.h.post(ctx, &c.hook, s, id, &c.batch, c.row.missed-c.row.told)
 }
 
 // pause doubles from one failed request to the next, and varies so that not all come at once.
@@ -442,11 +479,16 @@ func (h *Hooks) pause(attempts int64) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// stop tells all nodes to send no more. If that can't be told now, this one tries on, and tells it the next time.
+// stop tells all nodes to send no more, and its account that it is so. If that can't be told now, this one tries on, and
+// tells it the next time.
 func (c *courier) stop(ctx context.Context, what, reason string) {
 	s := c.state.rest(&c.hook, what, reason)
-	if err := c.h.controls.Set(ctx, s.control(&c.hook)); err != nil {
-		c.logger.Error("a webhook should rest, and the other nodes could not be told", zap.String("state", what), zap.Error(err))
+	err := c.h.alert(&c.hook, &s, c.row.failing)
+	if err == nil {
+		err = c.h.controls.Set(ctx, s.control(&c.hook))
+	}
+	if err != nil {
+		c.logger.Error("a webhook should rest, and that could not be told; it is tried on", zap.String("state", what), zap.Error(err))
 		return
 	}
 	c.logger.Error("a webhook rests until somebody resumes it or changes it", zap.String("state", what), zap.String("reason", reason))

@@ -68,12 +68,12 @@ func (h *Hook) check(o *Options, g guard) error {
 	}
 	for _, k := range h.Kinds {
 		if !slices.Contains(event.KindNames(), k) {
-			return wrong("kinds", strconv.Quote(k)+": want some of "+strings.Join(event.KindNames(), " "))
+			return wrong("kinds", strconv.Quote(cutShort(k))+": want some of "+strings.Join(event.KindNames(), " "))
 		}
 	}
 	for _, v := range h.Verdicts {
 		if !slices.Contains(event.VerdictNames(), v) {
-			return wrong("verdicts", strconv.Quote(v)+": want some of "+strings.Join(event.VerdictNames(), " "))
+			return wrong("verdicts", strconv.Quote(cutShort(v))+": want some of "+strings.Join(event.VerdictNames(), " "))
 		}
 	}
 	switch {

@@ -3,7 +3,9 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +34,11 @@ type Deps struct {
 	Controls Controls
 	Sealer   Sealer
 	// Events are the partitions of events that this node delivers.
-	Events     []log.Reader
+	Events []log.Reader
+	// Copied says, where Events are copies, up to which offset a partition had been copied before this node was started, by
+	// whatever node and disk; ok is false as long as nobody knows. nil: they are no copies.
+	Copied     func(partition int32) (offset int64, ok bool)
+	Teller     Teller // may be nil: then nobody is told of webhooks that come to rest
 	Logger     *zap.Logger
 	Registerer prometheus.Registerer // may be nil
 }
@@ -45,6 +51,8 @@ type Hooks struct {
 	store      *kv.Store
 	controls   Controls
 	sealer     Sealer
+	teller     Teller
+	copied     func(partition int32) (int64, bool)
 	client     *http.Client
 	logger     *zap.Logger
 	metrics    *metrics
@@ -81,6 +89,7 @@ func New(o Options, d Deps) (*Hooks, error) {
 	}
 	h := &Hooks{
 		o: o, g: guard{allowed}, store: d.Store, controls: d.Controls, sealer: d.Sealer, logger: d.Logger.Named("webhook"),
+		teller: d.Teller, copied: d.Copied,
 		readers: make(map[int32]log.Reader), running: make(map[string]*running), broken: make(chan error, 1),
 		feeds: make(map[int32]*feed), couriers: make(map[string]*courier), states: make(map[string]int),
 	}
@@ -298,6 +307,19 @@ func (h *Hooks) failing(now time.Time) (longest time.Duration) {
 		c.mu.Unlock()
 	}
 	return longest
+}
+
+// behind returns how many records the webhook is behind that is furthest behind.
+func (h *Hooks) behind() (most int64) {
+	h.mu.Lock()
+	ids := slices.Collect(maps.Keys(h.couriers))
+	h.mu.Unlock()
+	for _, id := range ids {
+		if d, ok, err := h.Delivery(id); ok && err == nil {
+			most = max(most, d.Behind)
+		}
+	}
+	return most
 }
 
 // Delivery is how a webhook stands on one node.

@@ -50,7 +50,10 @@ func newMetrics(reg prometheus.Registerer, h *Hooks) *metrics {
 	reg.MustRegister(m.requests, m.seconds, m.events, m.missed, m.foreign,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "carom_webhook_failing_seconds", Help: "How long the webhook that has failed longest fails on this node; 0: none does.",
-		}, func() float64 { return h.failing(time.Now()).Seconds() }))
+		}, func() float64 { return h.failing(time.Now()).Seconds() }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carom_webhook_behind_count", Help: "How many records, whoever's they are, the webhook has not come to on this node that is furthest behind.",
+		}, func() float64 { return float64(h.behind()) }))
 	for _, s := range []string{Active, Paused, Disabled} {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "carom_webhook_hooks_count", Help: "Webhooks, by state: active, paused (until somebody resumes it) or disabled (by its server).",

@@ -8,10 +8,12 @@ import (
 
 // Options are the settings of webhooks: the section `webhooks` of the configuration.
 type Options struct {
+	PerAccount int `yaml:"per_account" doc:"How many webhooks an account may have by API, 1 to 4096; control.max_webhooks bounds those of all accounts. More are refused."`
+
 	Hooks []string `yaml:"hooks" form:"tree" doc:"Webhooks: ACCOUNT/NAME/url=VALUE, with kinds, verdicts, secret, format, max_events, max_bytes and max_wait in the same way, as in PUT /v1/webhooks/{name}; at most 256. In the file also as a mapping, hooks: {ACCOUNT: {NAME: {url: VALUE}}}. The same on all nodes. A comma in a url is %2C."`
 
 	BatchEvents int           `yaml:"batch_events" doc:"How many events one request has at most, 1 to 10000, where a webhook says nothing else."`
-	BatchBytes  int           `yaml:"batch_bytes" doc:"How many bytes of events one request has at most, 1024 to 16777216, where a webhook says nothing else; a larger event goes alone."`
+	BatchBytes  int           `yaml:"batch_bytes" doc:"How many bytes of events one request has at most, 1024 to 4194304, where a webhook says nothing else; a larger event goes alone."`
 	BatchWait   time.Duration `yaml:"batch_wait" doc:"How long the first event of a batch waits for more, 0s to 1m, where a webhook says nothing else."`
 
 	Timeout    time.Duration `yaml:"timeout" doc:"How long a server may take to answer, 100ms to 5m."`
@@ -26,6 +28,7 @@ type Options struct {
 // Default returns the settings that hold where nothing else is said.
 func Default() Options {
 	return Options{
+		PerAccount: 32,
 		// Some 300 KB of events: many servers take 1 MB.
 		BatchEvents: 500, BatchBytes: 512 << 10, BatchWait: time.Second,
 		Timeout: 15 * time.Second, RetryFirst: 5 * time.Second, RetryMost: 15 * time.Minute, RetryFor: 24 * time.Hour,
@@ -41,7 +44,7 @@ func (o *Options) Development() {
 const (
 	mostEvents = 10_000
 	leastBytes = 1 << 10
-	mostBytes  = 16 << 20
+	mostBytes  = 4 << 20
 	mostWait   = time.Minute
 )
 
@@ -53,6 +56,7 @@ func (o Options) Validate() error {
 	}{
 		{"batch_events", o.BatchEvents, 1, mostEvents},
 		{"batch_bytes", o.BatchBytes, leastBytes, mostBytes},
+		{"per_account", o.PerAccount, 1, 4096},
 	} {
 		if n.value < n.lo || n.value > n.hi {
 			return fmt.Errorf("%s: %d: want %d to %d", n.key, n.value, n.lo, n.hi)

@@ -33,8 +33,8 @@ func TestGuard(t *testing.T) {
 
 func TestRow(t *testing.T) {
 	r := row{
-		tag: [8]byte{1, 2}, serial: 1 << 63, failing: 5, attempts: 6, delivered: 7, last: 8, missed: 9,
-		places: map[int32]place{0: {1, 2, 3}, 31: {1 << 40, 1 << 40, 0}},
+		tag: [8]byte{1, 2}, serial: 1 << 63, failing: 5, tried: 4, attempts: 6, delivered: 7, last: 8, missed: 9, told: 3,
+		places: map[int32]place{0: {1, 2, 3, 1, unknownFresh}, 31: {1 << 40, 1 << 40, 0, 0, noneFresh}},
 	}
 	b := r.append(nil)
 	var got row
@@ -60,16 +60,21 @@ func TestOptions(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 	for want, change := range map[string]func(*Options){
-		"hooks: acme/crm/url":    func(o *Options) { o.Hooks = []string{"acme/crm/secret=" + testSecret} },
-		"hooks: acme/crm/secret": func(o *Options) { o.Hooks = []string{"acme/crm/url=https://example.com"} },
-		"user and password":      func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=https://u:p@example.com" },
-		"https://":               func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=http://example.com" },
-		"fragment":               func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=https://example.com/#x" },
-		"no public address":      func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=https://[::1]:8443/" },
-		"kinds":                  func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/kinds=tick") },
-		"verdicts":               func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/verdicts=robot") },
-		"no field":               func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/color=red") },
-		"ACCOUNT/NAME":           func(o *Options) { o.Hooks = []string{"https://example.com"} },
+		"hooks: acme/crm/url":               func(o *Options) { o.Hooks = []string{"acme/crm/secret=" + testSecret} },
+		"hooks: acme/crm/secret":            func(o *Options) { o.Hooks = []string{"acme/crm/url=https://example.com"} },
+		"user and password":                 func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=https://u:p@example.com" },
+		"https://":                          func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=http://example.com" },
+		"fragment":                          func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=https://example.com/#x" },
+		"no public address":                 func(o *Options) { o.Hooks[0] = "a%2Fb/crm/url=https://[::1]:8443/" },
+		"kinds":                             func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/kinds=tick") },
+		"verdicts":                          func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/verdicts=robot") },
+		"no field":                          func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/color=red") },
+		"ACCOUNT/NAME":                      func(o *Options) { o.Hooks = []string{"https://example.com"} },
+		"max_events: want a number":         func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/max_events="+testSecret) },
+		"max_wait: want a duration":         func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/max_wait="+testSecret) },
+		`kinds: "": want some of`:           func(o *Options) { o.Hooks = append(o.Hooks, "a%2Fb/crm/kinds="+testSecret) },
+		"acme/crm/secret: : is no field of": func(o *Options) { o.Hooks = []string{"acme/crm/secret: " + testSecret} },
+		`"secret ": want ACCOUNT`:           func(o *Options) { o.Hooks = []string{"secret " + testSecret} },
 		"name": func(o *Options) {
 			o.Hooks = []string{"acme/../url=https://example.com", "acme/../secret=" + testSecret}
 		},
@@ -81,8 +86,8 @@ func TestOptions(t *testing.T) {
 		o := Default()
 		o.Hooks = append([]string(nil), good...)
 		change(&o)
-		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q, want %q", err, want)
+		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secretPrefix+"AAEC") {
+			t.Errorf("%q, want %q and no secret", err, want)
 		}
 	}
 }

@@ -19,7 +19,9 @@ const (
 	maxAnswer       = 64 << 10
 	// maxRetryAfter is how long a server may ask us to wait.
 	maxRetryAfter = time.Hour
-	idleConns     = 90 * time.Second
+	// maxDetail bounds why a request failed: a certificate may be for many names.
+	maxDetail = 1 << 10
+	idleConns = 90 * time.Second
 )
 
 // newClient makes the client of all webhooks. It asks no proxy, because the proxy would resolve the name, and follows no
@@ -47,8 +49,11 @@ type outcome struct {
 	retryAfter time.Duration // as the server asks
 }
 
+// headerMissed says how many records were trimmed before they were looked at, since the last request that was taken.
+const headerMissed = "carom-missed"
+
 // post sends a batch once.
-func (h *Hooks) post(ctx context.Context, hook *Hook, s secrets, id string, b *batch) outcome {
+func (h *Hooks) post(ctx context.Context, hook *Hook, s secrets, id string, b *batch, missed int64) outcome {
 	ctx, cancel := context.WithTimeout(ctx, h.o.Timeout)
 	defer cancel()
 	now := time.Now()
@@ -65,6 +70,9 @@ func (h *Hooks) post(ctx context.Context, hook *Hook, s secrets, id string, b *b
 	r.Header.Set("webhook-id", id)
 	r.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
 	r.Header.Set("webhook-signature", signature)
+	if missed > 0 {
+		r.Header.Set(headerMissed, strconv.FormatInt(missed, 10))
+	}
 	answer, err := h.client.Do(r)
 	if err != nil {
 		return h.unanswered(err)
@@ -81,8 +89,12 @@ func (h *Hooks) post(ctx context.Context, hook *Hook, s secrets, id string, b *b
 	case answer.StatusCode == http.StatusGone:
 		return outcome{result: resultGone, status: answer.StatusCode, detail: "the server answered 410: it wants no more"}
 	}
+	detail := fmt.Sprintf("the server answered %d", answer.StatusCode)
+	if answer.StatusCode/100 == 3 {
+		detail += ": it redirects, and redirections are not followed; make the url the one where it leads"
+	}
 	return outcome{
-		result: resultRefused, status: answer.StatusCode, detail: fmt.Sprintf("the server answered %d", answer.StatusCode),
+		result: resultRefused, status: answer.StatusCode, detail: detail,
 		retryAfter: retryAfter(answer.Header.Get("Retry-After"), now),
 	}
 }
@@ -100,7 +112,8 @@ func (h *Hooks) unanswered(err error) outcome {
 	if errors.As(err, &inner) && inner.Unwrap() != nil {
 		err = inner.Unwrap()
 	}
-	return outcome{result: resultUnreachable, detail: strings.ToValidUTF8(err.Error(), "?")}
+	text := err.Error()
+	return outcome{result: resultUnreachable, detail: strings.ToValidUTF8(text[:min(len(text), maxDetail)], "?")}
 }
 
 // retryAfter reads the header, RFC 9110 §10.2.3; 0 if it says nothing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,21 +17,24 @@ import (
 // row is where a webhook stands on this node:
 //
 //	 0         1           9           ...
-//	┌─────────┬───────────┬───────────┬──────────────┬──────────┬───────────┬────────┬──────────────────────────────┐
-//	│ version │ tag of the│ serial of │ since when it│ requests │ delivered,│ missed │ of each partition: number,   │
-//	│ 1       │ definition│ the last  │ fails, 0:    │ that     │ since when│        │ next, end of the batch in    │
-//	│         │           │ resumption│ it does not  │ failed   │ it was    │        │ flight, not before           │
-//	└─────────┴───────────┴───────────┴──────────────┴──────────┴───────────┴────────┴──────────────────────────────┘
+//	┌─────────┬───────────┬───────────┬───────────────┬───────────┬───────────┬─────────┬───────────────────────────────┐
+//	│ version │ tag of the│ serial of │ since when it │ requests  │ delivered,│ missed, │ of each partition: number,    │
+//	│ 2       │ definition│ the last  │ fails, 0: it  │ that have │ since when│ of them │ next, end of the batch in     │
+//	│         │           │ resumption│ does not; how │ failed    │ it was    │ told    │ flight, not before, made,     │
+//	│         │           │           │ long it tried │           │           │         │ fresh                         │
+//	└─────────┴───────────┴───────────┴───────────────┴───────────┴───────────┴─────────┴───────────────────────────────┘
 //
 // Varints from the third on.
 type row struct {
 	tag       [idBytes]byte
 	serial    uint64
 	failing   event.Millis // since when; 0: it does not
+	tried     int64        // milliseconds of trying since, whatever the clock did and however long the node was down
 	attempts  int64        // that have failed since
 	delivered int64        // events, ever
 	last      event.Millis // when some were delivered last; 0: never
 	missed    int64        // records that were trimmed before they were looked at
+	told      int64        // of those: what its server was told of
 	places    map[int32]place
 }
 
@@ -38,11 +42,23 @@ type row struct {
 type place struct {
 	next int64 // the first record that was not delivered, or passed over
 	end  int64 // where the batch in flight ends; next where there is none
-	// notBefore is the log time before which records are none of the webhook's.
-	notBefore event.Millis
+	// notBefore is the log time before which records are none of the webhook's, unless their offset is fresh or later:
+	// no disk had those before, so nobody has delivered them. Those before made are none of its in any case.
+	notBefore, made event.Millis
+	fresh           int64 // noneFresh, or unknownFresh before there is any record
 }
 
-const rowVersion byte = 1
+const (
+	noneFresh    = math.MaxInt64
+	unknownFresh = -1
+)
+
+// has reports whether a record is from the webhook's time.
+func (at *place) has(offset int64, t event.Millis) bool {
+	return t >= at.notBefore || t >= at.made && at.fresh != unknownFresh && offset >= at.fresh
+}
+
+const rowVersion byte = 2
 
 var errRow = errors.New("webhook: malformed place")
 
@@ -54,12 +70,12 @@ func rowKey(id string) []byte { return append([]byte{kv.PrefixWebhook, 0}, id...
 func (r *row) append(dst []byte) []byte {
 	dst = append(append(dst, rowVersion), r.tag[:]...)
 	dst = binary.BigEndian.AppendUint64(dst, r.serial)
-	for _, n := range []int64{int64(r.failing), r.attempts, r.delivered, int64(r.last), r.missed} {
+	for _, n := range []int64{int64(r.failing), r.tried, r.attempts, r.delivered, int64(r.last), r.missed, r.told} {
 		dst = binary.AppendVarint(dst, n)
 	}
 	for _, p := range slices.Sorted(maps.Keys(r.places)) {
 		at := r.places[p]
-		for _, n := range []int64{int64(p), at.next, at.end, int64(at.notBefore)} {
+		for _, n := range []int64{int64(p), at.next, at.end, int64(at.notBefore), int64(at.made), at.fresh} {
 			dst = binary.AppendVarint(dst, n)
 		}
 	}
@@ -89,10 +105,11 @@ func (r *row) decode(b []byte) error {
 		rest = rest[size:]
 		return n
 	}
-	r.failing, r.attempts, r.delivered, r.last, r.missed = event.Millis(varint()), varint(), varint(), event.Millis(varint()), varint()
+	r.failing, r.tried, r.attempts = event.Millis(varint()), varint(), varint()
+	r.delivered, r.last, r.missed, r.told = varint(), event.Millis(varint()), varint(), varint()
 	for len(rest) > 0 {
 		p := int32(varint())
-		at := place{next: varint(), end: varint(), notBefore: event.Millis(varint())}
+		at := place{next: varint(), end: varint(), notBefore: event.Millis(varint()), made: event.Millis(varint()), fresh: varint()}
 		if at.next < 0 || at.end < at.next {
 			return errRow
 		}

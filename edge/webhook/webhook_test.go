@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"carom/pipeline/control"
 	"carom/pipeline/event"
 )
 
@@ -148,6 +150,14 @@ func TestPausesAndResumes(t *testing.T) {
 	if !strings.Contains(info.Reason, "500") || info.Since == 0 {
 		t.Errorf("%+v", info)
 	}
+	for _, a := range w.alerts.ids(t) {
+		if a.Rule != "webhook_paused" || a.Reason != info.Reason {
+			t.Errorf("%+v", a)
+		}
+	}
+	if n := len(w.alerts.ids(t)); n != 1 {
+		t.Errorf("%d alerts", n)
+	}
 	if d := w.delivery(info); d.Failing == 0 || d.Behind != 3 || d.Attempts == 0 {
 		t.Errorf("%+v", d)
 	}
@@ -179,6 +189,13 @@ func TestPausesAndResumes(t *testing.T) {
 	if got := r.requests()[before+1:]; len(got) != 1 || !slices.Equal(got[0].ids, last) {
 		t.Errorf("after a restart: %+v", got)
 	}
+	// Another pause is another alert.
+	r.will(always(500))
+	w.write(1, numbered(1)...)
+	w.awaitState("crm", Paused)
+	if n := len(w.alerts.ids(t)); n != 2 {
+		t.Errorf("%d alerts of two pauses", n)
+	}
 	if _, err := w.Resume(ctx, "acme", "no", nil); !errors.Is(err, ErrUnknown) {
 		t.Errorf("resumed what there is not: %v", err)
 	}
@@ -194,6 +211,11 @@ func TestGoneDisables(t *testing.T) {
 	w.write(0, numbered(1)...)
 	if n := len(r.requests()); n != 1 {
 		t.Errorf("%d requests", n)
+	}
+	for _, a := range w.alerts.ids(t) {
+		if a.Rule != "webhook_disabled" {
+			t.Errorf("%+v", a)
+		}
 	}
 	r.will(nil)
 	info := w.put("crm", Draft{URL: r.server.URL + "/new"})
@@ -269,16 +291,140 @@ func TestMissed(t *testing.T) {
 	ids := w.write(0, numbered(9)...)
 	info := w.awaitState("crm", Disabled)
 	must(t, w.logs[0].Trim(5))
-	r.will(nil)
-	before := len(r.requests())
+	r.will(func(w http.ResponseWriter, n int) {
+		if n == 1 {
+			w.WriteHeader(500)
+		}
+	})
 	_, err := w.Resume(context.Background(), "acme", "crm", []int64{0, 0})
 	must(t, err)
 	await(func() bool { return w.delivery(info).Delivered == 4 })
-	if got := r.requests()[before:]; len(got) != 1 || !slices.Equal(got[0].ids, ids[5:]) {
+	w.write(0, numbered(1)...)
+	r.events(9 + 4 + 4 + 1)
+	got := r.requests()[1:]
+	if len(got) != 3 || !slices.Equal(got[0].ids, ids[5:]) || got[0].missed != "5" || got[1].missed != "5" || got[2].missed != "" {
 		t.Errorf("%+v", got)
 	}
 	if d := w.delivery(info); d.Missed != 5 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A day of trying is one: not the time for which the node was down, nor what a clock that was set says.
+func TestDownIsNotTrying(t *testing.T) {
+	o := testOptions()
+	o.RetryFor = time.Hour
+	w := newWorld(t, o)
+	r := newReceiver(t, always(500))
+	info := w.put("crm", Draft{URL: r.server.URL})
+	w.write(0, numbered(1)...)
+	await(func() bool { return w.delivery(info).Attempts > 1 })
+	w.stop()
+	at, _, err := readRow(w.store, info.ID)
+	must(t, err)
+	at.failing = at.failing.Add(-48 * time.Hour)
+	must(t, writeRow(w.store, info.ID, &at, w.store.Commit))
+	w.start()
+	await(func() bool { return w.delivery(info).Attempts > at.attempts+3 })
+	if info, err := w.Get("acme", "crm"); err != nil || info.State != Active {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// Who can't be told that a webhook rests does not learn it by silence: it is tried on.
+func TestUntoldIsTriedOn(t *testing.T) {
+	w := newWorld(t, testOptions())
+	w.alerts.will(true)
+	r := newReceiver(t, always(http.StatusGone))
+	w.put("crm", Draft{URL: r.server.URL})
+	w.write(0, numbered(1)...)
+	await(func() bool { return len(r.requests()) > 2 })
+	w.alerts.will(false)
+	w.awaitState("crm", Disabled)
+	if n := len(w.alerts.ids(t)); n != 1 {
+		t.Errorf("%d alerts", n)
+	}
+}
+
+// On an empty disk a webhook begins with what nobody had copied before, however long ago that was, but not before it was
+// made; of what had been copied, where trying would have ended by now.
+func TestBeginsOnAnEmptyDisk(t *testing.T) {
+	w := newWorld(t, testOptions())
+	r := newReceiver(t, nil)
+	info := w.put("crm", Draft{URL: r.server.URL})
+	w.stop()
+	now := event.Now()
+	info.Created = now.Add(-5 * 24 * time.Hour)
+	must(t, w.controls.Set(context.Background(), info.Hook.control()))
+	must(t, dropRows(w.store, func(string) bool { return false }))
+	w.copied = func(p int32) (int64, bool) { return []int64{3, 0}[p], true }
+	w.start()
+	await(func() bool { _, ok, err := w.Delivery(info.ID); must(t, err); return ok })
+	var want []string
+	w.writeAt(now.Add(-6*24*time.Hour), 0, numbered(1)...)
+	w.writeAt(now.Add(-3*24*time.Hour), 0, numbered(2)...) // delivered by the disk before
+	want = append(want, w.writeAt(now.Add(-3*24*time.Hour), 0, numbered(2)...)...)
+	want = append(want, w.writeAt(now, 0, numbered(1)...)...)
+	w.writeAt(now.Add(-6*24*time.Hour), 1, numbered(1)...)
+	want = append(want, w.writeAt(now.Add(-2*24*time.Hour), 1, numbered(1)...)...)
+	got := r.events(len(want))
+	await(func() bool { return w.delivery(info).Behind == 0 })
+	slices.Sort(want)
+	if slices.Sort(got); !slices.Equal(got, want) || w.delivery(info).Delivered != int64(len(want)) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What a server says and how it fails is told so that somebody can mend it, and none of it costs more than its bound.
+func TestFailuresAreTold(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	}))
+	defer endless.Close()
+	plain := newReceiver(t, nil)
+	redirects := newReceiver(t, func(w http.ResponseWriter, _ int) { w.Header().Set("Location", "/"); w.WriteHeader(301) })
+	headers := newReceiver(t, func(w http.ResponseWriter, _ int) { w.Header().Set("X", strings.Repeat("x", 2*maxAnswerHeader)) })
+	closed := newReceiver(t, nil)
+	closed.server.Close()
+	w := newWorld(t, testOptions())
+	w.stop()
+	for _, c := range []struct{ url, result, detail string }{
+		{secure.URL, resultUnreachable, "certificate signed by unknown authority"},
+		{strings.Replace(plain.server.URL, "http:", "https:", 1), resultUnreachable, "HTTP response to HTTPS client"},
+		{redirects.server.URL, resultRefused, "answered 301: it redirects"},
+		{headers.server.URL, resultUnreachable, "response headers exceeded"},
+		{closed.server.URL, resultUnreachable, "connection refused"},
+		{"http://no.such.host.invalid/", resultUnreachable, "no.such.host.invalid"},
+		{endless.URL, resultDelivered, ""},
+	} {
+		b := batch{body: []byte("[]"), events: 1}
+		o := w.post(t.Context(), &Hook{URL: c.url}, secrets{Secret: testSecret}, "wh_1", &b, 0)
+		if o.result != c.result || !strings.Contains(o.detail, c.detail) || strings.Contains(o.detail, "Post ") {
+			t.Errorf("%s: %+v", c.url, o)
+		}
+	}
+}
+
+// One account leaves room for others.
+func TestRoomOfAnAccount(t *testing.T) {
+	o := testOptions()
+	o.PerAccount = 2
+	w := newWorld(t, o)
+	draft := Draft{URL: "https://hooks.example.com/", Secret: testSecret}
+	for _, name := range []string{"a", "b", "a"} {
+		w.put(name, draft)
+	}
+	if _, _, err := w.Put(t.Context(), "acme", "c", draft); !errors.Is(err, control.ErrFull) || !strings.Contains(err.Error(), "webhooks.per_account") {
+		t.Errorf("a third: %v", err)
+	}
+	if _, _, err := w.Put(t.Context(), "other", "c", draft); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,6 +40,8 @@ type world struct {
 	controls *control.Controls
 	keys     *ref.Keyring
 	reg      *prometheus.Registry
+	copied   func(partition int32) (int64, bool)
+	alerts   alerts
 	*Hooks
 	stop func()
 	n    int // events written
@@ -94,7 +97,10 @@ func (w *world) start() {
 	w.t.Helper()
 	var err error
 	w.reg = prometheus.NewRegistry()
-	d := Deps{Store: w.store, Controls: w.controls, Sealer: w.keys, Logger: zaptest.NewLogger(w.t), Registerer: w.reg}
+	d := Deps{
+		Store: w.store, Controls: w.controls, Sealer: w.keys, Copied: w.copied, Teller: &w.alerts,
+		Logger: zaptest.NewLogger(w.t), Registerer: w.reg,
+	}
 	for _, l := range w.logs {
 		d.Events = append(d.Events, l)
 	}
@@ -112,8 +118,56 @@ func (w *world) start() {
 	w.t.Cleanup(w.stop)
 }
 
+// alerts collects what is told, as a journal would.
+type alerts struct {
+	mu   sync.Mutex
+	told []event.Event
+	fail bool
+}
+
+func (a *alerts) Facts(evs ...*event.Event) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fail {
+		return errors.New("journal: full")
+	}
+	for _, e := range evs {
+		a.told = append(a.told, *e)
+	}
+	return nil
+}
+
+func (a *alerts) will(fail bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fail = fail
+}
+
+// ids returns the alerts as events, by their id.
+func (a *alerts) ids(t testing.TB) map[event.Key]Alert {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := make(map[event.Key]Alert)
+	for _, e := range a.told {
+		var body Alert
+		must(t, json.Unmarshal(e.Body, &body))
+		if e.Kind != event.Alert || e.Account != "acme" || e.KnownBy != event.ByKey || body.Webhook != "crm" || body.Reason == "" || body.Since > body.AsOf {
+			t.Errorf("%+v, %s", e, e.Body)
+		}
+		list[e.Key] = body
+	}
+	return list
+}
+
 // write appends events to a partition, and returns their ids.
 func (w *world) write(partition int, events ...event.Refined) (ids []string) {
+	w.t.Helper()
+	return w.writeAt(event.Now(), partition, events...)
+}
+
+// writeAt is write at a log time.
+func (w *world) writeAt(at event.Millis, partition int, events ...event.Refined) (ids []string) {
 	w.t.Helper()
 	var recs []log.Record
 	for _, e := range events {
@@ -125,9 +179,9 @@ func (w *world) write(partition int, events ...event.Refined) (ids []string) {
 		if e.Account == "" {
 			e.Account = "acme"
 		}
-		e.Sender, e.Time = "alice", event.Now()
+		e.Sender, e.Time = "alice", at
 		ids = append(ids, e.ID.String())
-		recs = append(recs, log.Record{Time: event.Now(), Key: event.AppendSenderKey(nil, e.Account, e.Sender), Value: e.AppendJSON(nil)})
+		recs = append(recs, log.Record{Time: at, Key: event.AppendSenderKey(nil, e.Account, e.Sender), Value: e.AppendJSON(nil)})
 	}
 	b := w.store.NewBatch()
 	defer func() { _ = b.Close() }()
@@ -179,6 +233,7 @@ func (w *world) awaitState(name, state string) (info Info) {
 // request is what a server was sent.
 type request struct {
 	id, signature string
+	missed        string
 	stamp         int64
 	body          []byte
 	lines         bool
@@ -208,7 +263,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if err != nil {
 		return // the sender has stopped
 	}
-	got := request{id: q.Header.Get("webhook-id"), signature: q.Header.Get("webhook-signature"), body: body}
+	got := request{id: q.Header.Get("webhook-id"), signature: q.Header.Get("webhook-signature"), missed: q.Header.Get("carom-missed"), body: body}
 	got.stamp, _ = strconv.ParseInt(q.Header.Get("webhook-timestamp"), 10, 64)
 	var objects []json.RawMessage
 	if got.lines = q.Header.Get("Content-Type") == "application/x-ndjson"; got.lines {

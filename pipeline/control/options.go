@@ -7,7 +7,7 @@ type Options struct {
 	MaxDenied int `yaml:"max_denied" doc:"How many contacts may be denied, in all accounts, 0 to 16777216; each takes some 48 bytes of every node's memory. More are refused."`
 	MaxSelf   int `yaml:"max_self" doc:"Of how many senders the own addresses may be told by API, 0 to 1048576. More are refused."`
 
-	MaxWebhooks int `yaml:"max_webhooks" doc:"How many webhooks may be told by API, in all accounts, 0 to 4096; each takes a goroutine and up to webhooks.batch_bytes of memory on every node that delivers. More are refused."`
+	MaxWebhooks int `yaml:"max_webhooks" doc:"How many webhooks may be told by API, in all accounts, 0 to 4096; each takes a goroutine and up to its max_bytes of memory on every node that delivers. More are refused."`
 }
 
 const (
