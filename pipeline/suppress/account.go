@@ -1,9 +1,7 @@
 package suppress
 
 import (
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"carom/kv"
@@ -16,8 +14,6 @@ const (
 	countedContacts = 50_000
 	// contactsTold is how many new contacts make the count worth publishing.
 	contactsTold = 50
-	// monthsKept bounds the months whose reactivations are remembered.
-	monthsKept = 24
 )
 
 func (p *Partition) accountKey(account string) []byte {
@@ -32,9 +28,6 @@ func (p *Partition) loadAccount(account string) (*wireAccount, error) {
 }
 
 func (p *Partition) keepAccount(a *wireAccount, publish bool) error {
-	for len(a.Used) > monthsKept {
-		delete(a.Used, slices.Min(slices.Collect(maps.Keys(a.Used))))
-	}
 	a.At = nil
 	if publish {
 		told := *a

@@ -148,7 +148,7 @@ func TestNoBreakerWithoutPast(t *testing.T) {
 
 func TestWaveInManyCommits(t *testing.T) {
 	f := newFixture(t, Default())
-	const n = 2*waveAtOnce + 7
+	const n = 2*rowsAtOnce + 7
 	var facts []event.AddressFact
 	for i := range n {
 		facts = append(facts, f.bounce("a", fmt.Sprint("m", i), fmt.Sprintf("w%d@example.com", i), t0+event.Millis(i%5), true))

@@ -267,7 +267,7 @@ func (w *wireSuppression) readJSON(in *event.JSONReader) {
 
 func (w *wirePlace) appendJSON(t text) text {
 	t = append(t, '{').int(`"addresses":`, w.Addresses).int(`"partition":`, int64(w.Partition)).int(`"offset":`, w.Offset)
-	return append(t.int(`"n":`, int64(w.N)).flag(`"heard":`, w.Heard), '}')
+	return append(t.int(`"n":`, int64(w.N)), '}')
 }
 
 func (w *wirePlace) readJSON(in *event.JSONReader) {
@@ -281,8 +281,6 @@ func (w *wirePlace) readJSON(in *event.JSONReader) {
 			w.Offset = in.Int()
 		case "n":
 			w.N = int32(in.Int())
-		case "heard":
-			w.Heard = in.Bool()
 		default:
 			in.Skip()
 		}

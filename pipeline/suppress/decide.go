@@ -30,7 +30,7 @@ func (p *Partition) order(f *event.AddressFact) error {
 			break
 		}
 		p.wave = newWave(&d, p.place)
-		return p.set(p.metaKey(metaWave), encode(p.wave))
+		return p.keepWave()
 	}
 	return p.decided(d.refuse(RuleInvalid, "The order can't be understood.", fmt.Sprintf("There is no operation %.20q with these members.", o.Op)), "")
 }
@@ -68,7 +68,10 @@ func (p *Partition) decideAddress(d *Decision) error {
 		o.Address, original = name, ""
 	}
 	if !isName(name) || o.Reason != "" && !slices.Contains(Reasons(), o.Reason) {
-		return p.decided(d.refuse(RuleInvalid, "The order can't be understood.", "It needs an address, and a reason that there is, or none."), "")
+		if !isName(name) {
+			name = ""
+		}
+		return p.decided(d.refuse(RuleInvalid, "The order can't be understood.", "It needs an address, and a reason that there is, or none."), name)
 	}
 	e, _, err := p.load(o.Account, name)
 	if err != nil {

@@ -12,7 +12,8 @@
 // It guarantees:
 //
 //   - Decisions are a function of the log of addresses: the same log gives the same records, byte for byte, whatever the
-//     steps and wherever it crashes. Time comes from the log: event times of facts and orders, log time for waiting.
+//     steps and wherever it crashes, but for those that say how far it is. Time comes from the log: event times of facts and
+//     orders, log time for waiting.
 //   - An order is decided once, however often it is told, and its decision is in the book before anybody is told of it.
 //   - What suppresses is computed from the facts that an entry holds. The order in which they come changes nothing, but for
 //     orders, which act when the log comes to them, and the breaker, which goes by what is known at a bounce.

@@ -89,9 +89,8 @@ func (p *Partition) fire(what byte, ref []byte) error {
 		if err != nil || row == nil {
 			return err
 		}
-		p.at.waiting--
 		p.metrics.skipped.WithLabelValues(skipNobody).Inc()
-		return p.drop(ref)
+		return p.unwait(ref, row)
 	case dueDecision:
 		if len(ref) != len(event.ID{}) {
 			return errRow
@@ -114,17 +113,20 @@ func (p *Partition) fire(what byte, ref []byte) error {
 	return errRow
 }
 
-// forgetWaves drops the hard bounces that are too old to be undone. Whatever is due is the occasion: there is always
-// something, since every entry that rests is.
+// forgetWaves drops the hard bounces that are too old to be undone, those of a day or more at once: each time leaves a mark
+// that readers must pass. Whatever is due is the occasion: there is always something, since every entry that rests is.
 func (p *Partition) forgetWaves() error {
-	if p.o.Keep == 0 || p.at.time.Add(-p.o.Keep) <= 0 {
+	over := p.at.time.Add(-p.o.Keep)
+	if p.o.Keep == 0 || over.Add(-day) <= 0 {
 		return nil
 	}
 	table := p.table(tableWave)
-	if err := p.batch.DeleteRange(table, kv.AppendUint64(p.table(tableWave), uint64(p.at.time.Add(-p.o.Keep))), nil); err != nil {
-		return fmt.Errorf("forget old bounces: %w", err)
-	}
-	return nil
+	return p.scan(table, kv.AppendUint64(p.table(tableWave), uint64(over.Add(-day))), func(first, _ []byte) (bool, error) {
+		if err := p.batch.DeleteRange(first, kv.AppendUint64(table, uint64(over)), nil); err != nil {
+			return false, fmt.Errorf("forget old bounces: %w", err)
+		}
+		return false, nil
+	})
 }
 
 // forgetDecision drops a decision that is too old to be kept.
@@ -167,7 +169,7 @@ func (p *Partition) remove(e *entry) error {
 	if e.Told {
 		p.publish(suppressionKey(e.account, e.name), nil)
 	}
-	return p.drop(p.entryKey(e.account, e.name))
+	return p.forget(e)
 }
 
 // restProvider forgets a provider to which nothing was sent for as long as its hours are kept.

@@ -26,7 +26,6 @@ type entry struct {
 	row           []byte // as it stands; nil: there is none
 
 	Original string    `json:"original,omitempty"`
-	Contact  string    `json:"contact,omitempty"` // whom the latest bounced message was sent to
 	Messages []message `json:"messages,omitempty"`
 	// Hits are, of a global entry, the accounts' hard bounces.
 	Hits []accountHits `json:"hits,omitempty"`
@@ -104,7 +103,7 @@ func (e *entry) message(id string) *message {
 	return &e.Messages[len(e.Messages)-1]
 }
 
-// hear takes a fact in. fresh is the bounce that it told of and that was not known; nil if there is none.
+// hear takes a fact in. fresh is the bounce that it told of, if that was not known, or not to be a hard one; else nil.
 func (e *entry) hear(f *event.AddressFact) (fresh *bounce) {
 	if e.Original == "" && !isHashed(e.name) {
 		e.Original = f.Recipient
@@ -113,7 +112,6 @@ func (e *entry) hear(f *event.AddressFact) (fresh *bounce) {
 	m.Spares = f.Flags.Has(event.Transactional)
 	switch f.Kind {
 	case event.Bounce:
-		e.Contact = clip(f.Contact, maxText)
 		fresh = m.bounce(f)
 		m.AliveAt = f.AliveAt
 	case event.Delivered, event.Open, event.Click, event.Reply:
@@ -153,8 +151,12 @@ func (m *message) bounce(f *event.AddressFact) (fresh *bounce) {
 			continue
 		}
 		if b.Revision > old.Revision {
+			hardened := b.Hard && !old.Hard
 			b.Wave, b.Reverted = old.Wave, old.Reverted
 			*old = b
+			if hardened {
+				return old
+			}
 		}
 		return nil
 	}
@@ -230,24 +232,42 @@ func clip(s string, most int) string {
 	return s[:most]
 }
 
-// blank takes all from e that could tell whose it was.
-func (e *entry) blank() {
-	e.Original, e.Contact = "", ""
+// hide takes the address from e, and what may name it.
+func (e *entry) hide() {
+	e.Original = ""
 	for i := range e.Messages {
-		m := &e.Messages[i]
-		m.ID = ""
-		for j := range m.Bounces {
-			m.Bounces[j].Diagnostic = ""
+		for j := range e.Messages[i].Bounces {
+			e.Messages[i].Bounces[j].Diagnostic = ""
 		}
 	}
-	for _, list := range [][]wireCause{e.Added, e.Past} {
-		for i := range list {
-			list[i].blank()
-		}
-	}
+	hideAll(e.Added)
+	hideAll(e.Past)
 	if e.Soft != nil {
-		e.Soft.Evidence.Message, e.Soft.Evidence.Diagnostic = "", ""
+		e.Soft.Evidence.Diagnostic = ""
 	}
 }
 
-func (w *wireCause) blank() { w.Note, w.Evidence = "", nil }
+// hideAll takes from causes what may name an address.
+func hideAll(list []wireCause) {
+	for i := range list {
+		if list[i].Evidence != nil {
+			list[i].Evidence.Diagnostic = ""
+		}
+	}
+}
+
+// blank takes all from e that could tell whose it was.
+func (e *entry) blank() {
+	e.hide()
+	for i := range e.Messages {
+		e.Messages[i].ID = ""
+	}
+	for _, list := range [][]wireCause{e.Added, e.Past} {
+		for i := range list {
+			list[i].Note, list[i].Evidence = "", nil
+		}
+	}
+	if e.Soft != nil {
+		e.Soft.Evidence.Message = ""
+	}
+}

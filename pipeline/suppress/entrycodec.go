@@ -10,7 +10,7 @@ import (
 // A row of an entry, and the member "facts" of its record.
 
 func (e *entry) appendJSON(t text) text {
-	t = append(t, '{').str(`"original":`, e.Original).str(`"contact":`, e.Contact)
+	t = append(t, '{').str(`"original":`, e.Original)
 	t = list(t, `"messages":`, e.Messages, (*message).appendJSON)
 	t = list(t, `"hits":`, e.Hits, (*accountHits).appendJSON)
 	t = list(t, `"added":`, e.Added, (*wireCause).appendJSON)
@@ -30,8 +30,6 @@ func (e *entry) readJSON(in *event.JSONReader) {
 		switch name {
 		case "original":
 			e.Original = in.String()
-		case "contact":
-			e.Contact = in.String()
 		case "messages":
 			e.Messages = readList(in, (*message).readJSON)
 		case "hits":

@@ -48,38 +48,13 @@ func (p *Partition) hashEntry(account, name string) error {
 	if err != nil || !known {
 		return err
 	}
-	if err := p.remove(e); err != nil {
+	if err := p.remove(e); err != nil || !e.Told && len(e.Hits) == 0 {
 		return err
 	}
-	hashed := p.hashes.name(name)
-	for i := range e.Messages {
-		for j := range e.Messages[i].Bounces {
-			at := e.Messages[i].Bounces[j].Time
-			row, err := p.get(p.waveKey(at, account, name))
-			if err != nil {
-				return err
-			}
-			if row == nil {
-				continue
-			}
-			if err := errors.Join(p.drop(p.waveKey(at, account, name)), p.set(p.waveKey(at, account, hashed), nil)); err != nil {
-				return err
-			}
-		}
-	}
-	if e.Due != 0 {
-		err = p.undue(e.Due, dueEntry, e)
-	}
-	if e.Asked != nil {
-		err = errors.Join(err, p.undue(e.Asked.Due, dueInquiry, e))
-	}
-	if err != nil || !e.Told && len(e.Hits) == 0 {
-		return err
-	}
-	e.name, e.row, e.Due, e.Asked = hashed, nil, 0, nil
+	e.name, e.row, e.Due, e.Asked = p.hashes.name(name), nil, 0, nil
 	e.blank()
 	p.at.hashed++
-	return p.keep(e)
+	return errors.Join(p.indexHard(e, nil), p.keep(e))
 }
 
 // undue drops what names an entry's address in the table of what is due.

@@ -2,16 +2,12 @@ package suppress
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"slices"
 
-	"carom/kv"
 	"carom/pipeline/event"
 	"carom/pipeline/provider"
 )
-
-// maxWaitingOfMessage bounds the facts that wait for one message.
-const maxWaitingOfMessage = 64
 
 // hear handles a fact about a message.
 func (p *Partition) hear(f *event.AddressFact) error {
@@ -26,65 +22,6 @@ func (p *Partition) hear(f *event.AddressFact) error {
 		return err
 	}
 	return p.apply(f)
-}
-
-// wait keeps a fact until somebody registers its message.
-func (p *Partition) wait(f *event.AddressFact) error {
-	if f.Kind == event.Sent {
-		return nil
-	}
-	if p.at.waiting >= int64(p.o.MaxWaiting) {
-		p.metrics.skipped.WithLabelValues(skipFull).Inc()
-		return nil
-	}
-	prefix := p.waitingPrefix(f.Account, f.Message)
-	n := 0
-	err := p.scan(prefix, kv.PrefixEnd(prefix), func(_, _ []byte) (bool, error) { n++; return n < maxWaitingOfMessage, nil })
-	if err != nil || n >= maxWaitingOfMessage {
-		p.metrics.skipped.WithLabelValues(skipFull).Inc()
-		return err
-	}
-	key := kv.AppendUint64(prefix, p.nextNumber())
-	p.at.waiting++
-	if err := p.set(key, f.AppendJSON(nil)); err != nil {
-		return err
-	}
-	return p.due(p.at.time.Add(p.o.WaitFor), dueWaiting, key)
-}
-
-// release hears what waited for f's message.
-func (p *Partition) release(f *event.AddressFact) error {
-	if p.at.waiting == 0 {
-		return nil
-	}
-	prefix := p.waitingPrefix(f.Account, f.Message)
-	var keys, values [][]byte
-	err := p.scan(prefix, kv.PrefixEnd(prefix), func(key, value []byte) (bool, error) {
-		keys, values = append(keys, key), append(values, value)
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	for i := range keys {
-		value, err := openRow(values[i])
-		if err != nil {
-			return err
-		}
-		var waited event.AddressFact
-		if err := waited.DecodeJSON(value); err != nil {
-			return fmt.Errorf("read a fact that waited: %w", err)
-		}
-		waited.Ref, waited.Recipient = f.Ref, f.Recipient
-		if err := p.apply(&waited); err != nil {
-			return err
-		}
-		p.at.waiting--
-		if err := p.drop(keys[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // apply brings a fact to the entry of its recipient.
@@ -114,27 +51,55 @@ func (p *Partition) apply(f *event.AddressFact) error {
 	if isHashed(name) {
 		f.Bounce.Diagnostic = "" // it may name the address
 	}
+	had := e.hardTimes()
 	fresh := e.hear(f)
 	if fresh != nil && fresh.Hard && f.AliveAt <= f.Time {
 		if fresh.Wave, err = p.breaker(e, fresh); err != nil {
 			return err
 		}
 	}
-	if f.Kind == event.Bounce && f.Bounce.Hard {
-		if err := p.set(p.waveKey(f.Time, e.account, e.name), nil); err != nil {
-			return err
-		}
-	}
 	e.liftSoft()
-	if err := p.considerSoft(e); err != nil {
+	if err := p.considerSoft(e, f.Contact); err != nil {
 		return err
 	}
-	return p.keep(e)
+	e.prune()
+	return errors.Join(p.indexHard(e, had), p.keep(e))
+}
+
+// indexHard brings the table of hard bounces up to date: had are those that e had before.
+func (p *Partition) indexHard(e *entry, had []event.Millis) error {
+	has := e.hardTimes()
+	for _, at := range had {
+		if !slices.Contains(has, at) {
+			if err := p.drop(p.waveKey(at, e.account, e.name)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, at := range has {
+		if !slices.Contains(had, at) {
+			if err := p.set(p.waveKey(at, e.account, e.name), nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hardTimes returns when the hard bounces of e were, once each.
+func (e *entry) hardTimes() (list []event.Millis) {
+	for i := range e.Messages {
+		for j := range e.Messages[i].Bounces {
+			if b := &e.Messages[i].Bounces[j]; b.Hard && !slices.Contains(list, b.Time) {
+				list = append(list, b.Time)
+			}
+		}
+	}
+	return list
 }
 
 // keep writes an entry if it has changed, and publishes it if it is, or ever was, more than a handful of facts.
 func (p *Partition) keep(e *entry) error {
-	e.prune()
 	if err := p.share(e); err != nil {
 		return err
 	}

@@ -209,8 +209,8 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 	if len(r.Value) == 0 {
 		account, name, id, ok := cutKey(r.Key)
 		switch {
-		case len(r.Key) == 0:
-			return nil // what trim left
+		case len(r.Key) == 0, isOwnKey(r.Key): // the first is what trim left
+			return nil
 		case !ok:
 			return errForeign
 		case name == "":
@@ -242,7 +242,7 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 			return fmt.Errorf("%w: %w", errForeign, err)
 		}
 		return b.setDecision(batch, &d, r.Value)
-	case typeAccount:
+	case typeAccount, typeWaiting, typeWave, typePosition:
 		return nil
 	}
 	return errForeign

@@ -29,7 +29,7 @@ type Options struct {
 	BreakerDays   int           `yaml:"breaker_days" doc:"On how many different UTC days those must have been sent, 1 to 30."`
 
 	HashOnly      bool          `yaml:"hash_only" doc:"Whether addresses are kept as keyed hashes alone, in the state, in the log of suppressions and in answers. The key comes from the first key of keys.file, which must stay in it, retired or not."`
-	Keep          time.Duration `yaml:"keep" doc:"How long a suppression that ended stays known, 24h to 87600h; 0s: for ever. One that was reactivated stays for ever, because that is allowed once."`
+	Keep          time.Duration `yaml:"keep" doc:"How long a suppression that ended stays known, and bounces that have not suppressed, 24h to 87600h, at least global_within and soft_days; 0s: for ever. One that was reactivated stays for ever, because that is allowed once."`
 	KeepDecisions time.Duration `yaml:"keep_decisions" doc:"How long the decisions on orders are kept, which are the audit log, 24h to 87600h; 0s: for ever."`
 	WaitFor       time.Duration `yaml:"wait_for" doc:"How long a fact about a message that nobody registered waits for its recipient, 1m to 8760h."`
 	MaxWaiting    int           `yaml:"max_waiting" doc:"How many such facts may wait, 0 to 100000000; more are dropped and counted."`
@@ -96,6 +96,10 @@ func (o Options) Validate() error {
 		}
 	}
 	switch {
+	case o.Keep != 0 && o.GlobalAccounts != 0 && o.Keep < o.GlobalWithin:
+		return fmt.Errorf("keep: %v: want global_within (%v) at least: bounces that are forgotten are not counted", o.Keep, o.GlobalWithin)
+	case o.Keep != 0 && o.SoftBounces != 0 && o.Keep < time.Duration(o.SoftDays)*day:
+		return fmt.Errorf("keep: %v: want soft_days (%d days) at least: bounces that are forgotten are not counted", o.Keep, o.SoftDays)
 	case o.BreakerWindow%time.Hour != 0:
 		return fmt.Errorf("breaker_window: %v: want whole hours", o.BreakerWindow)
 	case !(o.QuotaShare >= 0 && o.QuotaShare <= 1):

@@ -40,17 +40,18 @@ type Deps struct {
 
 // Partition decides about addresses: the only one of the system.
 type Partition struct {
-	o       Options
-	store   *kv.Store
-	in      log.Reader
-	out     log.Writer
-	teller  Teller
-	before  log.Reader // what was published before; nil: there is nothing to take over
-	asked   int        // raw partitions
-	hashes  hashes
-	known   *known // of entries and decisions
-	logger  *zap.Logger
-	metrics *metrics
+	o          Options
+	store      *kv.Store
+	in         log.Reader
+	out        log.Writer
+	teller     Teller
+	before     log.Reader // what was published before; nil: there is nothing to take over
+	asked      int        // raw partitions
+	rowsAtOnce int
+	hashes     hashes
+	known      *known // of entries and decisions
+	logger     *zap.Logger
+	metrics    *metrics
 
 	passed atomic.Int64
 	onPass func(offset int64)
@@ -80,7 +81,7 @@ func Open(o Options, d Deps) (*Partition, error) {
 		return nil, fmt.Errorf("suppress: %w", err)
 	}
 	p := &Partition{
-		o: o, store: d.Store, in: d.In, out: d.Out, teller: d.Teller, before: d.Known, asked: max(1, d.Partitions), hashes: hashes{d.Secret},
+		o: o, store: d.Store, in: d.In, out: d.Out, teller: d.Teller, before: d.Known, asked: max(1, d.Partitions), rowsAtOnce: rowsAtOnce, hashes: hashes{d.Secret},
 		logger: d.Logger.Named("suppress"), at: position{origins: make(map[int32]event.Origin)}, providers: make(map[string]*providerHours),
 	}
 	p.known = newKnown(d.Store, p.table(tableEntry), p.table(tableDecision))
@@ -137,6 +138,12 @@ func (p *Partition) decideAll(ctx context.Context) error {
 	if err := p.adopt(ctx); err != nil {
 		return err
 	}
+	if err := p.finishWave(ctx); err != nil {
+		return err
+	}
+	if err := p.switchNames(ctx); err != nil {
+		return fmt.Errorf("switch hash_only: %w", err)
+	}
 	if err := p.in.Refresh(ctx); err != nil {
 		return err
 	}
@@ -192,6 +199,9 @@ func (p *Partition) step(ctx context.Context, fn func() error) error {
 	if err := p.set(p.metaKey(metaPosition), p.at.append(nil)); err != nil {
 		return err
 	}
+	if len(p.records) > 0 {
+		p.publishOwn([]byte(keyPosition), p.at.wire())
+	}
 	if err := p.out.Write(ctx, p.batch, p.records); err != nil {
 		return fmt.Errorf("write suppressions: %w", err)
 	}
@@ -214,6 +224,17 @@ func (p *Partition) publish(key, value []byte) {
 	p.records = append(p.records, log.Record{Time: p.at.time, Key: key, Value: value})
 }
 
+// publishOwn publishes what is for a worker that takes over alone, where there may be one: a value, or that it is gone.
+func (p *Partition) publishOwn(key []byte, value any) {
+	switch {
+	case p.before == nil:
+	case value == nil:
+		p.publish(key, nil)
+	default:
+		p.publish(key, encode(value))
+	}
+}
+
 // take handles one record.
 func (p *Partition) take(rec *log.Record) error {
 	p.at.next = rec.Offset + 1
@@ -231,7 +252,7 @@ func (p *Partition) take(rec *log.Record) error {
 		p.metrics.skipped.WithLabelValues(skipRepeated).Inc()
 		return nil
 	}
-	p.place = wirePlace{rec.Offset, f.Origin.Partition, f.Origin.Offset, f.Origin.N, true}
+	p.place = wirePlace{rec.Offset, f.Origin.Partition, f.Origin.Offset, f.Origin.N}
 	p.metrics.facts.WithLabelValues(f.Kind.String()).Inc()
 	switch f.Kind {
 	case event.Order:

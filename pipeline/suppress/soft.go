@@ -68,8 +68,8 @@ func (e *entry) softRun(o *Options) (run []softBounce, ok bool) {
 	return nil, false
 }
 
-// considerSoft asks for signs of life if soft bounces are about to suppress.
-func (p *Partition) considerSoft(e *entry) error {
+// considerSoft asks for signs of life of a contact if soft bounces are about to suppress.
+func (p *Partition) considerSoft(e *entry, contact string) error {
 	if e.Asked != nil || e.Soft != nil || e.account == "" {
 		return nil
 	}
@@ -81,11 +81,11 @@ func (p *Partition) considerSoft(e *entry) error {
 	// The same bounces ask the same question, whoever asks it again.
 	id := event.AlertID(e.account, e.name, "inquiry", last.b.ID.String())
 	e.Asked = &inquiry{ID: id, First: run[0].b.Time, Last: last.b.Time, Due: p.at.time.Add(inquiryFor)}
-	ask := wireInquiry{ID: id.String(), Account: e.account, Contact: e.Contact, Address: e.Original, Partitions: p.asked}
+	ask := wireInquiry{ID: id.String(), Account: e.account, Contact: contact, Address: e.Original, Partitions: p.asked}
 	for n := range p.asked {
 		ev := event.Event{
 			Kind: event.Inquiry, Time: p.at.time, KnownBy: event.ByKey, Recipient: e.name,
-			Ref: event.Ref{Account: e.account, Contact: e.Contact, Message: id.String()}, Body: encode(ask),
+			Ref: event.Ref{Account: e.account, Contact: contact, Message: id.String()}, Body: encode(ask),
 		}
 		binary.BigEndian.PutUint32(ev.Key[:], uint32(n))
 		if err := p.tell(&ev); err != nil {

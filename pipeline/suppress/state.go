@@ -20,9 +20,10 @@ import (
 //	│ PrefixSuppress │ partition  │ table │ …        numbers big-endian, names as kv.AppendName writes them
 //	└────────────────┴────────────┴───────┴──────
 //
-//	meta       │ 0: position, 1: the wave that is being undone or applied
+//	meta       │ 0: position, 1: the wave that is being undone or applied, 2: there if no entry has a plain name
 //	entry      │ account, empty: of all │ name
-//	waiting    │ account │ message │ number(8)                     a fact without a recipient
+//	waiting    │ account │ message │ origin(24)                    a fact without a recipient
+//	waiters    │ account                                         how many such facts it has
 //	account    │ account                                         contacts and reactivations
 //	contact    │ account │ contact key(16)                       counted
 //	provider   │ provider                                        hours
@@ -43,11 +44,13 @@ const (
 	tableDecision
 	tableOrders
 	tableOutbox
+	tableWaiters
 )
 
 const (
 	metaPosition byte = iota
 	metaWave
+	metaHashed
 )
 
 // What is due.
@@ -222,6 +225,36 @@ func (s *position) decode(b []byte) error {
 		return errRow
 	}
 	return nil
+}
+
+// wirePosition is a position as the log of suppressions has it: it ends what a step released.
+type wirePosition struct {
+	Type    string        `json:"type"`
+	Next    int64         `json:"next"`
+	Time    event.Millis  `json:"time"`
+	Origins []wireOrigins `json:"origins"`
+}
+
+type wireOrigins struct {
+	Partition int32 `json:"partition"`
+	Offset    int64 `json:"offset"`
+	N         int32 `json:"n"`
+}
+
+func (s *position) wire() *wirePosition {
+	w := &wirePosition{Type: typePosition, Next: s.next, Time: s.time}
+	for _, n := range slices.Sorted(maps.Keys(s.origins)) {
+		w.Origins = append(w.Origins, wireOrigins{n, s.origins[n].Offset, s.origins[n].N})
+	}
+	return w
+}
+
+// take puts what w says into s.
+func (s *position) take(w *wirePosition) {
+	s.next, s.time = w.Next, w.Time
+	for _, o := range w.Origins {
+		s.origins[o.Partition] = event.Origin{Partition: o.Partition, Offset: o.Offset, N: o.N}
+	}
 }
 
 // passed reports whether the fact of an origin was heard before, and remembers it if not.

@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"carom/kv"
 	"carom/pipeline/event"
 )
 
-// waveAtOnce is how many addresses one commit of a wave covers.
-const waveAtOnce = 512
+// rowsAtOnce is how many addresses one commit of a wave covers.
+const rowsAtOnce = 512
 
 // wave is a revert or confirm that is being carried out: over the hard bounces of some time, in as many commits as it
 // takes, before the next record is read. So it is one decision, made at one place of the log.
@@ -56,7 +57,7 @@ func (p *Partition) waveStep() error {
 	var keys [][]byte
 	err = p.scan(from, end, func(key, _ []byte) (bool, error) {
 		keys = append(keys, key)
-		return len(keys) < waveAtOnce, nil
+		return len(keys) < p.rowsAtOnce, nil
 	})
 	if err != nil {
 		return err
@@ -67,8 +68,8 @@ func (p *Partition) waveStep() error {
 		}
 		w.After = key
 	}
-	if len(keys) == waveAtOnce {
-		return p.set(p.metaKey(metaWave), encode(w))
+	if len(keys) == p.rowsAtOnce {
+		return p.keepWave()
 	}
 	p.wave = nil
 	d.OK, d.Counts, d.Title = true, w.Counts, "The wave was undone."
@@ -78,10 +79,23 @@ func (p *Partition) waveStep() error {
 	case d.Order.Op == OpConfirm:
 		d.Title = "The wave was applied."
 	}
-	if err := p.drop(p.metaKey(metaWave)); err != nil {
-		return err
+	return errors.Join(p.keepWave(), p.decided(&d, ""))
+}
+
+// keepWave writes how far the wave is.
+func (p *Partition) keepWave() error {
+	if p.wave == nil {
+		p.publishOwn([]byte(keyWave), nil)
+		return p.drop(p.metaKey(metaWave))
 	}
-	return p.decided(&d, "")
+	p.publishOwn([]byte(keyWave), &wireWave{typeWave, p.wave})
+	return p.set(p.metaKey(metaWave), encode(p.wave))
+}
+
+// wireWave is a wave as the log of suppressions has it.
+type wireWave struct {
+	Type string `json:"type"`
+	Wave *wave  `json:"wave"`
 }
 
 // waveRow undoes or applies the hard bounces of one address, of which the row tells one moment.

@@ -41,6 +41,9 @@ const (
 	typeSuppression = "suppression"
 	typeDecision    = "decision"
 	typeAccount     = "account"
+	typeWaiting     = "waiting"
+	typeWave        = "wave"
+	typePosition    = "position"
 )
 
 type wireCause struct {
@@ -126,7 +129,6 @@ type wirePlace struct {
 	Partition int32 `json:"partition"`
 	Offset    int64 `json:"offset"`
 	N         int32 `json:"n"`
-	Heard     bool  `json:"heard,omitempty"` // else no fact released it, but time
 }
 
 func (s *Suppression) wire() *wireSuppression {
@@ -252,15 +254,19 @@ type wireAccount struct {
 	Type     string           `json:"type"`
 	Account  string           `json:"account"`
 	Contacts int              `json:"contacts"`
-	Used     map[string]int64 `json:"used,omitempty"` // reactivations by month
+	Used     map[string]int64 `json:"used,omitempty"` // reactivations by month; of all months, because an order may tell any time
 	At       *wirePlace       `json:"origin,omitempty"`
 }
 
 // The keys of the log's records: account/address, /address of a global one, decision/id, quota/account. Slashes and percent
-// signs of an account are escaped, and in the last every '@' and '#': no address lacks both, so no two kinds share a key.
+// signs of an account are escaped, and in the last every '@' and '#': no address lacks both, so no two kinds share a key. The
+// others are the stage's own, for a worker that takes over.
 const (
 	keyDecision = "decision/"
 	keyQuota    = "quota/"
+	keyWaiting  = "waiting/"
+	keyWave     = "wave"
+	keyPosition = "position"
 )
 
 func suppressionKey(account, name string) []byte { return event.AppendSenderKey(nil, account, name) }
@@ -269,6 +275,12 @@ func decisionKey(id event.ID) []byte { return append([]byte(keyDecision), id.Str
 
 func quotaKey(account string) []byte {
 	return append([]byte(keyQuota), strings.NewReplacer("%", "%25", "@", "%40", "#", "%23").Replace(account)...)
+}
+
+// isOwnKey reports whether a record is for the stage alone.
+func isOwnKey(key []byte) bool {
+	_, waiting := cutWaitingKey(key)
+	return waiting || string(key) == keyWave || string(key) == keyPosition
 }
 
 // cutKey reads the key of a record whose value is gone.
