@@ -12,7 +12,7 @@ import (
 )
 
 const benchRegistration = `{"account":"acme","sender":"alice@example.com","sequence":"q4-launch","contact":"c-9812","message":"20261121174503.%d.alice@mail.example.com",` +
-	`"recipient":"bob@example.com","links":["https://example.com/offers?utm_source=mail#a","https://example.com/imprint"],"sent_at":"2026-11-21T12:00:00Z"}`
+	`"recipient":"bob@example.com","links":["https://example.com/offers?utm_source=mail#a","https://example.com/imprint","https://example.com/preferences"],"sent_at":"2026-11-21T12:00:00Z"}`
 
 const benchFact = `{"kind":"bounce","time":"2026-11-21T12:00:00Z","account":"acme","message":"20261121174503.%d.alice@mail.example.com","reply":"550 5.1.1 user unknown"}`
 

@@ -112,7 +112,7 @@ func CheckURL(u string) error {
 // cutScheme removes http:// or https://, in any case (RFC 3986 §3.1).
 func cutScheme(u string) (rest string, ok bool) {
 	for _, scheme := range [...]string{"https://", "http://"} {
-		if len(u) >= len(scheme) && strings.EqualFold(u[:len(scheme)], scheme) {
+		if len(u) >= len(scheme) && (u[:len(scheme)] == scheme || strings.EqualFold(u[:len(scheme)], scheme)) {
 			return u[len(scheme):], true
 		}
 	}
@@ -122,9 +122,14 @@ func cutScheme(u string) (rest string, ok bool) {
 // hasHost looks for a host in what follows "//". Browsers end the authority at a backslash too, where RFC 3986 §3.2
 // doesn't; without that, https://\example.net would have a host here and lead elsewhere there.
 func hasHost(rest string) bool {
-	if i := strings.IndexAny(rest, `/?#\`); i >= 0 {
-		rest = rest[:i]
+	host := 0 // where it begins, behind the last @
+	for i := 0; i <= len(rest); i++ {
+		if i == len(rest) || rest[i] == '/' || rest[i] == '?' || rest[i] == '#' || rest[i] == '\\' {
+			return i > host && rest[host] != ':'
+		}
+		if rest[i] == '@' {
+			host = i + 1
+		}
 	}
-	rest = rest[strings.LastIndexByte(rest, '@')+1:]
-	return rest != "" && rest[0] != ':'
+	return false
 }

@@ -3,7 +3,6 @@ package ref
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"sync"
@@ -37,10 +36,7 @@ const MaxTokenLen = (maxToken*8 + 5) / 6
 // maxBareTokenLen is the longest text of a token that isn't a click's.
 const maxBareTokenLen = ((minToken+maxPlainFixed+MaxIDs)*8 + 5) / 6
 
-var (
-	urlText = base64.RawURLEncoding.Strict()
-	gif     = []byte(".gif")
-)
+var gif = []byte(".gif")
 
 // Opened is what a URL token sealed. It can be used again and again, and then allocates nothing: keep it in a pool.
 type Opened struct {
@@ -121,7 +117,7 @@ func (s *sealing) token(dst []byte, p Purpose, r *event.Ref) []byte {
 	s.raw = raw
 	s.ad = [3]byte{tokenVersion, s.key.id, byte(p)}
 	sealed := s.key.url.Seal(raw[sealedAt:sealedAt], raw[nonceAt:sealedAt], raw[sealedAt:], s.ad[:])
-	return urlText.AppendEncode(dst, raw[:sealedAt+len(sealed)])
+	return appendURLText(dst, raw[:sealedAt+len(sealed)])
 }
 
 // Open opens a URL token of a purpose into into, which is empty if it returns an error: ErrMalformed, ErrVersion,

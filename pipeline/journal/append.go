@@ -16,8 +16,8 @@ const (
 	maxAppendBytes = 8 << 20
 	// keptBatches bounds the free list: one open, one written, one whose waiters are still leaving.
 	keptBatches = 4
-	// keptScratchBytes is the largest scratch buffer that is kept.
-	keptScratchBytes = 64 << 10
+	// keptScratchBytes is the largest scratch buffer that is kept: that of a bulk's commit.
+	keptScratchBytes = 2 * maxBatchBytes
 )
 
 // batch collects records until the committer takes it.
