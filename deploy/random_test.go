@@ -2,17 +2,21 @@ package deploy_test
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
+	"carom/edge/webhook"
 	"carom/pipeline/event"
 	"carom/pipeline/refine"
 	"carom/pipeline/rollup"
 	"carom/pipeline/score"
+	"carom/pipeline/suppress"
 )
 
 // newRandom prints its seed, and takes it back from CAROM_TEST_SEED.
@@ -48,7 +52,39 @@ func addressFactKinds() []event.Kind {
 	return append(kinds(), event.Order, event.Life, event.Contact, event.Volume)
 }
 
-// body is what orders, alerts and their like say: the schemas leave it open.
+// alertRules are the rules of alerts, as who tells them names them.
+var alertRules = []string{"bounce_rate", "complaint_rate", "score_band", suppress.AlertRule, webhook.AlertRule(webhook.Paused), webhook.AlertRule(webhook.Disabled)}
+
+// alert is what an alert says, of any rule.
+func alert(r *rand.Rand) []byte {
+	share := func() float64 { return 1 - r.Float64() }
+	at := event.Millis(r.Int64N(253402300799999))
+	var a any
+	switch rule := pick(r, alertRules...); rule {
+	case suppress.AlertRule:
+		a = suppress.Alert{
+			Rule: rule, Account: "acme", Provider: "google", Since: at.Time().Format(time.RFC3339), Sent: number[int64](r, math.MaxInt64),
+			Bounced: number[int64](r, math.MaxInt64), Value: share(), Threshold: share(), Text: text(r),
+		}
+	case webhook.AlertRule(webhook.Paused), webhook.AlertRule(webhook.Disabled):
+		a = webhook.NewAlert(rule, "crm", "the server answered 500", at, at)
+	default:
+		b := rollup.Alert{Rule: rule, Window: "24h", Value: share(), Low: share(), High: share(), Of: number[int64](r, math.MaxInt64), Profile: "default", AsOf: rollup.Stamp(at)}
+		if rule == "score_band" {
+			b.From, b.To = score.Good, score.Poor
+		} else {
+			b.Level, b.Count = share(), number[int64](r, math.MaxInt64)
+		}
+		a = b
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// body is what orders and their like say: the schemas leave it open.
 func body() []byte { return []byte("{}") }
 
 func verdicts() (list []event.Verdict) {
@@ -118,7 +154,7 @@ func refined(r *rand.Rand, kind event.Kind) event.Refined {
 	case event.Sent:
 		e.Provider = text(r)
 	case event.Alert:
-		e.Alert = body()
+		e.Alert = alert(r)
 	}
 	for range r.IntN(3) {
 		e.Actor.Reasons = append(e.Actor.Reasons, text(r))

@@ -21,6 +21,14 @@ type Alert struct {
 	AsOf    string `json:"as_of"`
 }
 
+// AlertRule is the rule of the alert that tells of a webhook which comes to a state.
+func AlertRule(state string) string { return "webhook_" + state }
+
+// NewAlert is an alert of a rule.
+func NewAlert(rule, webhook, reason string, since, asOf event.Millis) Alert {
+	return Alert{Rule: rule, Webhook: webhook, Reason: reason, Since: since.Time().Format(alertTime), AsOf: asOf.Time().Format(alertTime)}
+}
+
 const alertTime = "2006-01-02T15:04:05.000Z"
 
 // alert tells that a webhook comes to rest. Whichever nodes tell it, and how often, it is one event: a webhook that rests
@@ -29,10 +37,7 @@ func (h *Hooks) alert(hook *Hook, s *state, failing event.Millis) error {
 	if h.teller == nil {
 		return nil
 	}
-	a := Alert{
-		Rule: "webhook_" + s.State, Webhook: hook.Name, Reason: s.Reason,
-		Since: failing.Time().Format(alertTime), AsOf: s.At.Time().Format(alertTime),
-	}
+	a := NewAlert(AlertRule(s.State), hook.Name, s.Reason, failing, s.At)
 	body, err := json.Marshal(a)
 	if err != nil {
 		panic("BUG: an alert that JSON can't hold: " + err.Error())

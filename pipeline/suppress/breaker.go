@@ -210,7 +210,7 @@ func (p *Partition) alert(account, provider string, h *providerHours, s *shares)
 	h.Told = slices.Insert(h.Told, i, hash)
 	return p.tell(&event.Event{
 		Kind: event.Alert, Time: p.at.time, Key: event.Key(id), KnownBy: event.ByKey, Ref: event.Ref{Account: account},
-		Body: encode(wireAlert{
+		Body: encode(Alert{
 			Rule: AlertRule, Account: account, Provider: provider, Since: since, Sent: s.sent, Bounced: s.hard,
 			Value: score.Wilson(s.hard, max(s.sent, s.hard)).Value, Threshold: p.o.BreakerShare,
 			Text: "hard bounces of this provider wait in quarantine: see /v1/suppressions/confirm and /v1/suppressions/revert",
@@ -218,7 +218,8 @@ func (p *Partition) alert(account, provider string, h *providerHours, s *shares)
 	})
 }
 
-type wireAlert struct {
+// Alert is the body of an event of kind alert that tells of a wave.
+type Alert struct {
 	Rule      string  `json:"rule"`
 	Account   string  `json:"account"`
 	Provider  string  `json:"provider"`

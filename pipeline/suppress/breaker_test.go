@@ -66,7 +66,7 @@ func TestBreaker(t *testing.T) {
 	}
 	var alerts []string
 	for _, ev := range f.told {
-		var a wireAlert
+		var a Alert
 		if err := json.Unmarshal(ev.Body, &a); ev.Kind != event.Alert || err != nil || a.Rule != AlertRule || a.Provider != "example.com" {
 			t.Errorf("%+v %v", ev, err)
 		}
