@@ -44,6 +44,7 @@ var figures = []figure{
 	{"refine_contacts", 42, 0, 0, 0, 0},
 	{"refine_known_contacts", 18, 0, 0, 0, 0},
 	{"refine_sent", 20, 0, 0, 0, 0},
+	{"refine_rolls", 8, 0, 0, 0, 0},
 	{"rollup_enrollments", 37, 13, 10, 17, 15},
 	{"rollup_completions", 17, 0, 0, 1, 1},
 	{"suppress", 20, 0, 0, 0, 159},
@@ -68,11 +69,21 @@ const (
 	messageBytes   = 700
 	enrollBytes    = 250
 	cohortRowBytes = 700
+	rollNameBytes  = 1.25 // of each message that is kept; up to twice that while they become more
 )
 
 // of returns the bytes of a day's events in a keyspace.
 func (f *figure) of(l *load) float64 {
 	return l.messages * (f.sent + l.delivered*f.delivered + l.opens*f.opens + l.clicks*f.clicks + l.bounces*f.bounce)
+}
+
+// messagesKept is how many messages a worker keeps.
+func messagesKept(c *Config, l *load) float64 {
+	_, keep := kept(c, "refine_rolls")
+	if keep == 0 {
+		keep = forEver
+	}
+	return l.messages / float64(l.workers) * keep.Hours() / 24
 }
 
 // events is how many a message has.
@@ -101,6 +112,9 @@ type planSpace struct {
 	PerDay   float64 `json:"bytes_per_day"`
 	Bytes    float64 `json:"bytes"`
 }
+
+// forEver is what is counted of what is kept for ever.
+const forEver = 365 * 24 * time.Hour
 
 // kept is how long a keyspace is kept by the settings; 0: for ever, which is counted as a year.
 func kept(c *Config, keyspace string) (setting string, keep time.Duration) {
@@ -141,7 +155,7 @@ func newPlan(c *Config, l load) plan {
 		case keep > 0:
 			s.Kept = fmt.Sprintf("%s (%s)", days(keep), setting)
 		default:
-			s.Kept, keep = "for ever: a year", 365*24*time.Hour
+			s.Kept, keep = "for ever: a year", forEver
 		}
 		s.Bytes = s.PerDay * keep.Hours() / 24
 		if keyspace == "journal" {
@@ -160,7 +174,8 @@ func newPlan(c *Config, l load) plan {
 		p.Memory = journalCache
 	}
 	p.Memory += baseBytes + memtableBytes + stateCacheBytes + float64(c.Refine.CacheMessages)*messageBytes +
-		float64(c.Rollup.CacheEnrollments)*enrollBytes + float64(c.Rollup.CacheRows)*cohortRowBytes
+		float64(c.Rollup.CacheEnrollments)*enrollBytes + float64(c.Rollup.CacheRows)*cohortRowBytes +
+		min(float64(c.Refine.RollBytes), 2*rollNameBytes*messagesKept(c, &l))
 	p.Partitions = max(c.Kafka.Partitions, l.workers, int(math.Ceil(p.PeakPerSecond/partitionEvents)))
 	perHour := recordBytes.of(&l) / 24 / float64(l.edges)
 	p.OutageHours = journal.ShedsFrom * float64(c.Journal.MaxBytes) / perHour

@@ -152,7 +152,7 @@ func (p *Partition) candidates(pre prefix) (keys []event.Key, err error) {
 		return nil, fmt.Errorf("look for a Message-ID: %w", err)
 	}
 	for _, e := range p.epochs.live() {
-		from := p.keys.partial(p.scratch[:0], e, pre)
+		from := p.keys.partial(p.scratch[:0], e.id, pre)
 		p.scratch = from
 		for ok := it.SeekGE(from); ok && len(keys) <= maxCandidates && bytes.HasPrefix(it.Key(), from); ok = it.Next() {
 			if len(it.Key()) == epochBytes+len(event.Key{}) {

@@ -22,8 +22,7 @@ type cache struct {
 	dirty  []*state
 
 	// disk is what was committed before this step, nil until somebody looks. That is enough: what the step changed is
-	// among the states. Unlike a get, it asks the bloom filters of the lowest level too, so that a message that is not
-	// there costs no block of each epoch.
+	// among the states.
 	disk *pebble.Iterator
 
 	key, value []byte // scratch
@@ -60,29 +59,37 @@ func (c *cache) get(key event.Key) (*state, error) {
 
 // read reads a state from disk, nil if there is none.
 func (c *cache) read(key event.Key) (*state, error) {
-	if c.disk == nil {
-		table := c.keys.table(nil, tableMessages)
-		var err error
-		c.disk, err = c.store.DB().NewIter(&pebble.IterOptions{
-			LowerBound: table, UpperBound: kv.PrefixEnd(table), UseL6Filters: true,
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
 	for _, e := range c.epochs.live() {
-		c.key = c.keys.message(c.key[:0], e, key)
-		if !c.disk.SeekPrefixGE(c.key) {
+		if !e.roll.mayHave(key) {
 			continue
 		}
-		s := &state{key: key, epoch: e}
+		if err := c.look(); err != nil {
+			return nil, err
+		}
+		c.key = c.keys.message(c.key[:0], e.id, key)
+		if !c.disk.SeekPrefixGE(c.key) {
+			if err := c.disk.Error(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		s := &state{key: key, epoch: e.id}
 		value, err := c.disk.ValueAndErr()
 		if err != nil {
 			return nil, err
 		}
 		return s, s.decode(value)
 	}
-	return nil, c.disk.Error()
+	return nil, nil
+}
+
+// look opens disk.
+func (c *cache) look() (err error) {
+	if c.disk == nil {
+		table := c.keys.table(nil, tableMessages)
+		c.disk, err = c.store.DB().NewIter(&pebble.IterOptions{LowerBound: table, UpperBound: kv.PrefixEnd(table)})
+	}
+	return err
 }
 
 // endStep lets go of the disk as it was when the step began.
@@ -98,6 +105,7 @@ func (c *cache) endStep() error {
 // create adds the state of a message that is not known yet.
 func (c *cache) create(key event.Key, e epochID, as standing) *state {
 	s := &state{key: key, epoch: e, standing: as}
+	c.epochs.enrol(e, key)
 	c.insert(s)
 	c.touch(s)
 	return s

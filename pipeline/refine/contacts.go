@@ -212,7 +212,7 @@ type contactPlace struct {
 // contactPlaces returns the places of a contact's list after one of them, in their order, at most so many.
 func (p *Partition) contactPlaces(r pebble.Reader, c event.ContactKey, after []byte, most int) (list []contactPlace, err error) {
 	for _, e := range p.epochs.live() {
-		prefix := p.keys.contact(nil, e, c)
+		prefix := p.keys.contact(nil, e.id, c)
 		from := prefix
 		if len(after) > 0 {
 			from = append(append(bytes.Clone(prefix), after...), 0)
@@ -224,7 +224,7 @@ func (p *Partition) contactPlaces(r pebble.Reader, c event.ContactKey, after []b
 		n := 0
 		for ok := it.First(); ok && n < most; ok = it.Next() {
 			n++
-			list = append(list, contactPlace{e, bytes.Clone(entryPlace(it.Key()))})
+			list = append(list, contactPlace{e.id, bytes.Clone(entryPlace(it.Key()))})
 		}
 		if err := errors.Join(it.Error(), it.Close()); err != nil {
 			return nil, err

@@ -26,8 +26,10 @@
 //   - Memory is bounded: cached states, the timers at hand, what is parked, what is kept of one message.
 //   - What can't be understood or attributed goes to the rejects with the reason and the bytes; nothing stops the log.
 //   - What is known of a message stays for Options.Keep from its first record, in log time, and for a third more at most.
-//     Then all of it goes at once, at the cost of one range of each table. To find a message takes the same time then as
-//     on the first day.
+//     Then all of it goes at once, at the cost of one range of each table.
+//   - That a message is new is known without a look at the disk, and one that is known is looked for once, however old it
+//     is, as long as Options.RollBytes holds the rolls. What the disk takes for that once depends on how much of the
+//     store fits into memory: BenchmarkRefineLookup.
 //   - A state that was lost is rebuilt from the oldest record of the input, and what was shipped is not written again.
 //
 // A partition sees all records of its messages. Message, Contact, List and Contacts answer from the same state, at any

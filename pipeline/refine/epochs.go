@@ -24,15 +24,16 @@ import (
 // With three epochs in keep, four or five are live, and a message stays for keep at least, for a third more at most. Log time alone ends an epoch, between two records and after the timers that were due: so a replay gives
 // the same bytes. A click does not wait if its message's epoch goes before it were judged.
 //
-// A message is looked for in one epoch after the other, the newest first; where it is not, a bloom filter says so.
+// A message is looked for in one epoch after the other, the newest first, of those whose roll has it: roll.go.
 //
 // The row of an epoch, under its number:
 //
-//	byte 0      format: 1
+//	byte 0      format: 2; 1 for an epoch that has no roll
 //	bytes 1-8   log time of its beginning
 //	bytes 9-16  its length; 0: it does not end
 const (
-	epochFormat   byte = 1
+	epochFormat   byte = 2
+	epochFormat1  byte = 1
 	epochRowBytes int  = 17
 	// epochsInKeep is how many epochs a message stays for.
 	epochsInKeep event.Millis = 3
@@ -42,29 +43,42 @@ const (
 type epochID uint32
 
 type epochRow struct {
-	id            epochID
+	liveEpoch
 	start, length event.Millis
 }
 
+// liveEpoch is what who looks for a message knows of an epoch.
+type liveEpoch struct {
+	id   epochID
+	roll *roll
+}
+
 func (r *epochRow) append(dst []byte) []byte {
-	dst = append(dst, epochFormat)
+	format := epochFormat
+	if r.roll == nil {
+		format = epochFormat1
+	}
+	dst = append(dst, format)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(r.start))
 	return binary.BigEndian.AppendUint64(dst, uint64(r.length))
 }
 
-func (r *epochRow) decode(key, value []byte) error {
-	if err := checkFormat("epoch", value, epochFormat); err != nil {
-		return err
+// decode reads a row but for its roll, and says whether there is one.
+func (r *epochRow) decode(key, value []byte) (hasRoll bool, err error) {
+	if hasRoll = len(value) == 0 || value[0] != epochFormat1; hasRoll {
+		if err := checkFormat("epoch", value, epochFormat); err != nil {
+			return false, err
+		}
 	}
 	if len(key) != epochBytes || len(value) != epochRowBytes {
-		return fmt.Errorf("%w: epoch %x", errDamaged, key)
+		return false, fmt.Errorf("%w: epoch %x", errDamaged, key)
 	}
 	*r = epochRow{
-		id:     epochID(binary.BigEndian.Uint32(key[tableBytes:])),
-		start:  event.Millis(binary.BigEndian.Uint64(value[1:])),
-		length: event.Millis(binary.BigEndian.Uint64(value[9:])),
+		liveEpoch: liveEpoch{id: epochID(binary.BigEndian.Uint32(key[tableBytes:]))},
+		start:     event.Millis(binary.BigEndian.Uint64(value[1:])),
+		length:    event.Millis(binary.BigEndian.Uint64(value[9:])),
 	}
-	return nil
+	return hasRoll, nil
 }
 
 // epochs are those of a partition that are live.
@@ -72,12 +86,14 @@ type epochs struct {
 	keys keyspace
 	keep event.Millis // 0: for ever
 	rows []epochRow   // oldest first; Run's own
-	// newest are their numbers, the newest first, for all who look for a message.
-	newest atomic.Pointer[[]epochID]
+	// newest are they, the newest first, for all who look for a message.
+	newest atomic.Pointer[[]liveEpoch]
+	memory rollMemory
 }
 
-func openEpochs(store *kv.Store, keys keyspace, keep event.Millis) (*epochs, error) {
-	es := &epochs{keys: keys, keep: keep}
+// openEpochs reads the epochs of a partition. Their rolls take so many bytes of memory at most.
+func openEpochs(store *kv.Store, keys keyspace, keep event.Millis, memory int) (*epochs, error) {
+	es := &epochs{keys: keys, keep: keep, memory: rollMemory{bound: memory}}
 	table := keys.table(nil, tableEpochs)
 	it, err := store.DB().NewIter(&pebble.IterOptions{LowerBound: append(table, 0), UpperBound: kv.PrefixEnd(table)})
 	if err != nil {
@@ -85,7 +101,10 @@ func openEpochs(store *kv.Store, keys keyspace, keep event.Millis) (*epochs, err
 	}
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
 		var r epochRow
-		err = r.decode(it.Key(), it.Value())
+		var hasRoll bool
+		if hasRoll, err = r.decode(it.Key(), it.Value()); err == nil && hasRoll {
+			r.roll, err = readRoll(store, keys, r.id, &es.memory, es.expected())
+		}
 		es.rows = append(es.rows, r)
 	}
 	if err := errors.Join(err, it.Error(), it.Close()); err != nil {
@@ -96,23 +115,51 @@ func openEpochs(store *kv.Store, keys keyspace, keep event.Millis) (*epochs, err
 }
 
 func (es *epochs) changed() {
-	ids := make([]epochID, 0, len(es.rows))
+	list := make([]liveEpoch, 0, len(es.rows))
 	for i := range es.rows {
-		ids = append(ids, es.rows[i].id)
+		list = append(list, es.rows[i].liveEpoch)
 	}
-	slices.Reverse(ids)
-	es.newest.Store(&ids)
+	slices.Reverse(list)
+	es.newest.Store(&list)
 }
 
-// live returns the numbers of the live epochs, the newest first. The list must not be changed.
-func (es *epochs) live() []epochID { return *es.newest.Load() }
+// live returns the live epochs, the newest first. The list must not be changed.
+func (es *epochs) live() []liveEpoch { return *es.newest.Load() }
+
+// expected is how many messages the next epoch is to hold: as many as the newest.
+func (es *epochs) expected() uint64 {
+	if n := len(es.rows); n > 0 && es.rows[n-1].roll != nil {
+		return es.rows[n-1].roll.names
+	}
+	return 0
+}
+
+// enrol puts a message that became known on the roll of its epoch.
+func (es *epochs) enrol(e epochID, key event.Key) {
+	for i := len(es.rows) - 1; i >= 0; i-- {
+		if es.rows[i].id == e {
+			es.rows[i].roll.add(key)
+			return
+		}
+	}
+}
+
+// writeRolls puts what was added to the rolls into b.
+func (es *epochs) writeRolls(b *kv.Batch) error {
+	for i := range es.rows {
+		if err := es.rows[i].roll.write(es.keys, es.rows[i].id, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // length is that of an epoch that begins now.
 func (es *epochs) length() event.Millis { return (es.keep + epochsInKeep - 1) / epochsInKeep }
 
 // at returns the epoch of what becomes known at a log time, which never runs back, and begins it where it is a new one.
 func (es *epochs) at(b *kv.Batch, now event.Millis) (epochID, error) {
-	begun := epochRow{id: 1, length: es.length()}
+	begun := epochRow{liveEpoch: liveEpoch{id: 1}, length: es.length()}
 	if begun.length > 0 {
 		begun.start = now - now%begun.length
 	}
@@ -130,6 +177,7 @@ func (es *epochs) at(b *kv.Batch, now event.Millis) (epochID, error) {
 		}
 		begun.id, begun.start = last.id+1, max(begun.start, end)
 	}
+	begun.roll = newRoll(&es.memory, es.expected())
 	es.rows = append(es.rows, begun)
 	es.changed()
 	return begun.id, es.write(b, &begun)
@@ -179,6 +227,7 @@ func (p *Partition) forgetEpochs() (done bool, err error) {
 			return false, fmt.Errorf("forget an epoch: %w", err)
 		}
 		p.cache.forgetEpoch(r.id)
+		r.roll.drop()
 		p.metrics.epochs.Inc()
 		p.log.Info("messages are old enough to be forgotten", zap.Time("from", r.start.Time()), zap.Time("to", (r.start+r.length).Time()))
 		es.rows = slices.Delete(es.rows, 0, 1)

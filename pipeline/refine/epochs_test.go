@@ -85,7 +85,7 @@ func (w *world) onlyLive() {
 		}
 		live := false
 		for _, e := range w.p.epochs.live() {
-			live = live || strings.HasPrefix(k, string(w.p.keys.epoch(nil, table(k[tableBytes-1]), e)))
+			live = live || strings.HasPrefix(k, string(w.p.keys.epoch(nil, table(k[tableBytes-1]), e.id)))
 		}
 		if !live {
 			w.t.Errorf("key %x is of no live epoch", k)
@@ -204,17 +204,18 @@ func TestMigrate(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	w := openWorld(t, o, mem, f)
 	w.drain(all)
-	want := stored(t, w.store)
+	want := w.storedButRolls()
 	w.asBefore()
 	w.close()
 
 	c := newCrasher(rng, mem)
 	w = openWorld(t, o, c.fs(), f)
-	sameStored(t, stored(t, w.store), want)
+	sameStored(t, w.storedButRolls(), want)
 	w.close()
 	for _, crash := range c.crashes {
 		w := openWorld(t, o, crash.fs, f)
-		sameStored(t, stored(t, w.store), want)
+		sameStored(t, w.storedButRolls(), want)
+		w.allEnrolled()
 		w.close()
 	}
 	if len(c.crashes) < 5 {

@@ -102,7 +102,7 @@ func (p *Partition) entomb(key event.Key, account string) error {
 // buried reports whether a message has a tomb.
 func (p *Partition) buried(key event.Key) (ok bool, err error) {
 	for _, e := range p.epochs.live() {
-		if _, ok, err = p.store.Get(nil, p.keys.tomb(nil, e, key)); ok || err != nil {
+		if _, ok, err = p.store.Get(nil, p.keys.tomb(nil, e.id, key)); ok || err != nil {
 			break
 		}
 	}
@@ -408,7 +408,7 @@ func (p *Partition) tombsOf(message string, fn func(event.Key) error) error {
 		return err
 	}
 	for _, e := range p.epochs.live() {
-		from := append(p.keys.epoch(nil, tableTombs, e), partial[:len(prefix{})]...)
+		from := append(p.keys.epoch(nil, tableTombs, e.id), partial[:len(prefix{})]...)
 		for ok := it.SeekGE(from); ok && err == nil && bytes.HasPrefix(it.Key(), from); ok = it.Next() {
 			if key := event.Key(it.Key()[epochBytes:]); event.KeyOf(string(it.Value()), message) == key {
 				err = fn(key)

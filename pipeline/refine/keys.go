@@ -27,6 +27,7 @@ import (
 //	                    | 20 | epoch(4) …                                  messages by contact: contacts.go
 //	                    | 21 | epoch(4) …                                  tombs of erased messages: erase.go
 //	                    | 22 | epoch(4) …                                  messages by sender and time of sending: list.go
+//	                    | 24 | epoch(4) …                                  which messages are of the epoch: roll.go
 //	                    | 23                                               1: nothing is left of before there were epochs
 //	                    | 23 | epoch(4)                                    when it begins and ends: epochs.go
 //
@@ -47,6 +48,7 @@ const (
 	tableTombs    table = 21
 	tableSent     table = 22
 	tableEpochs   table = 23
+	tableRolls    table = 24
 
 	tableContactCounts table = 32
 	tableContactsTold  table = 33
@@ -55,7 +57,7 @@ const (
 )
 
 // epochTables are the tables that have epochs.
-var epochTables = [...]table{tableMessages, tableTimeline, tableContacts, tableTombs, tableSent}
+var epochTables = [...]table{tableMessages, tableTimeline, tableContacts, tableTombs, tableSent, tableRolls}
 
 // keyspace appends the keys of one partition.
 type keyspace uint16

@@ -16,6 +16,7 @@ func Keyspaces() []kv.Keyspace {
 		{"refine_contacts", tableContacts},
 		{"refine_tombs", tableTombs},
 		{"refine_sent", tableSent},
+		{"refine_rolls", tableRolls},
 		{"refine_known_contacts", tableContactsTold},
 	} {
 		list = append(list, kv.Keyspace{Name: t.name, Prefix: []byte{kv.PrefixRefine}, Partitioned: true, Table: byte(t.table)})

@@ -242,7 +242,7 @@ func MergeList(limit int, pages []ListPage) (all ListPage) {
 type epochMerge struct {
 	keys   keyspace
 	table  table
-	epochs []epochID
+	epochs []liveEpoch
 	its    []*pebble.Iterator
 
 	at     int     // the iterator that has the entry
@@ -255,7 +255,7 @@ type epochMerge struct {
 func (p *Partition) mergeEpochs(r pebble.Reader, t table, prefix []byte) (*epochMerge, error) {
 	m := &epochMerge{keys: p.keys, table: t, epochs: p.epochs.live()}
 	for _, e := range m.epochs {
-		from := append(p.keys.epoch(nil, t, e), prefix...)
+		from := append(p.keys.epoch(nil, t, e.id), prefix...)
 		it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: kv.PrefixEnd(from)})
 		if err != nil {
 			return nil, errors.Join(err, m.close())
@@ -271,10 +271,10 @@ func (m *epochMerge) seek(rest []byte) {
 	m.before = append(m.before[:0], m.rest...)
 	for i, it := range m.its {
 		if rest == nil {
-			it.SeekGE(kv.PrefixEnd(m.keys.epoch(nil, m.table, m.epochs[i])))
+			it.SeekGE(kv.PrefixEnd(m.keys.epoch(nil, m.table, m.epochs[i].id)))
 			continue
 		}
-		if key := append(m.keys.epoch(nil, m.table, m.epochs[i]), rest...); !it.Valid() || bytes.Compare(it.Key(), key) < 0 {
+		if key := append(m.keys.epoch(nil, m.table, m.epochs[i].id), rest...); !it.Valid() || bytes.Compare(it.Key(), key) < 0 {
 			it.SeekGE(key)
 		}
 	}
@@ -295,7 +295,7 @@ func (m *epochMerge) choose() {
 			continue
 		}
 		if rest := it.Key()[epochBytes:]; m.rest == nil || bytes.Compare(rest, m.rest) < 0 {
-			m.at, m.epoch, m.rest = i, m.epochs[i], rest
+			m.at, m.epoch, m.rest = i, m.epochs[i].id, rest
 		}
 	}
 }

@@ -60,7 +60,10 @@ func (p *Partition) readMessage(r pebble.Reader, account, message string) (Messa
 // readState reads what is stored of a message.
 func (p *Partition) readState(r pebble.Reader, key event.Key) (s state, ok bool, err error) {
 	for _, e := range p.epochs.live() {
-		if s, ok, err = p.readStateOf(r, e, key); ok || err != nil {
+		if !e.roll.mayHave(key) {
+			continue
+		}
+		if s, ok, err = p.readStateOf(r, e.id, key); ok || err != nil {
 			return s, ok, err
 		}
 	}

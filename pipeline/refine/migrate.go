@@ -34,7 +34,7 @@ const (
 // migrate brings what an earlier Carom kept into the epoch of the last record, and makes the lists of it. If it is cut
 // short it begins again: it writes the same.
 //
-//	1, 2, 18 ─▶ 6, 7, 21 under the epoch      1 ─▶ 20, 22      16 is made anew      at last: 1, 2, 16, 18 are deleted
+//	1, 2, 18 ─▶ 6, 7, 21 under the epoch      1 ─▶ 20, 22, 24      16 is made anew      at last: 1, 2, 16, 18 are deleted
 func (p *Partition) migrate() error {
 	mark := p.keys.table(nil, tableEpochs)
 	value, ok, err := p.store.Get(nil, mark)
@@ -61,7 +61,7 @@ func (p *Partition) migrate() error {
 type migration struct {
 	p     *Partition
 	b     *kv.Batch
-	epoch epochID
+	epoch *epochRow
 	n     int
 	key   []byte
 }
@@ -103,9 +103,10 @@ func (m *migration) filled(prefix []byte) (bool, error) {
 func (m *migration) copy() (err error) {
 	m.p.log.Info("messages were kept before there were epochs: bringing them over")
 	es := epochs{keys: m.p.keys, keep: event.Millis(m.p.opts.Keep.Milliseconds())}
-	if m.epoch, err = es.at(m.b, m.p.meta.logTime); err != nil {
+	if _, err = es.at(m.b, m.p.meta.logTime); err != nil {
 		return err
 	}
+	m.epoch = &es.rows[0]
 	for _, t := range [...]struct {
 		from, to table
 		keyBytes int
@@ -113,6 +114,9 @@ func (m *migration) copy() (err error) {
 		if err := m.table(t.from, t.to, t.keyBytes); err != nil {
 			return err
 		}
+	}
+	if err := es.writeRolls(m.b); err != nil {
+		return err
 	}
 	m.p.log.Info("the messages are brought over", zap.Int("keys", m.n))
 	return nil
@@ -136,7 +140,7 @@ func (m *migration) table(from, to table, keyBytes int) error {
 }
 
 func (m *migration) entry(to table, rest, value []byte) error {
-	m.key = append(m.p.keys.epoch(m.key[:0], to, m.epoch), rest...)
+	m.key = append(m.p.keys.epoch(m.key[:0], to, m.epoch.id), rest...)
 	if err := m.b.Set(m.key, value, nil); err != nil {
 		return err
 	}
@@ -151,13 +155,17 @@ func (m *migration) entry(to table, rest, value []byte) error {
 	if m.b.Len() < migrateBytes {
 		return nil
 	}
+	if err := m.epoch.roll.write(m.p.keys, m.epoch.id, m.b); err != nil {
+		return err
+	}
 	err := m.p.store.CommitNoSync(m.b)
 	m.b.Reset()
 	return err
 }
 
 func (m *migration) index(key event.Key, value []byte) error {
-	s := state{key: key, epoch: m.epoch}
+	m.epoch.roll.add(key)
+	s := state{key: key, epoch: m.epoch.id}
 	if err := s.decode(value); err != nil {
 		return fmt.Errorf("message %s: %w", key, err)
 	}

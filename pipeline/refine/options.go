@@ -20,6 +20,7 @@ type Options struct {
 	StepRecords   int `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 	StepBytes     int `yaml:"step_bytes" doc:"How many bytes of input and output one commit covers before it ends; from 4096 to 268435456."`
 	CacheMessages int `yaml:"cache_messages" doc:"How many message states the node keeps in memory, some 0.5 KB each and 0.1 KB more by open or click, up to 64 of them, shared evenly by its partitions, each of which keeps 16 at least; from 16 to 16777216."`
+	RollBytes     int `yaml:"roll_bytes" doc:"How much memory the node takes at most to tell a new message from one that it knows without a look at the disk: 1.25 bytes a message that is kept, up to twice that while they become more; shared evenly by its partitions. Messages of an epoch that finds no room are looked for on disk, some µs each; from 0 to 68719476736."`
 	MaxParked     int `yaml:"max_parked" doc:"How many facts may be parked on the node, shared evenly by its partitions; more are rejected; from 1 to 16777216."`
 }
 
@@ -34,6 +35,7 @@ func Default() Options {
 		StepRecords:   1024,
 		StepBytes:     4 << 20,
 		CacheMessages: 1 << 16,
+		RollBytes:     256 << 20,
 		MaxParked:     1 << 20,
 	}
 }
@@ -43,6 +45,7 @@ func Default() Options {
 func (o Options) Share(partitions int) Options {
 	partitions = max(1, partitions)
 	o.CacheMessages = max(minCache, o.CacheMessages/partitions)
+	o.RollBytes /= partitions
 	o.MaxParked = max(1, o.MaxParked/partitions)
 	return o
 }
@@ -73,6 +76,7 @@ func (o Options) Validate() error {
 		{"step_records", o.StepRecords, 1, 1 << 16},
 		{"step_bytes", o.StepBytes, 4 << 10, 256 << 20},
 		{"cache_messages", o.CacheMessages, minCache, 1 << 24},
+		{"roll_bytes", o.RollBytes, 0, 64 << 30},
 		{"max_parked", o.MaxParked, 1, 1 << 24},
 	} {
 		if b.value < b.low || b.value > b.high {

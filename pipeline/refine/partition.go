@@ -113,7 +113,7 @@ func (p *Partition) load() (err error) {
 	if err := p.migrate(); err != nil {
 		return fmt.Errorf("bring messages into epochs: %w", err)
 	}
-	if p.epochs, err = openEpochs(p.store, p.keys, event.Millis(p.opts.Keep.Milliseconds())); err != nil {
+	if p.epochs, err = openEpochs(p.store, p.keys, event.Millis(p.opts.Keep.Milliseconds()), p.opts.RollBytes); err != nil {
 		return err
 	}
 	p.cache = newCache(p.store, p.keys, p.epochs, p.opts.CacheMessages)

@@ -139,6 +139,9 @@ func (p *Partition) commit(ctx context.Context) error {
 	if err := p.cache.write(s.batch); err != nil {
 		return err
 	}
+	if err := p.epochs.writeRolls(s.batch); err != nil {
+		return err
+	}
 	if err := p.sources.write(s.batch); err != nil {
 		return err
 	}

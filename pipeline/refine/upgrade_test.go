@@ -122,7 +122,7 @@ func TestUpgradeFromFormat1(t *testing.T) {
 		if want.Events = nil; !reflect.DeepEqual(m, want) {
 			t.Errorf("message %s is\n  %+v\nwas\n  %+v", key, m, want)
 		}
-		value, _, err := w.store.Get(nil, w.p.keys.message(nil, w.p.epochs.live()[0], key))
+		value, _, err := w.store.Get(nil, w.p.keys.message(nil, w.p.epochs.live()[0].id, key))
 		if w.check(err); value[0] != stateFormat {
 			t.Errorf("message %s is still of format %d", key, value[0])
 		}
