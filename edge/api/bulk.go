@@ -17,9 +17,9 @@ import (
 // A bulk has goroutines of its own, so that lines are read on all cores while those before are on their way to the disk:
 //
 //	                 ┌▶ unread ─▶ read: events, answers ┐
-//	body ─▶ cut into lines ─▶ batches, in order ────────┴▶ commit: one Facts for all that wait ─▶ backlog ─▶ write
-//	         └ hands over when it would                     └ on failure, problems replace                └ as fast as the
-//	           have to wait for more                          the answers                                   client reads
+//	body ─▶ cut into lines ─▶ batches, in order ────────┴▶ commit: one Facts for ─▶ settle: wait for ─▶ backlog ─▶ write
+//	         └ hands over when it would                     all that wait              the answers        └ as fast as the
+//	           have to wait for more                        └ on failure, problems replace them             client reads
 //
 // An interactive client gets its answer at once; a fast one fills the batches while a commit runs.
 type bulk struct {
@@ -30,6 +30,7 @@ type bulk struct {
 	lines   *lineReader
 	batches chan *batch // in the order of their lines
 	unread  chan *batch // the same, for whoever reads them
+	taken   chan takenBatch
 	ahead   *ahead
 	backlog *backlog
 	pace    *limiter // of the caller's lines; nil: none
@@ -76,6 +77,7 @@ func (s *Server) takeBulk(w http.ResponseWriter, r *http.Request, j job) *proble
 	b := &bulk{
 		s: s, endpoint: r.Pattern, job: j, rc: http.NewResponseController(w),
 		lines: newLineReader(r.Body, s.o.MaxLineBytes), batches: make(chan *batch, batchesWaiting), unread: make(chan *batch, batchesWaiting),
+		taken: make(chan takenBatch, batchesWaiting),
 		ahead: newAhead(), backlog: newBacklog(s.budget), pace: pace, atOnce: pace.batch(batchLines),
 	}
 	// HTTP/1 servers read all of a body before they answer, unless they are told that the client can do both at once.
@@ -97,6 +99,7 @@ func (b *bulk) run(w http.ResponseWriter) {
 	var rest sync.WaitGroup
 	defer rest.Wait()
 	rest.Go(b.commitAll)
+	rest.Go(b.settleAll)
 	rest.Go(func() { b.writeAll(w) })
 	readers := 1
 	if b.parallel {
@@ -272,8 +275,7 @@ func timedOut(detail string) *problem {
 
 // commitAll puts what was read on disk and its answers into the backlog, in order.
 func (b *bulk) commitAll() {
-	defer b.backlog.close()
-	allBad, allFailed := 0, 0
+	defer close(b.taken)
 	var group []*batch
 	var events []*event.Event
 	for first := range b.batches {
@@ -287,8 +289,6 @@ func (b *bulk) commitAll() {
 			bad += t.bad
 			met += t.failed
 		}
-		allBad += bad
-		allFailed += met
 		b.s.metrics.fact(b.endpoint, factBad, bad)
 		b.s.metrics.fact(b.endpoint, factFailed, met)
 		var failed *problem
@@ -296,16 +296,33 @@ func (b *bulk) commitAll() {
 			failed = b.commit(events)
 		}
 		for i, t := range group {
-			n := len(t.answers)
-			b.backlog.add(b.settled(t, failed))
-			b.ahead.hold(-n)
+			b.taken <- takenBatch{t, failed}
 			group[i] = nil
-			putBatch(t)
-		}
-		if failed != nil {
-			allFailed += len(events)
 		}
 		clear(events)
+	}
+}
+
+// takenBatch is a batch that was committed, unless failed says why not.
+type takenBatch struct {
+	*batch
+	failed *problem
+}
+
+// settleAll puts answers into the backlog, in order. It may have to wait for them, and the next commits do not.
+func (b *bulk) settleAll() {
+	defer b.backlog.close()
+	allBad, allFailed := 0, 0
+	for t := range b.taken {
+		allBad += t.bad
+		allFailed += t.batch.failed
+		if t.failed != nil {
+			allFailed += len(t.events)
+		}
+		n := len(t.answers)
+		b.backlog.add(b.settled(t.batch, t.failed))
+		b.ahead.hold(-n)
+		putBatch(t.batch)
 	}
 	if b.last != nil {
 		b.backlog.add(append(b.last(nil, allBad, allFailed, b.cut), '\n'))

@@ -64,7 +64,7 @@ func (s *Server) postSuppressions(w http.ResponseWriter, r *http.Request) *probl
 	if bulk {
 		j := job{read: in.readDry, last: in.report}
 		if !in.dry {
-			j.read, j.sink, j.settle = in.read, s.d.Sink.Facts, in.settle
+			j.read, j.sink, j.settle, j.parallel = in.read, s.d.Sink.Facts, in.settle, key == ""
 		}
 		return s.takeBulk(w, r, j)
 	}
@@ -94,7 +94,7 @@ type importing struct {
 	dry bool
 
 	late  bool // a decision did not come in time
-	count int  // of objects read, bad ones too: those that have ids by their place
+	count int  // of objects read, bad ones too: those that have ids by their place; without a key they have none
 	sum   importReport
 	seen  map[uint64]struct{} // of a dry run: what its lines would have added
 	seed  maphash.Seed
@@ -105,7 +105,9 @@ const seenMost = 1 << 18
 
 // parse reads an order.
 func (in *importing) parse(text string, now event.Millis) (*suppress.Order, *problem) {
-	in.count++
+	if in.key != "" { // else lines are read in any order
+		in.count++
+	}
 	body := orderBody{allowed: addMembers}
 	if p := readObject(text, body.readMember); p != nil {
 		return nil, p
@@ -117,7 +119,7 @@ func (in *importing) parse(text string, now event.Millis) (*suppress.Order, *pro
 	if p != nil {
 		return nil, p
 	}
-	o.ID, o.Digest, o.Actor = newOrderID(o.Account, in.key, in.count), body.digest(o), actorOf(in.r)
+	o.ID, o.Digest, o.Actor = newOrderID(o.Account, in.key, in.count), body.digest(o, in.key), actorOf(in.r)
 	return o, nil
 }
 

@@ -71,7 +71,7 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 func (b *Book) Run(ctx context.Context) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return b.followAll(within) })
-	parts.Go(func() error { return b.known.run(within) })
+	parts.Go(func() error { return b.known.build(within) })
 	err := parts.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil

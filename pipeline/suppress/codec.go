@@ -372,6 +372,40 @@ func (w *wireDecision) appendJSON(t text) text {
 	return append(object(t, `"origin":`, w.At), '}')
 }
 
+// decisionHead is by what a decision is found.
+type decisionHead struct {
+	id      event.ID
+	account string
+	made    event.Millis
+}
+
+func readDecisionHead(value []byte) (d decisionHead, err error) {
+	in := event.NewJSONReader(string(value))
+	for name := range in.Members() {
+		switch name {
+		case "order":
+			for name := range in.Members() {
+				switch name {
+				case "id":
+					d.id = in.ID()
+				case "account":
+					d.account = in.String()
+				default:
+					in.Skip()
+				}
+			}
+		case "made":
+			d.made = in.Millis()
+		default:
+			in.Skip()
+		}
+	}
+	if err = in.End(); err == nil && d.id == (event.ID{}) {
+		err = errOrder
+	}
+	return d, err
+}
+
 func (w *wireDecision) readJSON(in *event.JSONReader) {
 	for name := range in.Members() {
 		switch name {

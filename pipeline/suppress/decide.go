@@ -228,10 +228,14 @@ func (p *Partition) decided(d *Decision, name string) error {
 
 func (p *Partition) keepDecision(d *Decision) error {
 	w := d.wire()
+	told := w.Suppression
+	if told != nil { // the row tells that there was one: an erase takes it back
+		w.Suppression = &wireSuppression{}
+	}
 	if err := p.set(p.decisionRow(d.ID), encode(w)); err != nil {
 		return err
 	}
-	w.At = &p.place
+	w.Suppression, w.At = told, &p.place
 	p.publish(decisionKey(d.ID), encode(w))
 	return nil
 }

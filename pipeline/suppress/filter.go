@@ -16,7 +16,7 @@ type filter struct {
 const (
 	filterBits = 12 // bits a name: some 1 % of false answers, when it is full
 	filterAsks = 6  // bits that each name sets
-	minFilter  = 1 << 12
+	minFilter  = 1 << 14
 	blockBits  = 512
 )
 

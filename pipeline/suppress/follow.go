@@ -225,19 +225,19 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 		if err := decode(r.Value, &w); err != nil {
 			return fmt.Errorf("%w: %w", errForeign, err)
 		}
-		s := w.suppression()
-		if !isName(s.Address) || s.Account == "" != (s.Scope == ScopeGlobal) {
+		name := w.name()
+		if !isName(name) || (w.Account == "") != (w.Scope == ScopeGlobal) {
 			return errForeign
 		}
 		w.Facts, w.At = nil, nil
-		if s.Hashed() && !b.follow.place.hashed {
+		if isHashed(name) && !b.follow.place.hashed {
 			b.follow.place.hashed = true
 			b.hashed.Store(true)
 		}
-		b.follow.names = append(b.follow.names, b.known.name(s.Account, s.Address))
-		return batch.Set(bookEntry(s.Account, s.Address), appendEntryRow(generation, &w), nil)
+		b.follow.names = append(b.follow.names, b.known.name(w.Account, name))
+		return batch.Set(bookEntry(w.Account, name), appendEntryRow(generation, &w), nil)
 	case typeDecision:
-		d, err := readDecision(r.Value)
+		d, err := readDecisionHead(r.Value)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errForeign, err)
 		}
@@ -277,19 +277,19 @@ func (b *Book) touchRecord(batch *kv.Batch, r *log.Record) error {
 	if value, err = openBookRow(value); err != nil {
 		return err
 	}
-	d, err := readDecision(value)
+	d, err := readDecisionHead(value)
 	if err != nil {
 		return err
 	}
 	return b.setDecision(batch, &d, value)
 }
 
-func (b *Book) setDecision(batch *kv.Batch, d *Decision, value []byte) error {
+func (b *Book) setDecision(batch *kv.Batch, d *decisionHead, value []byte) error {
 	row := appendBookRow(b.follow.place.generation, nil)
 	return errors.Join(
-		batch.Set(bookDecision(d.ID), appendBookRow(b.follow.place.generation, value), nil),
-		batch.Set(appendMade(bookByAccount(d.Order.Account), d.Made, d.ID), row, nil),
-		batch.Set(appendMade(bookTable(bookTableByTime), d.Made, d.ID), row, nil))
+		batch.Set(bookDecision(d.id), appendBookRow(b.follow.place.generation, value), nil),
+		batch.Set(appendMade(bookByAccount(d.account), d.made, d.id), row, nil),
+		batch.Set(appendMade(bookTable(bookTableByTime), d.made, d.id), row, nil))
 }
 
 // dropDecision drops a decision and what leads to it.
@@ -305,9 +305,9 @@ func (b *Book) dropDecision(batch *kv.Batch, id event.ID) error {
 	if err != nil {
 		return errors.Join(err, closer.Close())
 	}
-	d, err := readDecision(value)
+	d, err := readDecisionHead(value)
 	return errors.Join(err, closer.Close(),
 		batch.Delete(bookDecision(id), nil),
-		batch.Delete(appendMade(bookByAccount(d.Order.Account), d.Made, id), nil),
-		batch.Delete(appendMade(bookTable(bookTableByTime), d.Made, id), nil))
+		batch.Delete(appendMade(bookByAccount(d.account), d.made, id), nil),
+		batch.Delete(appendMade(bookTable(bookTableByTime), d.made, id), nil))
 }

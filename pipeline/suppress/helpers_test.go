@@ -178,7 +178,7 @@ func (f *fixture) drain() {
 		if err != nil || time.Now().After(deadline) {
 			f.t.Fatal("the stage does not get on", err, errors.Join(errs...))
 		}
-		if decided && f.b.Passed() == end && len(keys) == 0 && f.b.known.filter.Load() != nil && f.p.known.filter.Load() != nil {
+		if decided && f.b.Passed() == end && len(keys) == 0 && f.b.known.filters.Load() != nil && f.p.known.filters.Load() != nil {
 			break
 		}
 	}

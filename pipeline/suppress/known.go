@@ -3,26 +3,29 @@ package suppress
 import (
 	"context"
 	"hash/maphash"
+	"sync"
 	"sync/atomic"
 
 	"carom/kv"
 )
 
-// known tells without a look at the store of most rows that there are not that they are not: a filter that is built from the
-// rows in the background, and anew when it is full. Its methods are safe for concurrent use.
+// known tells without a look at the store of most rows that there are not that they are not: filters that are built from the
+// rows in the background, with another one behind them, as large as all before, whenever the last is full. Its methods are safe
+// for concurrent use.
 type known struct {
 	store  *kv.Store
 	tables [][]byte
 	of     func(key []byte) (uint64, error) // what a row's key is known by
 	seed   maphash.Seed
-	// building is the one that will take filter's place. nil: rows must be looked at.
-	filter, building atomic.Pointer[filter]
-	grow             chan struct{}
+	// filters are asked in turn; nil: rows must be looked at. building will be the first.
+	filters  atomic.Pointer[[]*filter]
+	building atomic.Pointer[filter]
+	growing  sync.Mutex
 }
 
 // newKnown knows the rows of some tables by their keys.
 func newKnown(store *kv.Store, tables ...[]byte) *known {
-	k := &known{store: store, tables: tables, seed: maphash.MakeSeed(), grow: make(chan struct{}, 1)}
+	k := &known{store: store, tables: tables, seed: maphash.MakeSeed()}
 	k.of = func(key []byte) (uint64, error) { return k.key(key), nil }
 	return k
 }
@@ -37,74 +40,75 @@ func (k *known) key(key []byte) uint64 { return maphash.Bytes(k.seed, key) }
 
 // maybe reports whether there may be a row of a hash.
 func (k *known) maybe(h uint64) bool {
-	f := k.filter.Load()
-	return f == nil || f.has(h)
+	filters := k.filters.Load()
+	if filters == nil {
+		return true
+	}
+	for _, f := range *filters {
+		if f.has(h) {
+			return true
+		}
+	}
+	return false
 }
 
-// add puts hashes in. It is called before their rows are committed, so that no row can be read that the filter denies; and
-// after that, because a filter may have begun to be built in between, from rows that lacked them.
+// add puts hashes in. It is called before their rows are committed, so that no row can be read that the filters deny; and
+// after that, because the first may have begun to be built in between, from rows that lacked them.
 func (k *known) add(hashes ...uint64) {
-	building := k.building.Load() // first: what is no longer being built is the filter by now
-	f := k.filter.Load()
+	building := k.building.Load() // first: what is no longer being built is among the filters by now
+	filters := k.filters.Load()
 	for _, h := range hashes {
-		if building != nil {
+		switch {
+		case filters == nil && building != nil:
 			building.add(h)
-		}
-		if f != nil && f != building {
-			f.add(h)
+		case filters != nil && !k.maybe(h):
+			(*filters)[len(*filters)-1].add(h)
 		}
 	}
-	if f != nil && f.full() {
-		select {
-		case k.grow <- struct{}{}:
-		default:
-		}
+	if filters != nil && (*filters)[len(*filters)-1].full() {
+		k.grow()
 	}
 }
 
-// count is of how many rows the filter knows.
-func (k *known) count() int64 {
-	if f := k.filter.Load(); f != nil {
-		return f.added.Load()
+// grow puts another filter behind those that there are.
+func (k *known) grow() {
+	k.growing.Lock()
+	defer k.growing.Unlock()
+	filters := *k.filters.Load()
+	if !filters[len(filters)-1].full() { // somebody else was first
+		return
 	}
-	return 0
+	grown := append(append([]*filter(nil), filters...), newFilter(int(k.count())))
+	k.filters.Store(&grown)
 }
 
-// run builds filters until ctx is done.
-func (k *known) run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		if err := k.build(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-k.grow:
-		case <-ctx.Done():
+// count is of how many rows the filters know.
+func (k *known) count() (n int64) {
+	if filters := k.filters.Load(); filters != nil {
+		for _, f := range *filters {
+			n += f.added.Load()
 		}
 	}
-	return nil
+	return n
 }
 
+// build makes the first filter.
 func (k *known) build(ctx context.Context) error {
-	rows := k.count()
-	if rows == 0 {
-		if err := k.each(ctx, func([]byte) error { rows++; return nil }); err != nil {
-			return err
-		}
+	rows := 0
+	if err := k.each(ctx, func([]byte) error { rows++; return nil }); err != nil {
+		return err
 	}
-	f := newFilter(int(2 * rows))
+	f := newFilter(2 * rows)
 	k.building.Store(f)
-	if err := k.each(ctx, func(key []byte) error {
+	err := k.each(ctx, func(key []byte) error {
 		h, err := k.of(key)
 		f.add(h)
 		return err
-	}); err != nil {
-		return err
+	})
+	if err == nil && ctx.Err() == nil {
+		k.filters.Store(&[]*filter{f})
 	}
-	if ctx.Err() == nil {
-		k.filter.Store(f)
-		k.building.Store(nil)
-	}
-	return nil
+	return err
 }
 
 // each calls fn with the keys of all rows, or until ctx is done.

@@ -125,7 +125,7 @@ func (p *Partition) Run(ctx context.Context) error {
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return p.decideAll(ctx) })
 	parts.Go(func() error { return p.tellAll(ctx) })
-	parts.Go(func() error { return p.known.run(ctx) })
+	parts.Go(func() error { return p.known.build(ctx) })
 	if err := parts.Wait(); err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	} else if err != nil {

@@ -98,7 +98,7 @@ func BenchmarkCheck(b *testing.B) {
 func TestCheckDoesNotAllocate(t *testing.T) {
 	f := newFixture(t, Default())
 	f.hear(f.bounce("a", "m1", bob, t0, true))
-	f.b.known.filter.Store(newFilter(10))
+	f.b.known.filters.Store(&[]*filter{newFilter(10)})
 	f.b.known.add(f.b.known.name("a", bob))
 	if n := testing.AllocsPerRun(100, func() {
 		if _, ok, err := f.b.Check("a", "nobody@example.com", t0, false); ok || err != nil {
@@ -112,7 +112,9 @@ func TestCheckDoesNotAllocate(t *testing.T) {
 // BenchmarkFacts has hard bounces decided, each of an address of its own.
 func BenchmarkFacts(b *testing.B) {
 	f := realFixture(b)
-	go func() { _ = f.p.known.run(b.Context()) }()
+	if err := f.p.known.build(b.Context()); err != nil {
+		b.Fatal(err)
+	}
 	var recs []log.Record
 	n := 0
 	b.ReportAllocs()

@@ -142,11 +142,14 @@ func (s *Suppression) wire() *wireSuppression {
 }
 
 func (w *wireSuppression) suppression() Suppression {
-	s := Suppression{Account: w.Account, Address: w.Address, Original: w.Original, Scope: w.Scope, Cause: w.cause(), Others: causesOf(w.Others)}
+	return Suppression{Account: w.Account, Address: w.name(), Original: w.Original, Scope: w.Scope, Cause: w.cause(), Others: causesOf(w.Others)}
+}
+
+func (w *wireSuppression) name() string {
 	if w.Hash != "" {
-		s.Address = string(hashMark) + w.Hash
+		return string(hashMark) + w.Hash
 	}
-	return s
+	return w.Address
 }
 
 type wireOrder struct {
