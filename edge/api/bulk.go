@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type bulk struct {
 	unread  chan *batch // the same, for whoever reads them
 	taken   chan takenBatch
 	ahead   *ahead
+	typical atomic.Int64 // bytes of a line's answer, as they were lately
 	backlog *backlog
 	pace    *limiter // of the caller's lines; nil: none
 	atOnce  int      // lines of a batch
@@ -210,12 +212,14 @@ func (b *bulk) readLines(t *batch) {
 		}
 	}()
 	text := string(t.text) // which the strings of events and orders are parts of
+	t.answers = slices.Grow(t.answers, min(len(t.lines)*int(b.typical.Load()), batchBytes))
 	now := event.FromTime(b.s.d.Clock())
 	begin := 0
 	for _, line := range t.lines {
 		b.take(t, text[begin:line.end], line, now)
 		begin = line.end
 	}
+	b.typical.Store(int64(len(t.answers)/len(t.lines)) * 9 / 8)
 }
 
 // take reads a line.

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
+	"carom/edge/ref"
 	"carom/pipeline/event"
 )
 
@@ -78,6 +80,7 @@ func FuzzRegistration(f *testing.F) {
 	s := registrar(f)
 	f.Add(`{"sender":"alice","message":"m-1","contact":"bob@example.com","links":["https://example.com/"],"sent_at":"2026-11-21T12:00:00Z"}`)
 	f.Add(`{"sender":"alice","message":"<m-1>","transactional":true}`)
+	f.Add(`{"sender":"alice","message":"m-\u2028\"<&é\\","links":["http://a/","https://example.com/\"&é"]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var e event.Event
 		dst, p := s.readRegistration(text, event.FromTime(testNow), &e, nil)
@@ -87,10 +90,31 @@ func FuzzRegistration(f *testing.F) {
 		if p != nil && (p.Status < 400 || p.Status > 499) {
 			t.Fatalf("%q: %+v", text, p)
 		}
+		if p == nil && string(dst) != asEncoded(t, dst) {
+			t.Fatalf("%q: answer %s, encoding/json writes %s", text, dst, asEncoded(t, dst))
+		}
 		if p == nil && (e.Message == "" || e.Sender == "" || e.Key != event.KeyOf(e.Account, e.Message)) {
 			t.Fatalf("%q: %+v", text, e)
 		}
 	})
+}
+
+// asEncoded is the answer to a registration as encoding/json writes what is in it.
+func asEncoded(t *testing.T, answer []byte) string {
+	t.Helper()
+	var a struct {
+		Message    string          `json:"message"`
+		Send       bool            `json:"send"`
+		Suppressed json.RawMessage `json:"suppressed,omitempty"`
+		Unchecked  bool            `json:"unchecked,omitempty"`
+		*ref.Links
+	}
+	must(t, json.Unmarshal(answer, &a))
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	must(t, enc.Encode(&a))
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func FuzzParseCursor(f *testing.F) {
