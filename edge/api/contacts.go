@@ -93,7 +93,7 @@ func (s *Server) getContact(w http.ResponseWriter, r *http.Request) *problem {
 	}
 	answer.Denied = since != 0
 	if !peer {
-		if answer.Suppressed, err = s.suppressedNow(account, answer.address(), at); err != nil {
+		if answer.Suppressed, err = s.suppressedNow(r, account, answer.address(), at); err != nil {
 			return s.failure("read who is suppressed", err)
 		}
 	}

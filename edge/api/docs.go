@@ -135,20 +135,25 @@ func (b *docsBuilder) operation(path, method string, op object) docsOperation {
 			o.Bodies = append(o.Bodies, b.members("", schema)...)
 		}
 	}
+	var answers [][]docsRow
 	for _, r := range objectAt(op, "responses") {
 		response := b.resolve(r.value)
 		row := docsRow{r.name, "", markdown(textAt(response, "description"))}
+		var members []docsRow // of objects that have no name
 		for _, c := range objectAt(response, "content") {
 			if media, _ := c.value.(object); c.name != problemMediaType {
 				if row.Type != "" {
 					row.Type += "<br>"
 				}
 				row.Type += template.HTML("<code>"+template.HTMLEscapeString(c.name)+"</code> ") + b.content(media)
+				members = append(members, b.members("", objectOf(media.get("schema")))...)
+				members = append(members, b.members("", objectOf(media.get("x-itemSchema")))...)
 			}
 		}
-		o.Responses = append(o.Responses, row)
+		answers = append(answers, append([]docsRow{row}, members...))
 	}
-	slices.SortFunc(o.Responses, func(a, b docsRow) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(answers, func(a, b []docsRow) int { return strings.Compare(a[0].Name, b[0].Name) })
+	o.Responses = slices.Concat(answers...)
 	for _, s := range listAt(op, "x-codeSamples") {
 		o.Example += strings.TrimSpace(textAt(objectOf(s), "source")) + "\n"
 	}

@@ -55,7 +55,7 @@ func (s *Server) getExport(w http.ResponseWriter, r *http.Request) *problem {
 		return s.failure("read who is denied", err)
 	}
 	head := newContactAnswer(account, contact, &page)
-	if head.Suppressed, err = s.suppressedNow(account, head.address(), event.FromTime(s.d.Clock())); err != nil {
+	if head.Suppressed, err = s.suppressedNow(r, account, head.address(), event.FromTime(s.d.Clock())); err != nil {
 		return s.failure("read who is suppressed", err)
 	}
 	w.Header().Set("Content-Type", linesType)

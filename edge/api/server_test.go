@@ -189,7 +189,9 @@ func (broken) Score(rollup.Query) (rollup.Score, error) { return rollup.Score{},
 func (broken) Senders(rollup.SendersQuery) ([]rollup.Score, string, error) {
 	return nil, "", errTest
 }
-func (broken) Sequences(rollup.SequencesQuery) ([]rollup.Score, string, error) { return nil, "", errTest }
+func (broken) Sequences(rollup.SequencesQuery) ([]rollup.Score, string, error) {
+	return nil, "", errTest
+}
 
 func TestReadsFail(t *testing.T) {
 	w := newWorld(t, func(_ *Options, d *Dependencies) { d.Messages, d.Scores = broken{}, broken{} })

@@ -70,6 +70,18 @@ func newSuppression(s *suppress.Suppression) *suppression {
 	return a
 }
 
+// suppressionFor is newSuppression for who asks. What was noted with a global suppression is for those who may give one.
+func suppressionFor(r *http.Request, s *suppress.Suppression) *suppression {
+	a := newSuppression(s)
+	if s.Scope == suppress.ScopeGlobal && !ofAllAccounts(r) {
+		a.Note = ""
+		for i := range a.Others {
+			a.Others[i].Note = ""
+		}
+	}
+	return a
+}
+
 func newCause(c *suppress.Cause) cause {
 	a := cause{
 		Reason: c.Reason, Category: c.Category, Rule: c.Rule, MailboxProvider: c.MailboxProvider, Note: c.Note,
@@ -140,7 +152,7 @@ func (s *Server) suppressionOf(account, address string, scope suppress.Scope, at
 }
 
 // suppressedNow returns the suppression of a contact's address as JSON: null if it may be mailed.
-func (s *Server) suppressedNow(account, address string, at event.Millis) (json.RawMessage, error) {
+func (s *Server) suppressedNow(r *http.Request, account, address string, at event.Millis) (json.RawMessage, error) {
 	null := json.RawMessage("null")
 	why, stopped, err := s.stops(account, address, at, false)
 	if err != nil || !stopped {
@@ -150,7 +162,7 @@ func (s *Server) suppressedNow(account, address string, at event.Millis) (json.R
 	if err != nil || !known {
 		return null, err
 	}
-	return json.Marshal(newSuppression(&found))
+	return json.Marshal(suppressionFor(r, &found))
 }
 
 // addressParam returns the address that a path names.

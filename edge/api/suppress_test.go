@@ -612,7 +612,15 @@ func TestSuppressionTokens(t *testing.T) {
 	if !strings.Contains(string(plain.body), `"suppressed":{`) {
 		t.Errorf("%s", plain.body)
 	}
-	w.do("PUT", "/v1/suppressions/bob@example.com", `{"scope":"global"}`, "Authorization", desk).ok(t, nil)
+	w.do("PUT", "/v1/suppressions/eve@example.com", `{"scope":"global","note":"by phone"}`, "Authorization", desk).ok(t, nil)
+	for _, path := range []string{"/v1/suppressions/eve@example.com?", "/v1/contacts/eve@example.com?", "/v1/contacts/eve@example.com/export?"} {
+		for token, note := range map[string]string{shop: `"note":""`, desk: `"note":"by phone"`} { // which is not for one of the accounts
+			a := w.do("GET", path+"account=acme", "", "Authorization", token)
+			if text := string(a.body); !strings.Contains(text, `"scope":"global"`) || !strings.Contains(text, note) {
+				t.Errorf("%s: %s, want %s", path, text, note)
+			}
+		}
+	}
 	var audit told1
 	w.do("GET", "/v1/suppressions/audit", "", "Authorization", desk).ok(t, &audit)
 	if len(audit.Audit) != 2 || audit.Audit[0].Actor != "desk" || audit.Audit[1].Actor != "shop" {

@@ -48,7 +48,7 @@ func (s *Server) order(w http.ResponseWriter, r *http.Request, p *params, op str
 	case d.OK && d.Suppression == nil:
 		return s.fail("answer an order", errNoSuppression)
 	case d.OK:
-		return s.writeJSON(w, newSuppression(d.Suppression))
+		return s.writeJSON(w, suppressionFor(r, d.Suppression))
 	case d.Rule == suppress.RuleNotSuppressed && op == suppress.OpRemove:
 		p := notSuppressed(d.Order.Account, body.address)
 		p.Rule = d.Rule

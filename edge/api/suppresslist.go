@@ -94,7 +94,7 @@ func (s *Server) getSuppression(w http.ResponseWriter, r *http.Request) *problem
 	case !known:
 		return notSuppressed(account, address)
 	}
-	return s.writeJSON(w, newSuppression(&found))
+	return s.writeJSON(w, suppressionFor(r, &found))
 }
 
 func notSuppressed(account, address string) *problem {

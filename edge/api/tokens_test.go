@@ -191,6 +191,7 @@ func TestParseTokens(t *testing.T) {
 		`scopes: "reed"`:              list(strings.Replace(entry, "[read]", "[reed]", 1)),
 		`scopes: ""`:                  list(strings.Replace(entry, "[read]", `[""]`, 1)),
 		"accounts: none":              list(strings.Replace(entry, "[acme]", "[]", 1)),
+		"a second document":           list(entry) + "---\n" + list(),
 		`accounts: ""`:                list(strings.Replace(entry, "[acme]", `[""]`, 1)),
 	} {
 		_, err := ParseTokens([]byte(text))
