@@ -74,9 +74,10 @@ func (l *letter) enrollment() enrollment {
 
 // model is all that was done.
 type model struct {
-	letters []*letter
-	deeds   []*deedDone
-	seen    map[string]*deedDone
+	letters   []*letter
+	deeds     []*deedDone
+	seen      map[string]*deedDone
+	broadcast []string // accounts of the profile broadcast; all others are of default
 }
 
 // repeatWithin is how long an open or click hides its like.
@@ -276,6 +277,16 @@ func (p *passage) completedAt() (at time.Time, ok bool) {
 // score counts what a score object must show.
 func (m *model) score(q question) (c counts, r recent) {
 	from, to := q.bounds()
+	for _, p := range m.passages(q) {
+		for _, l := range p.letters {
+			r.count(l, p.deeds, to)
+		}
+	}
+	return m.within(q, from, to), r
+}
+
+// within counts the enrollments that completed after from and up to to.
+func (m *model) within(q question, from, to time.Time) (c counts) {
 	inferred := m.inferred()
 	for _, p := range m.passages(q) {
 		if at, ok := p.completedAt(); ok && at.After(from) && !at.After(to) {
@@ -286,16 +297,13 @@ func (m *model) score(q question) (c counts, r recent) {
 				}
 			}
 		}
-		for _, l := range p.letters {
-			r.count(l, p.deeds, to)
-		}
 		for _, d := range p.deeds {
 			if d.kind == "open" && d.human() && d.letter.nameless() && d.at.After(from) && !d.at.After(to) {
 				c.AnonymousOpened++
 			}
 		}
 	}
-	return c, r
+	return c
 }
 
 // count adds one completed enrollment. Of its opens, those that were seen: the inferred ones are a matter of letters.

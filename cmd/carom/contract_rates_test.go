@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -47,8 +48,18 @@ type scoreObject struct {
 // expected is the whole score object that q must be answered with.
 func (m *model) expected(q question) scoreObject {
 	c, r := m.score(q)
+	o := scoreOf(c, slices.Contains(m.broadcast, q.account))
+	o.Account, o.Sender, o.Window, o.Recent, o.AsOf = q.account, q.sender, q.window, r, q.asOf
+	if q.sequence != nil {
+		o.Sequence = *q.sequence
+	}
+	return o
+}
+
+// scoreOf is what follows from counts alone.
+func scoreOf(c counts, broadcast bool) scoreObject {
 	o := scoreObject{
-		Account: q.account, Sender: q.sender, Window: q.window, counts: c, Recent: r,
+		counts:          c,
 		ReplyRate:       share(c.Replied, c.Completed-c.Bounced),
 		BounceRate:      share(c.Bounced, c.Completed),
 		ComplaintRate:   share(c.Complained, c.Completed),
@@ -58,10 +69,9 @@ func (m *model) expected(q question) scoreObject {
 		GoalRate:        share(c.Replied, c.Completed-c.Bounced),
 		Sufficient:      c.Completed >= 100,
 		Profile:         "default",
-		AsOf:            q.asOf,
 	}
-	if q.sequence != nil {
-		o.Sequence = *q.sequence
+	if broadcast {
+		o.Profile, o.GoalRate = "broadcast", share(c.ClickedDelivered, c.Completed-c.Bounced)
 	}
 	o.Score = o.points()
 	return o
@@ -81,6 +91,7 @@ func share(k, n int) rate {
 
 var (
 	replyPoints  = [][2]float64{{0, 0}, {0.03, 20}, {0.07, 35}, {0.13, 50}}
+	clickPoints  = [][2]float64{{0, 0}, {0.01, 20}, {0.025, 35}, {0.05, 50}}
 	bouncePoints = [][2]float64{{0, 50}, {0.03, 35}, {0.05, 15}, {0.08, 0}}
 )
 
@@ -107,10 +118,14 @@ func bandOf(value float64) int {
 }
 
 func (o *scoreObject) points() points {
+	goal, curve := "replies", replyPoints
+	if o.Profile == "broadcast" {
+		goal, curve = "clicks", clickPoints
+	}
 	p := points{
-		Goal: "replies", Reply: along(replyPoints, o.ReplyRate.Value), Bounce: along(bouncePoints, o.BounceRate.Value),
-		Low:  along(replyPoints, o.ReplyRate.Low) + along(bouncePoints, o.BounceRate.High),
-		High: along(replyPoints, o.ReplyRate.High) + along(bouncePoints, o.BounceRate.Low),
+		Goal: goal, Reply: along(curve, o.GoalRate.Value), Bounce: along(bouncePoints, o.BounceRate.Value),
+		Low:  along(curve, o.GoalRate.Low) + along(bouncePoints, o.BounceRate.High),
+		High: along(curve, o.GoalRate.High) + along(bouncePoints, o.BounceRate.Low),
 	}
 	p.Value = p.Reply + p.Bounce
 	p.Band, p.Bands = bandNames[bandOf(p.Value)], bandNames[bandOf(p.Low):bandOf(p.High)+1]

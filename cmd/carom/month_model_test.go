@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,6 +48,14 @@ type monthModel struct {
 
 	deedsOf map[whom][]*deedDone // oldest first
 	all     []string             // accounts
+
+	everBounced map[*letter]bool
+	readAt      [2]int // how many letters and deeds there were when all this was found
+
+	wavesOrdered []waveOrder
+	waves        []*wave
+	held         map[*deedDone]bool // hard bounces that came in a wave
+	adopted      map[*deedDone]bool // those of them where the order of what was told is not that in which it is decided
 }
 
 // cause is why no mail goes to an address.
@@ -66,17 +75,24 @@ func (c *cause) String() string {
 
 // read makes ready for questions, after something was told.
 func (m *monthModel) read() {
-	m.deedsOf = make(map[whom][]*deedDone)
+	now := [2]int{len(m.letters), len(m.deeds)}
+	if now == m.readAt {
+		return
+	}
+	m.readAt = now
+	m.deedsOf, m.everBounced = make(map[whom][]*deedDone), make(map[*letter]bool)
 	for _, d := range m.judged() {
 		if d.letter != nil {
 			to := d.letter.whom()
 			m.deedsOf[to] = append(m.deedsOf[to], d)
+			m.everBounced[d.letter] = m.everBounced[d.letter] || d.kind == "bounce"
 		}
 	}
 	for _, deeds := range m.deedsOf {
 		slices.SortStableFunc(deeds, func(a, b *deedDone) int { return a.at.Compare(b.at) })
 	}
 	m.all = m.accounts()
+	m.breaker()
 }
 
 // stands reports whether nothing later shows that the bounce's message arrived.
@@ -114,7 +130,7 @@ func (m *monthModel) causes(to whom, at time.Time) (all []cause) {
 		}
 		return false
 	}
-	if !first("bounce", reactivated, func(d *deedDone) bool { return d.hard && d.stands(deeds) }) {
+	if !first("bounce", reactivated, func(d *deedDone) bool { return d.hard && d.stands(deeds) && m.believed(d, at) }) {
 		if c := m.soft(to, deeds, at); c != nil && c.since.After(reactivated) {
 			all = append(all, *c)
 		}
@@ -155,24 +171,28 @@ func (m *monthModel) soft(to whom, deeds []*deedDone, at time.Time) *cause {
 // global is why no account mails an address: hard bounces in three accounts, near each other.
 func (m *monthModel) global(address string, at time.Time) *cause {
 	var hard []*deedDone
+	lifted := m.settled(whom{"", address}, at, "lift")
 	for _, account := range m.all {
 		deeds := m.deedsOf[whom{account, address}]
 		for _, d := range deeds {
-			if d.hard && d.stands(deeds) && !d.at.After(at) {
+			if d.hard && d.stands(deeds) && m.believed(d, at) && d.at.After(lifted) && !d.at.After(at) {
 				hard = append(hard, d)
 			}
 		}
 	}
 	slices.SortFunc(hard, func(a, b *deedDone) int { return a.at.Compare(b.at) })
 	for i, last := range hard {
-		accounts := make(map[string]bool)
+		accounts, category := make(map[string]bool), last.category
 		for _, d := range hard[:i+1] {
-			if last.at.Sub(d.at) <= globalWithin {
-				accounts[d.letter.account] = true
+			if last.at.Sub(d.at) > globalWithin {
+				continue
+			}
+			if accounts[d.letter.account] = true; d.category == "invalid_recipient" {
+				category = d.category
 			}
 		}
 		if len(accounts) >= 3 {
-			return &cause{reason: "bounce", category: last.category, since: last.at}
+			return &cause{reason: "bounce", category: category, since: last.at}
 		}
 	}
 	return nil
@@ -282,7 +302,7 @@ func (m *monthModel) byLetter() map[*letter][]*deedDone {
 
 // part is the model of some letters alone, of those that were sent.
 func (m *monthModel) part(is func(l *letter) bool) *model {
-	p := &model{}
+	p := &model{broadcast: m.broadcast}
 	for _, l := range m.letters {
 		if !m.notSent[l] && is(l) {
 			p.letters = append(p.letters, l)
@@ -297,31 +317,57 @@ func (m *monthModel) part(is func(l *letter) bool) *model {
 }
 
 // providers are the mailbox providers of the domains that the month mails to, and which of them send feedback reports.
-var providers = map[string]string{"example.com": "example.com", "example.org": "example.org", "gmail.com": "google", "yahoo.com": "yahoo", "outlook.com": "microsoft"}
+var providers = map[string]string{"gmail.com": "google", "yahoo.com": "yahoo", "outlook.com": "microsoft"}
 
 var reporting = []string{"yahoo", "microsoft"}
 
 func (l *letter) provider() string {
 	_, domain, _ := strings.Cut(normal(l.recipient), "@")
-	return providers[domain]
+	return cmp.Or(providers[domain], domain)
 }
 
-// counted lists the enrollments that a count of a score counts, as contact and, of mail without a sequence, message.
-func (m *model) counted(q question, count string) (all []string) {
-	from, to := q.bounds()
+// done is an enrollment that completed.
+type done struct {
+	enrollment
+	counts
+	provider, category string // the latter of its last bounce, if it is counted as bounced
+}
+
+// done lists what completed after from and up to to.
+func (m *model) done(q question, from, to time.Time) (all []done) {
 	for e, p := range m.passages(q) {
 		at, ok := p.completedAt()
 		if !ok || !at.After(from) || at.After(to) {
 			continue
 		}
-		var c counts
-		c.count(p.deeds)
-		if c.of(count) > 0 {
-			all = append(all, e.sequence+"/"+e.contact+"/"+e.message)
+		one := done{enrollment: e, provider: p.letters[0].provider()}
+		if one.count(p.deeds); one.Bounced > 0 {
+			one.category = lastBounce(p.deeds).category
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// lastBounce is the latest; of two at the same time the hard one.
+func lastBounce(deeds []*deedDone) (last *deedDone) {
+	for _, d := range deeds {
+		if d.kind == "bounce" && (last == nil || d.at.After(last.at) || d.at.Equal(last.at) && d.hard) {
+			last = d
 		}
 	}
-	slices.Sort(all)
-	return all
+	return last
+}
+
+// countedBy names the enrollments that a count counts, as contact and, of mail without a sequence, message.
+func countedBy(all []done, count string) (names []string) {
+	for _, one := range all {
+		if one.of(count) > 0 {
+			names = append(names, one.sequence+"/"+one.contact+"/"+one.message)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 var countNames = []string{"completed", "replied", "bounced", "bounced_hard", "complained", "unsubscribed", "opened", "clicked", "clicked_delivered", "machine_opened", "machine_clicked"}

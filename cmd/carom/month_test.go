@@ -22,10 +22,15 @@ import (
 // taken up again. Every status, rate, suppression and quota must be that of the model.
 func TestMonth(t *testing.T) {
 	t.Parallel()
-	testMonth(t, newWorld(t, allAlerts...))
+	testMonth(t, newWorld(t, monthSettings...))
 }
 
-func TestBrokerMonth(t *testing.T) { testMonth(t, newFleetWorld(t, allAlerts...)) }
+func TestBrokerMonth(t *testing.T) { testMonth(t, newFleetWorld(t, monthSettings...)) }
+
+// broadcaster is an account that expects no answer to its mail.
+const broadcaster = "account-3"
+
+var monthSettings = append(slices.Clone(allAlerts), "CAROM_SCORE_ACCOUNTS="+broadcaster+"=broadcast", fmt.Sprint("CAROM_SUPPRESS_BREAKER_PAST=", breakerPast))
 
 const (
 	monthDays     = 32
@@ -67,6 +72,7 @@ func testMonth(t *testing.T, w *world) {
 	}
 	p := &month{world: w, r: rand.New(rand.NewPCG(seed, 2)), start: boundary.Add(-monthBoundary * day), plans: make(map[int][]told)}
 	p.m = monthModel{model: &w.model, notSent: make(map[*letter]bool)}
+	p.m.broadcast = []string{broadcaster}
 	p.prepare()
 	p.scenes()
 	p.checkSuppressions(t, p.on(0, 0))
@@ -74,6 +80,8 @@ func testMonth(t *testing.T, w *world) {
 		p.day(d)
 		p.checkSuppressions(t, p.on(d, 23*time.Hour))
 		p.reactivations(d)
+		p.waveOrders(d)
+		p.lifts(d)
 		if t.Failed() {
 			t.Fatalf("on day %d", d)
 		}
@@ -82,6 +90,8 @@ func testMonth(t *testing.T, w *world) {
 	p.checkSuppressions(t, time.Now())
 	p.checkStatuses(t)
 	p.checkScores(t)
+	p.checkEdges(t)
+	p.checkViews(t)
 	p.checkEnrollments(t)
 	p.checkAlerts(t)
 }
@@ -149,58 +159,17 @@ func (p *month) day(d int) {
 			letters = append(letters, l)
 		}
 	}
-	letters = append(append(letters, p.edges(d)...), p.alarm(d)...)
-	p.write(letters...)
+	write := slices.Concat(letters, p.edges(d), p.alarm(d), p.levels(d), p.wavesOf(d), p.afterwards(d))
+	p.write(write...)
 	for _, l := range letters {
-		if !p.m.notSent[l] && !strings.HasPrefix(l.sender, "edge") && l.sender != alarming {
+		if !p.m.notSent[l] {
 			p.happens(d, l)
 		}
 	}
 	p.tell(p.plans[d]...)
 	delete(p.plans, d)
+	p.adopt(d)
 	p.m.read()
-}
-
-// edges are two senders that write once to 97 and to 100 contacts, of whom three bounce.
-func (p *month) edges(d int) (letters []*letter) {
-	if d != 3 {
-		return nil
-	}
-	for _, n := range []int{97, 100} {
-		for i := range n {
-			l := &letter{
-				account: "account-4", sender: fmt.Sprintf("edge-%d", n), sequence: "once", recipient: fmt.Sprintf("edge%d-%d@example.com", n, i),
-				name: fmt.Sprintf("edge%d-%d@example.org", n, i), sentAt: p.on(d, 9*time.Hour), links: []string{"https://example.com/"},
-			}
-			if letters = append(letters, l); i < 3 {
-				p.plan(d, bounceOf(l, time.Hour, "invalid_recipient"))
-			} else if i < 10 {
-				p.plan(d+1, factOf(l, "reply", 20*time.Hour))
-			}
-		}
-	}
-	return letters
-}
-
-// alarming writes on two days to people of whom a fifth bounces.
-const alarming = "alarming"
-
-var alarmDays = []int{5, 9}
-
-func (p *month) alarm(d int) (letters []*letter) {
-	if !slices.Contains(alarmDays, d) {
-		return nil
-	}
-	for i := range 100 {
-		l := &letter{
-			account: "account-4", sender: alarming, recipient: fmt.Sprintf("alarm%d-%d@example.com", d, i), name: fmt.Sprintf("alarm%d-%d@example.org", d, i),
-			sentAt: p.on(d, 9*time.Hour), links: []string{"https://example.com/"},
-		}
-		if letters = append(letters, l); i < 20 {
-			p.plan(d, bounceOf(l, 3*time.Hour, "mailbox_full"))
-		}
-	}
-	return letters
 }
 
 func (p *month) plan(d int, facts ...told) { p.plans[d] = append(p.plans[d], facts...) }
@@ -377,6 +346,15 @@ func (p *month) scenes() {
 		letters = append(letters, l)
 		say(bounceOf(l, time.Hour, "invalid_recipient"))
 	}
+	// Nobody said that there is no such user; one of three did.
+	for address, first := range map[string]string{liftable: "inactive", "unknown@example.com": "invalid_recipient"} {
+		for i := range 3 {
+			l := mail(fmt.Sprintf("stage-%d", i+1), address, p.on(-3, time.Duration(i)*time.Hour))
+			letters = append(letters, l)
+			say(bounceOf(l, time.Hour, first))
+			first = "inactive"
+		}
+	}
 	p.write(letters...)
 	p.tell(facts...)
 	p.m.read()
@@ -387,6 +365,59 @@ func (p *month) scenes() {
 			p.write(mail(account, address, p.on(1, 0)), mail(account, address, p.on(1, 0), "transactional"))
 		}
 	}
+}
+
+const (
+	liftable = "inactive@example.com"
+	liftDay  = 25
+)
+
+// lifts ask for global suppressions to end.
+func (p *month) lifts(d int) {
+	p.t.Helper()
+	if d != liftDay {
+		return
+	}
+	at := p.on(d, 23*time.Hour)
+	for _, c := range []struct{ address, rule string }{
+		{"everywhere@example.com", "unknown_user"},
+		{"unknown@example.com", "unknown_user"},
+		{"twice@example.com", "not_suppressed"},
+		{liftable, ""},
+		{liftable, "not_suppressed"},
+	} {
+		status, answer := p.post("/v1/suppressions/"+url.PathEscape(c.address)+"/lift", "application/json", mustJSON(map[string]any{"time": at.Format(time.RFC3339Nano)}))
+		if c.rule == "" && (status != http.StatusOK || answer["active"] != false) || c.rule != "" && (status != http.StatusConflict || answer["rule"] != c.rule || answer["possible_at"] != nil) {
+			p.t.Errorf("lifted %s: %d %v, want the rule %q", c.address, status, answer, c.rule)
+		}
+		if c.rule == "" {
+			p.m.orders = append(p.m.orders, order{whom{"", c.address}, "lift", at})
+		}
+	}
+	p.checkSuppressions(p.t, at.Add(-time.Millisecond))
+	p.checkSuppressions(p.t, at)
+}
+
+// afterwards writes to the people of the scenes when their time is over, or what stopped them was ended.
+func (p *month) afterwards(d int) (letters []*letter) {
+	write := func(account, address string) *letter {
+		l := &letter{account: account, sender: "scene", name: fmt.Sprintf("%s-%s-%d@example.org", account, address, d), recipient: address, sentAt: p.on(d, 9*time.Hour), links: []string{"https://example.com/"}}
+		letters = append(letters, l)
+		return l
+	}
+	switch d {
+	case 23, 25: // soft bounces suppress for 30 days, which end on the 24th
+		write(stage, "full@example.com")
+		write("stage-9", liftable)
+	case liftDay + 1: // one more bounce is no third one
+		for _, account := range []string{stage, "stage-8", "stage-9"} {
+			write(account, liftable)
+		}
+		p.plan(d, bounceOf(letters[2], time.Hour, "inactive"))
+	case liftDay + 2:
+		write("stage-7", liftable)
+	}
+	return letters
 }
 
 // suppressionTold is a suppression as the API tells it.
@@ -559,8 +590,7 @@ func (p *month) remove(to whom, at time.Time) {
 func (p *month) visits() {
 	p.t.Helper()
 	for i, l := range p.letters {
-		// A fact of today would leave more than 31 days between two looks at the alarming sender.
-		if p.m.notSent[l] || i%9 != 0 || l.sender == alarming {
+		if p.m.notSent[l] || i%9 != 0 || p.watched(l) {
 			continue
 		}
 		switch p.r.IntN(4) {
@@ -786,100 +816,4 @@ func (p *month) checkProviders(t *testing.T, s whom, at time.Time) {
 			return
 		}
 	}
-}
-
-// checkEnrollments opens counts into whom they count.
-func (p *month) checkEnrollments(t *testing.T) {
-	t.Helper()
-	at := p.on(monthDays-1, 23*time.Hour+59*time.Minute)
-	senders := p.allSenders()
-	p.parallel(len(senders), func(i int) {
-		s := senders[i]
-		part := p.m.part(func(l *letter) bool { return l.account == s.account && l.sender == s.address })
-		for n := range 3 {
-			count := countNames[(i+n*4)%len(countNames)]
-			window := []string{"24h", "7d", "30d"}[n]
-			want := part.counted(question{s.account, s.address, nil, window, at}, count)
-			var got []string
-			path := "/v1/senders/" + url.PathEscape(s.address) + "/enrollments?" + url.Values{"account": {s.account}, "window": {window}, "count": {count}, "as_of": {at.Format(time.RFC3339Nano)}}.Encode()
-			for _, line := range p.stream(path) {
-				var one struct{ Sequence, Contact, Message string }
-				if err := json.Unmarshal(line, &one); err != nil {
-					t.Error(err)
-				}
-				got = append(got, one.Sequence+"/"+one.Contact+"/"+one.Message)
-			}
-			slices.Sort(got)
-			if !slices.Equal(got, want) {
-				t.Errorf("%s: %q, want %q", path, got, want)
-			}
-		}
-	})
-}
-
-// alert is an event that says that a sender crossed a threshold.
-type alert struct {
-	ID, Account, Sender string
-
-	Time  time.Time
-	Alert struct {
-		Rule             string
-		Level            float64
-		Value, Low, High float64
-		Of, Count        int
-		AsOf             time.Time `json:"as_of"`
-	}
-}
-
-// checkAlerts looks at all alerts, and for those that must be there: one of each level on each of the days.
-func (p *month) checkAlerts(t *testing.T) {
-	t.Helper()
-	p.until("both days of the alarming sender are told", func() bool {
-		return len(p.stream("/v1/events?kind=alert&limit=10000&account=account-4&sender="+alarming)) >= 3*len(alarmDays)
-	})
-	p.again(t, func() (wrong []string) {
-		told, ids := make(map[string]int), make(map[string]bool)
-		for _, line := range p.stream("/v1/events?kind=alert&limit=10000") {
-			var a alert
-			if err := json.Unmarshal(line, &a); err != nil {
-				t.Fatal(err)
-			}
-			in := a.Alert
-			crossing := fmt.Sprint(a.Account, a.Sender, in.Rule, in.Level, in.AsOf.Truncate(time.Hour))
-			if ids[a.ID] || ids[crossing] || !a.Time.Equal(in.AsOf) {
-				wrong = append(wrong, fmt.Sprintf("told twice, or at another time: %s", line))
-			}
-			ids[a.ID], ids[crossing] = true, true
-			of := share(in.Count, in.Of)
-			switch in.Rule {
-			case "bounce_rate":
-				if in.Low <= in.Level || !near(in.Low, of.Low) || !near(in.Value, of.Value) {
-					wrong = append(wrong, fmt.Sprintf("not above its level: %s", line))
-				}
-				if strings.HasPrefix(a.Sender, "edge-") {
-					wrong = append(wrong, fmt.Sprintf("3 of 100 bounced, and their interval begins at 1 %%: %s", line))
-				}
-			case "complaint_rate":
-				if in.Value <= in.Level || !near(in.Value, of.Value) {
-					wrong = append(wrong, fmt.Sprintf("not above its level: %s", line))
-				}
-			}
-			if a.Sender == alarming && in.Rule == "bounce_rate" {
-				told[fmt.Sprint(in.Level, " on day ", int(in.AsOf.Sub(p.start)/day))]++
-			}
-		}
-		for _, d := range alarmDays {
-			for _, level := range []float64{0.03, 0.05, 0.08} {
-				name := fmt.Sprint(level, " on day ", d)
-				if told[name] != 1 {
-					wrong = append(wrong, fmt.Sprintf("%d alerts of %s, want 1", told[name], name))
-				}
-				delete(told, name)
-			}
-		}
-		for name, n := range told {
-			wrong = append(wrong, fmt.Sprintf("%d alerts of %s, want none", n, name))
-		}
-		return wrong
-	})
 }
