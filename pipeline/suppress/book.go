@@ -33,6 +33,7 @@ type Book struct {
 	metrics *bookMetrics
 
 	known    *known       // the names of all entries
+	index    *index       // what most of them say
 	hashed   atomic.Bool  // some rows are of hashes
 	ignorant atomic.Bool  // the log was never read to its end
 	passed   atomic.Int64 // the offset that is read next
@@ -45,7 +46,7 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 		return nil, fmt.Errorf("suppress: %w", err)
 	}
 	b := &Book{
-		o: o, store: store, in: l.In, hashes: hashes{secret}, logger: logger.Named("suppressions"), known: newKnown(store, bookTable(bookTableEntry)),
+		o: o, store: store, in: l.In, hashes: hashes{secret}, logger: logger.Named("suppressions"), known: newKnown(store, bookTable(bookTableEntry)), index: newIndex(),
 		follow: follower{compacted: l.Compacted},
 	}
 	b.known.of = b.hashOf
@@ -71,7 +72,7 @@ func OpenBook(o Options, secret Secret, store *kv.Store, l Log, logger *zap.Logg
 func (b *Book) Run(ctx context.Context) error {
 	parts, within := errgroup.WithContext(ctx)
 	parts.Go(func() error { return b.followAll(within) })
-	parts.Go(func() error { return b.known.build(within) })
+	parts.Go(func() error { return errors.Join(b.known.build(within), b.buildIndex(within)) })
 	err := parts.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -83,6 +84,21 @@ func (b *Book) Run(ctx context.Context) error {
 func (b *Book) hashOf(key []byte) (uint64, error) {
 	account, name, err := cutBookEntry(key)
 	return b.known.name(account, name), err
+}
+
+// buildIndex reads rows into the index, as many as it takes.
+func (b *Book) buildIndex(ctx context.Context) error {
+	b.index.begin()
+	defer b.index.end()
+	entries := bookTable(bookTableEntry)
+	return eachRow(b.store, entries, kv.PrefixEnd(entries), func(key, row []byte) (bool, error) {
+		account, name, err := cutBookEntry(key)
+		if err != nil {
+			return false, err
+		}
+		w, err := firstStop(row)
+		return b.index.read(b.index.indexed(account, name, w)) && ctx.Err() == nil, err
+	})
 }
 
 // Passed returns the offset of the log that is read next. It is safe while Run runs.
@@ -126,8 +142,11 @@ func (b *Book) Check(account, address string, at event.Millis, transactional boo
 	return s, suppressed, nil
 }
 
-// stop reads what stops mail by one row.
+// stop returns what stops mail by one row.
 func (b *Book) stop(owner, name string, at event.Millis, transactional bool) (s Stop, ok bool, err error) {
+	if s, ok, known := b.index.get(b.index.key(owner, name), at, transactional); known {
+		return s, ok, nil
+	}
 	err = b.view(bookEntry(owner, name), func(row []byte) error {
 		s, ok, err = readStop(row, at, transactional)
 		return err

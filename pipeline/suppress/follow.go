@@ -28,9 +28,10 @@ const (
 type follower struct {
 	compacted bool
 	place     bookAt
-	cursor    int64    // what is read next: place.next, or before it while the log is read anew
-	end       int64    // of a log that is read anew: up to here; then what it did not hold is dropped
-	names     []uint64 // scratch: of the entries that are being written
+	cursor    int64     // what is read next: place.next, or before it while the log is read anew
+	end       int64     // of a log that is read anew: up to here; then what it did not hold is dropped
+	names     []uint64  // scratch: of the entries that are being written
+	rows      []indexed // scratch: the same, and those that are removed
 }
 
 // trimmer is a log that its follower may trim, because nobody else reads it.
@@ -105,6 +106,7 @@ func (b *Book) sweep(ctx context.Context, table byte) error {
 	from, end := bookTable(table), kv.PrefixEnd(bookTable(table))
 	for from != nil && ctx.Err() == nil {
 		batch := b.store.NewBatch()
+		var gone []indexed
 		seen := 0
 		var next []byte
 		err := eachRow(b.store, from, end, func(key, value []byte) (bool, error) {
@@ -112,11 +114,19 @@ func (b *Book) sweep(ctx context.Context, table byte) error {
 				next = append([]byte(nil), key...)
 				return false, nil
 			}
-			if generationOf(value) < b.follow.place.generation {
-				return true, batch.Delete(key, nil)
+			if generationOf(value) >= b.follow.place.generation {
+				return true, nil
 			}
-			return true, nil
+			if table == bookTableEntry {
+				account, name, err := cutBookEntry(key)
+				if err != nil {
+					return false, err
+				}
+				gone = append(gone, b.index.indexed(account, name, nil))
+			}
+			return true, batch.Delete(key, nil)
 		})
+		b.index.forget(gone...)
 		if err == nil {
 			err = b.store.Commit(batch)
 		}
@@ -148,7 +158,7 @@ func eachRow(store *kv.Store, from, end []byte, fn func(key, value []byte) (bool
 // apply puts records into rows.
 func (b *Book) apply(recs []log.Record) error {
 	batch := b.store.NewIndexedBatch()
-	b.follow.names = b.follow.names[:0]
+	b.follow.names, b.follow.rows = b.follow.names[:0], b.follow.rows[:0]
 	defer func() { _ = batch.Close() }()
 	for i := range recs {
 		r := &recs[i]
@@ -172,10 +182,12 @@ func (b *Book) apply(recs []log.Record) error {
 		return err
 	}
 	b.known.add(b.follow.names...)
+	b.index.forget(b.follow.rows...)
 	if err := b.store.Commit(batch); err != nil {
 		return err
 	}
 	b.known.add(b.follow.names...)
+	b.index.put(b.follow.rows...)
 	if !b.follow.place.anew && b.follow.place.end != 0 {
 		b.ignorant.Store(false)
 	}
@@ -216,6 +228,7 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 		case name == "":
 			return b.dropDecision(batch, id)
 		}
+		b.follow.rows = append(b.follow.rows, b.index.indexed(account, name, nil))
 		return batch.Delete(bookEntry(account, name), nil)
 	}
 	generation := b.follow.place.generation
@@ -235,6 +248,7 @@ func (b *Book) applyRecord(batch *kv.Batch, r *log.Record) error {
 			b.hashed.Store(true)
 		}
 		b.follow.names = append(b.follow.names, b.known.name(w.Account, name))
+		b.follow.rows = append(b.follow.rows, b.index.indexed(w.Account, name, &w))
 		return batch.Set(bookEntry(w.Account, name), appendEntryRow(generation, &w), nil)
 	case typeDecision:
 		d, err := readDecisionHead(r.Value)

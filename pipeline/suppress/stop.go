@@ -39,6 +39,20 @@ func appendEntryRow(generation uint64, w *wireSuppression) []byte {
 	return w.appendJSON(row)
 }
 
+// firstStop reads of a row with one cause what appendEntryRow had of it; nil of others.
+func firstStop(row []byte) (*wireSuppression, error) {
+	h, err := openEntryRow(row)
+	if err != nil || h.uint() != 1 {
+		return nil, err
+	}
+	c, category := h.cause()
+	if h.bad {
+		return nil, errRow
+	}
+	c.Category = string(category)
+	return &wireSuppression{wireCause: c.wire()}, nil
+}
+
 func (w *wireCause) appendStop(dst []byte) []byte {
 	quarantined := int64(0)
 	if w.Quarantined {
