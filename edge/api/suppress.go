@@ -20,6 +20,8 @@ type Suppressions interface {
 	Decision(ctx context.Context, id [16]byte) (suppress.Decision, error)
 	Decided(id [16]byte) (d suppress.Decision, ok bool, err error)
 	Audit(q suppress.AuditQuery) (page []suppress.Decision, next string, err error)
+	// Digest stands for what an order asks for, under a key.
+	Digest(asked []byte) [8]byte
 }
 
 // errNoSuppressions is the answer of a node that keeps none.
@@ -70,14 +72,16 @@ func newSuppression(s *suppress.Suppression) *suppression {
 	return a
 }
 
-// suppressionFor is newSuppression for who asks. What was noted with a global suppression is for those who may give one.
+// suppressionFor is newSuppression for who asks. Of a global suppression only those of all accounts learn what shows whose mail
+// bounced, and what was noted.
 func suppressionFor(r *http.Request, s *suppress.Suppression) *suppression {
 	a := newSuppression(s)
-	if s.Scope == suppress.ScopeGlobal && !ofAllAccounts(r) {
-		a.Note = ""
-		for i := range a.Others {
-			a.Others[i].Note = ""
-		}
+	if s.Scope != suppress.ScopeGlobal || ofAllAccounts(r) {
+		return a
+	}
+	a.Original, a.Note, a.Evidence = "", "", nil
+	for i := range a.Others {
+		a.Others[i].Note, a.Others[i].Evidence = "", nil
 	}
 	return a
 }

@@ -666,3 +666,30 @@ func tokensFile(t *testing.T, tokens ...Token) string {
 	must(t, os.WriteFile(name, text, 0o600))
 	return name
 }
+
+// Of a global suppression a token of one account learns that there is one, and not whose mail bounced.
+func TestGlobalShowsNoOthers(t *testing.T) {
+	w, _, secrets := tokenWorld(t, nil)
+	root := bearer(secrets["root"])
+	for _, account := range []string{"umbra", "default", "else"} {
+		w.do("POST", "/v1/messages", fmt.Sprintf(`{"account":%q,"sender":"alice","message":"m-1","recipient":"bob@EXAMPLE.com"}`, account), root...).ok(t, nil)
+		w.do("POST", "/v1/events", fmt.Sprintf(`{"kind":"bounce","account":%q,"message":"m-1","reply":"550 5.1.1 user unknown"}`, account), root...).ok(t, nil)
+	}
+	w.suppressed("acme", "bob@example.com")
+	w.do("PUT", "/v1/suppressions/bob@example.com", `{"scope":"global","note":"umbra's lawyer"}`, root...).ok(t, nil)
+	w.do("POST", "/v1/messages", `{"account":"acme","sender":"alice","message":"m-2","contact":"bob","recipient":"bob@example.com"}`, root...).ok(t, nil)
+	w.await(func() bool {
+		return w.do("GET", "/v1/messages/m-2?account=acme", "", root...).StatusCode == http.StatusOK
+	})
+	for _, path := range []string{"/v1/suppressions/bob@example.com?account=acme", "/v1/suppressions/bob@example.com?account=acme&scope=global", "/v1/contacts/bob?account=acme", "/v1/contacts/bob/export?account=acme"} {
+		all, mine := w.do("GET", path, "", bearer(secrets["board"])...), w.do("GET", path, "", bearer(secrets["reader"])...)
+		if all.StatusCode != http.StatusOK || mine.StatusCode != http.StatusOK || !bytes.Contains(mine.body, []byte(`"scope":"global"`)) || !bytes.Contains(mine.body, []byte(`"rule":"global_accounts"`)) {
+			t.Errorf("%s: %s\n%s", path, all.body, mine.body)
+		}
+		for _, told := range []string{`"evidence":{`, "umbra's lawyer", "bob@EXAMPLE.com"} {
+			if !bytes.Contains(all.body, []byte(told)) || bytes.Contains(mine.body, []byte(told)) {
+				t.Errorf("%s: %s: who may see all: %s\nwho may not: %s", path, told, all.body, mine.body)
+			}
+		}
+	}
+}

@@ -119,7 +119,7 @@ func (in *importing) parse(text string, now event.Millis) (*suppress.Order, *pro
 	if p != nil {
 		return nil, p
 	}
-	o.ID, o.Digest, o.Actor = newOrderID(o.Account, in.key, in.count), body.digest(o, in.key), actorOf(in.r)
+	o.ID, o.Digest, o.Actor = newOrderID(o.Account, in.key, in.count), in.s.digest(&body, o, in.key), actorOf(in.r)
 	return o, nil
 }
 

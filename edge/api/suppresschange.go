@@ -82,7 +82,7 @@ func (s *Server) takeOrder(w http.ResponseWriter, r *http.Request, p *params, op
 	case s.d.Suppressions == nil:
 		return nil, errNoSuppressions.problem
 	}
-	o.Digest = body.digest(o, key)
+	o.Digest = s.digest(body, o, key)
 	return s.decide(r, o, key)
 }
 

@@ -161,7 +161,7 @@ func (b *orderBody) addFilter(o *suppress.Order) *problem {
 
 // digest is of what the client asked for, so that a key that is used for something else is found out; of nothing without a
 // key. The time counts only if the client told it: the same request a minute later is the same.
-func (b *orderBody) digest(o *suppress.Order, key string) (d [8]byte) {
+func (s *Server) digest(b *orderBody, o *suppress.Order, key string) (d [8]byte) {
 	if key == "" {
 		return d
 	}
@@ -172,9 +172,7 @@ func (b *orderBody) digest(o *suppress.Order, key string) (d [8]byte) {
 	if err != nil {
 		panic("BUG: an order that JSON can't hold: " + err.Error())
 	}
-	sum := sha256.Sum256(text)
-	copy(d[:], sum[:])
-	return d
+	return s.d.Suppressions.Digest(text)
 }
 
 // headerKey makes a request known: sent twice, it is carried out once.

@@ -214,7 +214,7 @@ func (p *Partition) sent(f *fact, s *state) error {
 		return err
 	}
 	p.cache.touch(s)
-	if err := errors.Join(p.tellContact(f, s), p.recordSent(f, s)); err != nil || !known {
+	if err := p.recordSent(f, s); err != nil || !known {
 		return err // who made the state releases
 	}
 	return p.release(s)
@@ -224,7 +224,7 @@ func (p *Partition) sent(f *fact, s *state) error {
 // it was for, and when.
 func (p *Partition) recordSent(f *fact, s *state) error {
 	if !s.ref.Flags.Has(event.NotSent) {
-		return errors.Join(p.countSent(s), p.recordFact(f, s))
+		return errors.Join(p.tellContact(f, s), p.countSent(s), p.recordFact(f, s))
 	}
 	p.metrics.dropped(dropNotSent)
 	id, _ := event.IdentityOf(&f.Event)

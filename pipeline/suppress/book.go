@@ -229,6 +229,10 @@ func (s *Suppression) asOf(at event.Millis) bool {
 	return s.lead(append([]Cause{s.Cause}, s.Others...), at)
 }
 
+// Digest stands for what an order asks for, which may name an address. It is the same on every node, and nobody without
+// the key can find out by trying what it stands for.
+func (b *Book) Digest(asked []byte) [8]byte { return b.hashes.digest(asked) }
+
 // Decision waits until the decision on an order is in the book, or ctx is done.
 func (b *Book) Decision(ctx context.Context, id [16]byte) (Decision, error) {
 	for {

@@ -38,6 +38,9 @@ func (k *known) name(account, name string) uint64 {
 // key hashes the key of a row.
 func (k *known) key(key []byte) uint64 { return maphash.Bytes(k.seed, key) }
 
+// ready reports whether anything is known.
+func (k *known) ready() bool { return k.filters.Load() != nil }
+
 // maybe reports whether there may be a row of a hash.
 func (k *known) maybe(h uint64) bool {
 	filters := k.filters.Load()

@@ -31,6 +31,15 @@ func (h hashes) name(normal string) string {
 	return string(hashMark) + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// digest stands for a text. It is none that name makes: addresses do not begin so.
+func (h hashes) digest(text []byte) (d [8]byte) {
+	mac := hmac.New(sha256.New, h.secret[:])
+	mac.Write([]byte("digest\x00"))
+	mac.Write(text)
+	copy(d[:], mac.Sum(nil))
+	return d
+}
+
 // normalName is the name of an address that is kept as it is.
 func normalName(address string) string {
 	if len(address) > 0 && address[0] == hashMark {

@@ -19,8 +19,8 @@ const (
 type Order struct {
 	// ID makes an order known: a second one with the same is not carried out.
 	ID [16]byte
-	// Digest is of what was asked, as whoever makes the order takes it, and comes back with the decision: so a second order
-	// with the same ID can be told from one that asks for something else, where no address is kept either.
+	// Digest is Book.Digest of what was asked, as whoever makes the order writes it, and comes back with the decision: so a
+	// second order with the same ID can be told from one that asks for something else, where no address is kept either.
 	Digest  [8]byte
 	Op      string
 	Account string

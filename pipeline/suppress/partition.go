@@ -68,6 +68,7 @@ type Partition struct {
 	batch   *kv.Batch
 	place   wirePlace // of the record
 	records []log.Record
+	sure    bool     // known was there when the step began: one that came since lacks what the step wrote before
 	fresh   []uint64 // of rows that known knows
 	told    bool
 }
@@ -189,7 +190,7 @@ func (p *Partition) decideAll(ctx context.Context) error {
 func (p *Partition) step(ctx context.Context, fn func() error) error {
 	p.batch = p.store.NewIndexedBatch()
 	defer func() { _ = p.batch.Close() }()
-	p.records, p.told = p.records[:0], false
+	p.records, p.told, p.sure = p.records[:0], false, p.known.ready()
 	if err := fn(); err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func filtered(key []byte) bool { return key[3] == tableEntry || key[3] == tableD
 
 // get returns a row as the step has it, without its version; nil if there is none.
 func (p *Partition) get(key []byte) ([]byte, error) {
-	if filtered(key) && !p.known.maybe(p.known.key(key)) {
+	if p.sure && filtered(key) && !p.known.maybe(p.known.key(key)) {
 		return nil, nil
 	}
 	value, closer, err := p.batch.Get(key)
