@@ -253,3 +253,47 @@ func TestBrokerWebhooks(t *testing.T) {
 	}
 	f.broken(t)
 }
+
+// One process that is killed again and again in the middle of a delivery loses nothing either; and that a webhook rests is
+// told once to its account, also by the account's other webhook.
+func TestWebhooksSurviveKills(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.more = []string{"CAROM_WEBHOOKS_RETRY_FIRST=20ms", "CAROM_WEBHOOKS_RETRY_MOST=50ms"}
+	s.start()
+	h := newHookServer(t)
+	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) }))
+	t.Cleanup(gone.Close)
+	s.putHook("acme", "crm", h.URL+"/")
+	s.putHook("acme", "gone", gone.URL)
+	sent := 0
+	send := func() {
+		t.Helper()
+		var lines []string
+		for range 10 {
+			sent++
+			lines = append(lines, fmt.Sprintf(`{"account":"acme","sender":"s%d","message":"m-%d","recipient":"c%d@example.com"}`, sent%3, sent, sent))
+		}
+		s.register(lines)
+	}
+	for range 3 {
+		goOn := h.stopAnswering()
+		send()
+		s.until("the webhook waits for an answer", func() bool { return h.waiting() > 0 })
+		s.kill()
+		goOn()
+		s.start()
+	}
+	send()
+	w := &world{server: s}
+	all := func() []toldEvent { return w.told(url.Values{"account": {"acme"}}, 10_000) }
+	s.until("all is sent, and that one rests", func() bool { return len(all()) == sent+1 })
+	s.until("all is delivered", func() bool { return len(h.firsts()) == sent+1 })
+	if got, want := bySender(h.firsts()), bySender(all()); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the webhook got\n%v, want\n%v", got, want)
+	}
+	i := slices.IndexFunc(all(), func(e toldEvent) bool { return e.Kind == "alert" })
+	if e := all()[i]; e.Account != "acme" || !strings.Contains(e.line, `"alert":{"rule":"webhook_disabled","webhook":"gone","reason":"the server answered 410`) {
+		t.Errorf("%s", e.line)
+	}
+}
