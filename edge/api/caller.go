@@ -88,9 +88,7 @@ func (c *caller) account(field, account string) *problem {
 func (s *Server) admit(c *caller, e *endpoint, r *http.Request) *problem {
 	peer := r.Header.Get(headerPeer) != ""
 	if !c.may(e.scope) {
-		p := forbidden(fmt.Sprintf("Authorization: the token %s has not the scope %s.", quote(c.name), e.scope)).at("Authorization")
-		p.scope = e.scope
-		return p
+		return c.lacks(e.scope)
 	}
 	if peer && (!c.may(ScopeAdmin) || c.accounts != nil) {
 		return forbidden(headerPeer + ": is sent by nodes, which ask each other with api.token.").at(headerPeer)
@@ -105,6 +103,12 @@ func (s *Server) admit(c *caller, e *endpoint, r *http.Request) *problem {
 		return nil
 	}
 	return c.admitAccount(e.accounts, r)
+}
+
+func (c *caller) lacks(sc Scope) *problem {
+	p := forbidden(fmt.Sprintf("Authorization: the token %s has not the scope %s.", quote(c.name), sc)).at("Authorization")
+	p.scope = sc
+	return p
 }
 
 // admitAccount checks the account that the query names, or means.

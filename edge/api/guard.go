@@ -103,6 +103,29 @@ func (g *guard) check(r *http.Request) (*caller, *problem) {
 	return known.local, nil
 }
 
+// later returns what says, while a request is being answered, why who asks may not go on: the tokens were read anew, and
+// his is no longer what it was.
+func (g *guard) later(r *http.Request, sc Scope, place accountPlace) func() *problem {
+	known := g.callers.Load()
+	return func() *problem {
+		now := g.callers.Load()
+		if now == known {
+			return nil
+		}
+		known = now
+		c, p := g.check(r)
+		switch {
+		case p != nil:
+			return p
+		case !c.may(sc):
+			return c.lacks(sc)
+		case c.accounts != nil:
+			return c.admitAccount(place, r)
+		}
+		return nil
+	}
+}
+
 func forbidden(detail string) *problem {
 	return newProblem(http.StatusForbidden, "forbidden", "The request is refused", detail)
 }

@@ -33,8 +33,9 @@ type tail struct {
 	w         http.ResponseWriter
 	rc        *http.ResponseController
 	heartbeat time.Duration
-	maxBehind int64     // how many offsets the reader may be behind; 0: any number
-	sent      time.Time // of the last write
+	refused   func() *problem // why who asks may not have it any more
+	maxBehind int64           // how many offsets the reader may be behind; 0: any number
+	sent      time.Time       // of the last write
 	buf       []byte
 }
 
@@ -50,7 +51,10 @@ type missed struct {
 // getTail answers with events as they come, from Last-Event-ID or after= on, otherwise from now on.
 func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
 	p := readParams(r, append(filterParams(), "after", "max_behind")...)
-	t := &tail{s: s, m: s.eventMerger(), f: p.filter(), w: w, rc: http.NewResponseController(w), heartbeat: s.heartbeat}
+	t := &tail{
+		s: s, m: s.eventMerger(), f: p.filter(), w: w, rc: http.NewResponseController(w),
+		heartbeat: s.heartbeat, refused: s.guard.later(r, ScopeRead, inFilter),
+	}
 	t.m.frugal()
 	t.maxBehind = int64(p.number("max_behind", 1, maxMaxBehind))
 	if p.problem != nil {
@@ -138,12 +142,16 @@ func (t *tail) follow(ctx context.Context) {
 	_ = t.rc.SetReadDeadline(time.Time{})
 	for t.flush() == nil {
 		rung := t.s.watch.bell.Rung()
+		if p := t.refused(); p != nil {
+			t.end(p)
+			return
+		}
 		some, err := t.collect(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			t.end(err)
+			t.end(t.s.failure("follow the log of events", err))
 			return
 		case len(t.buf) > 0:
 			continue
@@ -245,8 +253,7 @@ func (t *tail) flush() error {
 }
 
 // end says why the tail ends. A client that connects again with its last id gets the same problem as an answer.
-func (t *tail) end(err error) {
-	p := t.s.failure("follow the log of events", err)
+func (t *tail) end(p *problem) {
 	t.buf = append(p.appendJSON(append(t.buf, "event: problem\ndata: "...)), "\n\n"...)
 	_ = t.flush()
 }

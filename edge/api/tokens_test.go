@@ -61,6 +61,14 @@ func TestScopesAndAccounts(t *testing.T) {
 		{"reader", "GET", "/v1/rules", "", 403, "Authorization"},
 		{"reader", "GET", "/v1/journal", "", 403, "Authorization"},
 		{"reader", "POST", "/v1/messages", message, 403, "Authorization"},
+		{"reader", "GET", "/v1/webhooks?account=umbra", "", 403, "account"},
+		{"reader", "GET", "/v1/webhooks/crm?account=umbra", "", 403, "account"},
+		{"reader", "PUT", "/v1/webhooks/crm?account=acme", `{"url":"https://hooks.example.com"}`, 403, "Authorization"},
+		{"writer", "PUT", "/v1/webhooks/crm?account=other", `{"url":"https://hooks.example.com"}`, 403, "account"},
+		{"writer", "PUT", "/v1/webhooks/crm?account=acme", `{"url":"https://hooks.example.com","account":"other"}`, 400, "account"},
+		{"writer", "PUT", "/v1/webhooks/crm?account=acme", `{"url":"https://hooks.example.com"}`, 200, ""},
+		{"writer", "POST", "/v1/webhooks/crm/resume?account=other", "", 403, "account"},
+		{"writer", "DELETE", "/v1/webhooks/crm?account=other", "", 403, "account"},
 		{"writer", "POST", "/v1/messages", message, 200, ""},
 		{"writer", "POST", "/v1/messages", strings.Replace(message, "acme", "umbra", 1), 200, ""},
 		{"writer", "POST", "/v1/messages", `{"sender":"alice","message":"m-1"}`, 403, "account"},
@@ -133,6 +141,51 @@ func TestActor(t *testing.T) {
 		if got := actorOf(c.attach(r)); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// A tail shows its account's events and no others, and ends when its token is taken away.
+func TestTailOfAnAccount(t *testing.T) {
+	w, file, secrets := tokenWorld(t, nil)
+	reader := bearer(secrets["reader"])
+	for _, path := range []string{"/v1/events", "/v1/events?account=", "/v1/events?account=umbra", "/v1/events?account=acme&account=umbra"} {
+		if p := w.do("GET", path, "", append(reader, "Accept", tailType)...).problem(t, 403); p.Field != "account" {
+			t.Errorf("%s: %+v", path, p)
+		}
+	}
+	send := func(account, message string) {
+		t.Helper()
+		w.do("POST", "/v1/messages", `{"account":"`+account+`","sender":"alice","message":"`+message+`"}`, bearer(secrets["root"])...).ok(t, nil)
+	}
+	f := w.follow(t, "/v1/events?account=acme", reader...)
+	send("acme/umbra", "no-1")
+	send("acm", "no-2")
+	send("umbra", "no-3")
+	send("acme", "yes")
+	if _, e := f.next(); e["message"] != "yes" || e["account"] != "acme" {
+		t.Errorf("%v", e)
+	}
+	text, err := os.ReadFile(file)
+	must(t, err)
+	before, _, _ := strings.Cut(string(text), "  - {name: reader")
+	_, after, _ := strings.Cut(string(text), "  - {name: writer")
+	must(t, os.WriteFile(file, []byte(before+"  - {name: writer"+after), 0o600))
+	must(t, w.server.ReloadTokens())
+	send("acme", "secret")
+	for {
+		b, ok := f.block()
+		if !ok {
+			t.Fatal("it has ended without a word")
+		}
+		if b.event == "problem" && strings.Contains(b.data, "bearer token") {
+			break
+		}
+		if b.data != "" {
+			t.Fatalf("%+v", b)
+		}
+	}
+	if b, ok := f.block(); ok {
+		t.Errorf("it goes on: %+v", b)
 	}
 }
 
