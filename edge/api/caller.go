@@ -25,6 +25,7 @@ type caller struct {
 	accounts map[string]bool // nil: all
 	requests *limiter        // nil: as many as it likes
 	lines    *limiter        // of bulks; nil: likewise
+	tails    chan struct{}   // one per open tail; nil: as many as there may be
 }
 
 func newCaller(t *Token) *caller {

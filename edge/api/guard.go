@@ -68,12 +68,21 @@ func (g *guard) load(o *Options) error {
 	return nil
 }
 
+// tailsShare is the part of all tails that a token has which is not for all accounts: one of so many.
+const tailsShare = 4
+
 // limit gives the caller its rates; one that was known before keeps what it has used up.
 func (c *caller) limit(o *Options, before *caller) *caller {
 	if before != nil {
-		c.requests, c.lines = before.requests, before.lines
+		c.requests, c.lines, c.tails = before.requests, before.lines, before.tails
 	} else {
 		c.requests, c.lines = newLimiter(o.Rate), newLimiter(o.RateLines)
+	}
+	switch {
+	case c.accounts == nil:
+		c.tails = nil
+	case c.tails == nil: // one customer leaves some to others
+		c.tails = make(chan struct{}, max(1, o.MaxTails/tailsShare))
 	}
 	return c
 }

@@ -68,6 +68,13 @@ func (l *limiter) batch(most int) int {
 	return min(most, int(l.perSecond))
 }
 
+// tooManyTails is for a token whose tails are open already.
+func tooManyTails(n int) *problem {
+	p := newProblem(http.StatusTooManyRequests, "rate", "Too many at once", fmt.Sprintf("Authorization: the token has %d live tails open already.", n))
+	p.retryAfter = retrySeconds
+	return p.at("Authorization")
+}
+
 func tooMany(what string, wait time.Duration) *problem {
 	p := newProblem(http.StatusTooManyRequests, "rate", "Too many at once", fmt.Sprintf("Authorization: the token may send no more %s for %v.", what, wait.Round(time.Millisecond)))
 	p.retryAfter = int(math.Ceil(wait.Seconds()))

@@ -65,12 +65,11 @@ func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
 	if problem := t.seek(r, p); problem != nil {
 		return problem
 	}
-	select {
-	case s.tails <- struct{}{}:
-		defer func() { <-s.tails }()
-	default:
-		return unavailable(fmt.Sprintf("%d live tails are open already.", cap(s.tails)))
+	leaveTails, problem := s.enterTails(callerOf(r))
+	if problem != nil {
+		return problem
 	}
+	defer leaveTails()
 	w.Header().Set("Content-Type", tailType)
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would collect what is to be seen at once
 	if r.Method == http.MethodHead {
@@ -81,6 +80,31 @@ func (s *Server) getTail(w http.ResponseWriter, r *http.Request) *problem {
 	defer context.AfterFunc(s.stopping, cancel)()
 	t.follow(ctx)
 	return nil
+}
+
+// enterTails finds a place among the tails; call what it returns at the end.
+func (s *Server) enterTails(c *caller) (leave func(), p *problem) {
+	var own chan struct{} // nil: there is no bound
+	if c != nil && c.tails != nil {
+		select {
+		case c.tails <- struct{}{}:
+			own = c.tails
+		default:
+			return nil, tooManyTails(cap(c.tails))
+		}
+	}
+	leaveOwn := func() {
+		if own != nil {
+			<-own
+		}
+	}
+	select {
+	case s.tails <- struct{}{}:
+		return func() { <-s.tails; leaveOwn() }, nil
+	default:
+		leaveOwn()
+		return nil, unavailable(fmt.Sprintf("%d live tails are open already.", cap(s.tails)))
+	}
 }
 
 // seek finds where to begin. A browser that connects again repeats the URL with its old after=, so the header wins.

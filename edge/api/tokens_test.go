@@ -189,6 +189,26 @@ func TestTailOfAnAccount(t *testing.T) {
 	}
 }
 
+// One customer's tails leave some to others.
+func TestTailsOfAToken(t *testing.T) {
+	w, _, secrets := tokenWorld(t, func(o *Options, _ *Dependencies) { o.MaxTails = 2 * tailsShare })
+	reader := bearer(secrets["reader"])
+	const path = "/v1/events?account=acme"
+	first := w.follow(t, path, reader...)
+	w.follow(t, path, reader...)
+	if a := w.do("GET", path, "", append(reader, "Accept", tailType)...); a.problem(t, 429).Field != "Authorization" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%v", a.Header)
+	}
+	must(t, w.server.ReloadTokens()) // which forgets none of them
+	w.do("GET", path, "", append(reader, "Accept", tailType)...).problem(t, 429)
+	for range 3 {
+		w.follow(t, "/v1/events", bearer(secrets["board"])...)
+	}
+	must(t, first.resp.Body.Close())
+	w.await(func() bool { return len(w.server.tails) == 4 })
+	w.follow(t, path, reader...)
+}
+
 func TestReloadTokens(t *testing.T) {
 	w, file, secrets := tokenWorld(t, nil)
 	secret, e, err := NewToken("late", []string{"read"}, []string{"acme"})
