@@ -325,6 +325,9 @@ func (c *courier) take(ctx context.Context, p int32, to int64, bounded bool) err
 					c.batch.full = true
 					return nil
 				}
+				if c.batch.events == 0 {
+					c.begun()
+				}
 				c.batch.add(r.Value, time.Now())
 			}
 			at = r.Offset + 1
@@ -492,6 +495,24 @@ func (c *courier) stop(ctx context.Context, what, reason string) {
 		return
 	}
 	c.logger.Error("a webhook rests until somebody resumes it or changes it", zap.String("state", what), zap.String("reason", reason))
+}
+
+// begun shows others, before they see how far was looked, that not all of it is delivered.
+func (c *courier) begun() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.clean = false
+}
+
+// looked returns how far was looked at each partition.
+func (c *courier) looked() map[int32]int64 {
+	c.h.mu.Lock()
+	defer c.h.mu.Unlock()
+	at := make(map[int32]int64, len(c.steps))
+	for p, s := range c.steps {
+		at[p] = s.read
+	}
+	return at
 }
 
 // tell shows others how it stands; o is the last request if it is another one.

@@ -29,5 +29,9 @@
 //     through the log of controls. A resumption has a serial number, because a node must go back to a cursor once only.
 //   - Addresses are checked when the connection is made, after the name was resolved: a name that was looked up before
 //     may mean another host by then.
+//   - The alert that a webhook rests is journaled before the pause: if only one of them can be told, it is tried on, and told
+//     again under the same id.
+//   - On an empty disk a webhook can't know what the disk before had delivered. What had been copied there (Deps.Copied) was,
+//     but for a day of trying; what had not, was not, however old it is.
 //   - Secrets lie sealed in the log of controls: whoever reads the topic can't sign.
 package webhook

@@ -353,15 +353,14 @@ func (h *Hooks) Delivery(id string) (d Delivery, ok bool, err error) {
 		}
 		return h.delivery(&r, nil), true, nil
 	}
+	looked := c.looked() // before the status: what is clean later was so up to there
 	c.mu.Lock()
 	s := c.status
 	c.mu.Unlock()
-	d = h.delivery(&s.row, func(p int32, next int64) int64 {
-		if s.clean && c.steps[p] != nil {
-			return max(next, c.read(p))
-		}
-		return next
-	})
+	if !s.clean {
+		looked = nil
+	}
+	d = h.delivery(&s.row, looked)
 	d.Status, d.Error = s.tried.status, s.tried.detail
 	if d.Failing != 0 && !s.next.IsZero() {
 		d.Again = event.FromTime(s.next)
@@ -369,8 +368,8 @@ func (h *Hooks) Delivery(id string) (d Delivery, ok bool, err error) {
 	return d, true, nil
 }
 
-// delivery tells of a row; looked, if not nil, knows how far a partition was looked at.
-func (h *Hooks) delivery(r *row, looked func(p int32, next int64) int64) Delivery {
+// delivery tells of a row; looked is how far each partition was looked at, if nothing of that is to be delivered.
+func (h *Hooks) delivery(r *row, looked map[int32]int64) Delivery {
 	d := Delivery{
 		Next: make(map[int32]int64), Delivered: r.delivered, Last: r.last, Missed: r.missed, Failing: r.failing, Attempts: r.attempts,
 	}
@@ -379,10 +378,7 @@ func (h *Hooks) delivery(r *row, looked func(p int32, next int64) int64) Deliver
 		if reader == nil {
 			continue
 		}
-		next := at.next
-		if looked != nil {
-			next = looked(p, next)
-		}
+		next := max(at.next, looked[p])
 		_, end := reader.Bounds()
 		d.Next[p], d.Behind = next, d.Behind+max(0, end-next)
 	}
