@@ -134,7 +134,9 @@ func (p *month) expectedAlerts() map[string]int {
 		rate(waveAccount(a), waveSender, firstWave, 0.03, 0.05, 0.08)
 		rate(waveAccount(a), waveSender, secondWave, 0.03, 0.05, 0.08)
 	}
-	rate(waveAccount(waveAccounts), "early", 6, 0.03, 0.05, 0.08)
+	for _, d := range []int{firstWave, secondWave} {
+		rate(waveAccount(waveAccounts), "early", d, 0.03, 0.05, 0.08)
+	}
 	for _, one := range []string{
 		// They complete 72 hours after the fifth day, at nine: that hour.
 		alerting + "/b3 complaint_rate 0.001 on day 8", alerting + "/b3 complaint_rate 0.003 on day 8",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"carom/pipeline/event"
 )
 
 // The breaker by the words of SUPPRESSIONS.md.
@@ -192,6 +195,16 @@ func (p *month) wavesOf(d int) (letters []*letter) {
 			}
 		}
 	}
+	if d == firstWave || d == secondWave {
+		for i := 0; len(p.bad) < fleetPartitions; i++ {
+			name := fmt.Sprintf("bad-%d-%d", d, i)
+			if key := event.KeyOf("", fmt.Sprintf("%s.%s.%d@example.org", name, waveProvider, d)); int(binary.BigEndian.Uint32(key[:])%fleetPartitions) == len(p.bad) {
+				l := write(waveAccount(waveAccounts), "early", name, 7*time.Hour)
+				l.name = fmt.Sprintf("%s.%s.%d@example.org", name, waveProvider, d)
+				p.bad = append(p.bad, l)
+			}
+		}
+	}
 	switch d {
 	case 2, 3, 4, 5:
 		for i := range 84 {
@@ -199,10 +212,6 @@ func (p *month) wavesOf(d int) (letters []*letter) {
 			if d == 5 && i == 0 { // one of 336
 				p.plan(d+1, factOf(l, "complaint", day))
 			}
-		}
-	case 6: // addresses that are bad indeed
-		for i := range 12 {
-			p.plan(d, bounceOf(write(waveAccount(waveAccounts), "early", fmt.Sprint("bad-", i), 9*time.Hour), time.Minute, "invalid_recipient"))
 		}
 	case firstWave:
 		mails(9, 20, 14)
@@ -227,6 +236,24 @@ func (p *month) wavesOf(d int) (letters []*letter) {
 		}
 	}
 	return letters
+}
+
+// announce lets one letter of each partition bounce before a wave: then all is known that was sent, however far apart the
+// partitions are.
+func (p *month) announce() {
+	p.t.Helper()
+	var facts []told
+	for _, l := range p.bad {
+		facts = append(facts, bounceOf(l, time.Minute, "invalid_recipient"))
+	}
+	if p.tell(facts...); len(facts) > 0 {
+		p.bads += len(facts)
+		p.until("bad addresses are suppressed", func() bool {
+			_, active := p.waiting(waveAccount(waveAccounts))
+			return len(active) == p.bads
+		})
+	}
+	p.bad = nil
 }
 
 // waveOrders look at who waits, and undo the first wave and apply the second.

@@ -47,6 +47,8 @@ type month struct {
 	start time.Time
 	plans map[int][]told // facts by the day on which they are told
 	pools []*pool
+	bad   []*letter // that are to bounce before a wave
+	bads  int       // that did
 }
 
 // pool is a sender and whom it writes to.
@@ -166,6 +168,7 @@ func (p *month) day(d int) {
 			p.happens(d, l)
 		}
 	}
+	p.announce()
 	p.tell(p.plans[d]...)
 	delete(p.plans, d)
 	p.adopt(d)

@@ -78,7 +78,7 @@ func (h *providerHours) around(n int32, o *Options) (s shares) {
 	day := int32(-1)
 	for _, c := range h.Hours {
 		switch {
-		case c.Hour > n || c.Hour <= n-hoursKept:
+		case c.Hour > n || c.Hour <= n-window-breakerPastDays*24:
 		case c.Hour > n-window:
 			s.sent += c.Sent
 			s.hard += c.Hard
@@ -94,9 +94,15 @@ func (h *providerHours) around(n int32, o *Options) (s shares) {
 	return s
 }
 
-// trips reports whether the window's share leaps far beyond the past's.
+// trips reports whether the breaker opens.
 func (s *shares) trips(o *Options) bool {
-	if s.hard < int64(o.BreakerHard) || s.sent < int64(o.BreakerSent) || s.pastSent < int64(o.BreakerPast) || s.pastDays < o.BreakerDays {
+	return s.hard >= int64(o.BreakerHard) && s.sent >= int64(o.BreakerSent) && s.leaps(o)
+}
+
+// leaps reports whether the window's share leaps far beyond the past's. It is what keeps the breaker open, however few
+// are sent: most stop sending in a wave, and what then bounces is no better believed.
+func (s *shares) leaps(o *Options) bool {
+	if s.pastSent < int64(o.BreakerPast) || s.pastDays < o.BreakerDays {
 		return false
 	}
 	now := score.Wilson(s.hard, max(s.sent, s.hard))
@@ -165,9 +171,8 @@ func (p *Partition) breaker(e *entry, b *bounce) (bool, error) {
 	}
 	s := h.around(n, &p.o)
 	window := int32(p.o.BreakerWindow / time.Hour)
-	open := false
-	switch {
-	case s.trips(&p.o):
+	open := h.Wave != 0 && n > h.Wave-window && n <= h.Hot+window
+	if open && s.leaps(&p.o) || s.trips(&p.o) {
 		open = true
 		if h.Wave == 0 || n > h.Hot+window {
 			h.Wave, h.Told = n, nil
@@ -176,8 +181,6 @@ func (p *Partition) breaker(e *entry, b *bounce) (bool, error) {
 				zap.String("provider", b.Provider), zap.Int64("sent", s.sent), zap.Int64("hard", s.hard))
 		}
 		h.Hot = max(h.Hot, n)
-	case h.Wave != 0 && n > h.Wave-window && n <= h.Hot+window:
-		open = true
 	}
 	if open {
 		for i := range h.Hours {

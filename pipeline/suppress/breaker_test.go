@@ -59,6 +59,7 @@ func TestBreaker(t *testing.T) {
 		t.Fatalf("%d active, %d in quarantine, %d not", active, quarantined, none)
 	}
 	f.want("a", "w59@example.com", start+dayMS, "")
+	f.volume("example.com", start+2*hourMS, 200)
 	f.wave("b", "example.com", start+2*hourMS, 3)
 	f.wave("b", "example.com", start+3*hourMS, 4) // two hours below: the fourth is believed
 	if active, quarantined, _ := f.states("b", "example.com", 4); active != 4 || quarantined != 0 {
@@ -104,6 +105,39 @@ func TestBreaker(t *testing.T) {
 	f.hear(f.bounce("a", "m", "w0@example.com", start+3*dayMS, true))
 	if d := f.reactivate("a", "w0@example.com", start+3*dayMS); !d.OK {
 		t.Errorf("%+v", d)
+	}
+}
+
+// Most stop sending when nothing arrives: few bounces of few messages are believed no more than many of many.
+func TestBreakerStaysOpen(t *testing.T) {
+	const start = t0 + 5*dayMS
+	f := newFixture(t, Default())
+	f.past("example.com", 4, 500, 2)
+	for i, hour := range []struct {
+		sent, bounced int
+		held          bool
+	}{{100, 60, true}, {4, 4, true}, {4, 4, true}, {3, 3, true}, {2, 2, true}, {200, 1, true}, {50, 1, true}, {50, 1, false}} {
+		at := start + event.Millis(i)*hourMS
+		f.volume("example.com", at, hour.sent)
+		account := fmt.Sprint("a", i)
+		f.wave(account, "example.com", at, hour.bounced)
+		s := f.get(account, fmt.Sprintf("w%d@example.com", hour.bounced-1), start+300*dayMS)
+		if s.Quarantined != hour.held || s.Active == hour.held {
+			t.Errorf("hour %d: %+v", i, s)
+		}
+	}
+}
+
+// The past is that of 30 days before the window.
+func TestBreakerPast(t *testing.T) {
+	const n = 500_000
+	o := Default()
+	h := &providerHours{}
+	for i, sent := range map[int32]int64{n - 722: 1, n - 721: 2, n - 2: 4, n - 1: 8, n: 16} {
+		h.at(i).Sent = sent
+	}
+	if s := h.around(n, &o); s.sent != 24 || s.pastSent != 6 {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -80,7 +80,7 @@ type Decision struct {
 	Detail     string
 	// Suppression is how it stands after the decision; nil if there is none.
 	Suppression *Suppression
-	// Counts of a revert or confirm: "matched" bounces, "changed" suppressions, "accounts"; of an add: "added", or "known"
+	// Counts of a revert or confirm: "matched" bounces, "quarantined" ones among them, "changed" suppressions; of an add: "added", or "known"
 	// if it was suppressed so before.
 	Counts map[string]int64
 }
