@@ -138,6 +138,25 @@ func TestRestartInTheMiddle(t *testing.T) {
 	}
 }
 
+// Who asks for time gets it, and holds up neither others nor the end.
+func TestRetryAfterIsHeard(t *testing.T) {
+	w := newWorld(t, testOptions())
+	r := newReceiver(t, func(w http.ResponseWriter, _ int) {
+		w.Header().Set("Retry-After", "600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	info := w.put("crm", Draft{URL: r.server.URL})
+	w.write(0, numbered(1)...)
+	await(func() bool { return w.delivery(info).Again != 0 })
+	if d := w.delivery(info); d.Again < event.Now().Add(5*time.Minute) || d.Status != http.StatusTooManyRequests {
+		t.Errorf("%+v", d)
+	}
+	w.stop()
+	if n := len(r.requests()); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}
+
 // What is under way is not delivered: whoever resumes from the place that is told loses nothing.
 func TestUnderWay(t *testing.T) {
 	w := newWorld(t, testOptions())
