@@ -189,6 +189,7 @@ func (broken) Score(rollup.Query) (rollup.Score, error) { return rollup.Score{},
 func (broken) Senders(rollup.SendersQuery) ([]rollup.Score, string, error) {
 	return nil, "", errTest
 }
+
 func (broken) Sequences(rollup.SequencesQuery) ([]rollup.Score, string, error) {
 	return nil, "", errTest
 }
