@@ -150,14 +150,14 @@ func newPlan(c *Config, l load) plan {
 			nodes = l.edges
 		}
 		setting, keep := kept(c, keyspace)
-		s := planSpace{Keyspace: keyspace, PerDay: perDay / float64(nodes)}
+		s := planSpace{Keyspace: keyspace, PerDay: math.Round(perDay / float64(nodes))}
 		switch {
 		case keep > 0:
 			s.Kept = fmt.Sprintf("%s (%s)", days(keep), setting)
 		default:
 			s.Kept, keep = "for ever: a year", forEver
 		}
-		s.Bytes = s.PerDay * keep.Hours() / 24
+		s.Bytes = math.Round(s.PerDay * keep.Hours() / 24)
 		if keyspace == "journal" {
 			s.Bytes = min(s.Bytes, float64(c.Journal.MaxBytes)/2) // what all have passed goes from half of the bound on
 			p.JournalDisk += float64(c.Journal.MaxBytes)          // and when nobody passes anything, it fills up

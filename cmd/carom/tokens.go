@@ -149,6 +149,11 @@ func (f *tokensFile) change(edit func(list *yaml.Node, have []api.Token) error) 
 	if err != nil {
 		return err
 	}
+	unlock, err := lockFolder(filepath.Dir(path)) // of two at once, the second must see what the first has made
+	if err != nil {
+		return fmt.Errorf("write tokens: %w", err)
+	}
+	defer unlock()
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -197,7 +202,8 @@ func tokensList(root *yaml.Node) *yaml.Node {
 // replaceFile writes a file under another name first, so that no server reads a half.
 func replaceFile(path string, data []byte) error {
 	mode := fs.FileMode(0o600)
-	if info, err := os.Stat(path); err == nil {
+	info, known := os.Stat(path)
+	if known == nil {
 		mode = info.Mode().Perm()
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
@@ -205,6 +211,9 @@ func replaceFile(path string, data []byte) error {
 		return fmt.Errorf("write tokens: %w", err)
 	}
 	_, err = f.Write(data)
+	if known == nil {
+		err = errors.Join(err, keepOwner(f, info)) // the server's, though root changes it
+	}
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,6 +11,8 @@ import (
 	"testing"
 
 	"carom/edge/api"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A token is made, known to a running server after SIGHUP, and removed; what people wrote into the file stays.
@@ -99,5 +103,31 @@ func TestTokensOfACluster(t *testing.T) {
 	c.API.Token = "correct-horse-battery"
 	if err := c.validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Of tokens that are made at the same time none is lost, and the file keeps its mode.
+func TestTokensAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	if err := os.WriteFile(file, []byte(emptyTokensFile), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	var all errgroup.Group
+	for i := range 8 {
+		all.Go(func() error {
+			cmd := newTokensCommand()
+			cmd.SetOut(io.Discard)
+			cmd.SetErr(io.Discard)
+			cmd.SetArgs([]string{"new", "--file", file, "--name", fmt.Sprint("n", i), "--scope", "read", "--account", "acme"})
+			return cmd.Execute()
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	have, err := api.ReadTokens(file)
+	info, statErr := os.Stat(file)
+	if err != nil || statErr != nil || len(have.Tokens) != 8 || info.Mode().Perm() != 0o640 {
+		t.Errorf("%d tokens, %v, %v, %v", len(have.Tokens), info.Mode(), err, statErr)
 	}
 }

@@ -39,9 +39,10 @@ type contactAnswer struct {
 	Denied     bool             `json:"denied"`
 	ErasedAt   string           `json:"erased_at,omitempty"`
 	Next       string           `json:"next"`
-	Erasing    bool             `json:"erasing,omitempty"`
-	Scrubbing  bool             `json:"scrubbing,omitempty"`
-	Facts      *refine.Facts    `json:"facts,omitempty"` // between nodes
+	// Between nodes.
+	Erasing   bool          `json:"erasing,omitempty"`
+	Scrubbing bool          `json:"scrubbing,omitempty"`
+	Facts     *refine.Facts `json:"facts,omitempty"`
 }
 
 type contactMessage struct {
@@ -83,6 +84,7 @@ func (s *Server) getContact(w http.ResponseWriter, r *http.Request) *problem {
 	if peer {
 		answer.Facts = &page.Facts
 	} else {
+		answer.Erasing, answer.Scrubbing = false, false // .../erasure tells of it
 		for i := range answer.Messages {
 			answer.Messages[i].Flags = 0
 		}

@@ -3,9 +3,44 @@ package api
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
+
+// Every member of every object that is answered or taken stands in REFERENCE.md. That each of them is in openapi.yaml is what
+// contractCheck finds, in all answers of all tests.
+func TestReferenceHasTheMembers(t *testing.T) {
+	page, err := os.ReadFile("REFERENCE.md")
+	must(t, err)
+	said := make(map[string]bool)
+	for _, word := range regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_-]*`).FindAllString(string(page), -1) {
+		said[word] = true
+	}
+	members := 0
+	var look func(place string, v any)
+	look = func(place string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name := range at[map[string]any](v, "properties") {
+				if members++; !said[name] {
+					t.Errorf("%s: the member %s is not described", place, name)
+				}
+			}
+			for name, e := range v {
+				look(place+"/"+name, e)
+			}
+		case []any:
+			for _, e := range v {
+				look(place, e)
+			}
+		}
+	}
+	look("", contractOnce().root)
+	if members < 300 {
+		t.Errorf("only %d members", members)
+	}
+}
 
 // Every path has its place in REFERENCE.md, and every example there works.
 func TestReference(t *testing.T) {
