@@ -27,8 +27,9 @@
 //
 // Not obvious:
 //
-//   - A bulk is read, committed and answered by three goroutines, because a client may send all of it before it reads
-//     one answer: the answers wait in a bounded backlog. When that is full, reading stops.
+//   - A bulk is cut, read, committed and answered by goroutines of its own, because a client may send all of it before it
+//     reads one answer: the answers wait in a bounded backlog. When that is full, reading stops. Lines are read in any
+//     order where a job says that they may be, and committed and answered in theirs.
 //   - Without a token the listener is on loopback, and a web page in a browser on the same host could reach it. Requests
 //     of other origins, and those that name the host otherwise than by address or localhost, are refused.
 //   - A token's accounts are checked in one place for queries (admitAccount), by the route's word on where the account
