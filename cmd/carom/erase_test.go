@@ -81,6 +81,11 @@ func TestErase(t *testing.T) {
 		t.Errorf("the export ends otherwise: %s", body[max(0, len(body)-200):])
 	}
 
+	// Orders name his address, and no contact.
+	s.ask(http.MethodPut, "/v1/suppressions/"+recipient, `{"account":"acme","note":"m-unmistakable-0"}`, new(struct{}))
+	s.ask(http.MethodPut, "/v1/suppressions/"+recipient, `{"scope":"global"}`, new(struct{}))
+	s.ask(http.MethodDelete, "/v1/suppressions/"+recipient+"?account=acme", "", new(struct{}))
+
 	// He was denied, and stays so, without being named.
 	denied := "http://" + s.api + "/v1/contacts/" + contact + "/denied?account=acme"
 	if answer, body, err := call(http.MethodPut, denied, nil, "", nil); err != nil || answer.StatusCode >= 300 {

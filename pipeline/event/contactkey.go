@@ -23,6 +23,11 @@ func ContactKeyOf(account, contact string) (k ContactKey) {
 	return k
 }
 
+// AddressKeyOf stands for an address likewise: of an account, or with none of all. No contact has its key.
+func AddressKeyOf(account, address string) ContactKey {
+	return ContactKeyOf(account, "\x00address\x00"+NormalAddress(address))
+}
+
 // String returns the key in hexadecimal, 32 characters.
 func (k ContactKey) String() string { return hex.EncodeToString(k[:]) }
 

@@ -23,7 +23,8 @@ import (
 //
 //	17 | contact key(16)                  when he was erased, see erased
 //	21 | epoch(4) | message key(16)       account: the message was erased, in that epoch
-//	19 | contact key(16) | offset(8)      time(8): copies of what he left are to be rewritten
+//	19 | contact key(16) | offset(8)      time(8): copies of what he left are to be rewritten; or the key of an address of his,
+//	                                      which orders name
 const eraseAtOnce = 256
 
 var errErase = fmt.Errorf("%w: an erase without the key of a contact", event.ErrMalformed)
@@ -234,6 +235,9 @@ func (p *Partition) eraseEntry(entry []byte, e *erased, told *eraseTeller) error
 		return nil // he came back
 	}
 	told.add(s)
+	if err := p.scrubOrders(s, e); err != nil {
+		return err
+	}
 	for i := range s.tellings {
 		if s.tellings[i].waiting {
 			p.metrics.dropped(dropErased) // its timer will find nothing
@@ -252,6 +256,21 @@ func (p *Partition) eraseEntry(entry []byte, e *erased, told *eraseTeller) error
 		return err
 	}
 	p.cache.forget(s)
+	return nil
+}
+
+// scrubOrders has the orders about a message's recipient rewritten in logs, which name no contact: those of its account, and
+// of all.
+func (p *Partition) scrubOrders(s *state, e *erased) error {
+	if s.recipient == "" {
+		return nil
+	}
+	for _, account := range [...]string{s.ref.Account, ""} {
+		row := p.keys.scrub(nil, event.AddressKeyOf(account, s.recipient), e.offset)
+		if err := p.step.batch.Set(row, kv.AppendUint64(nil, uint64(e.at)), nil); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

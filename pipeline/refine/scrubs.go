@@ -13,9 +13,9 @@ import (
 
 // Scrub is an erase of which copies may be left in logs.
 type Scrub struct {
-	Contact event.ContactKey
-	At      event.Millis // what was sent later stays
-	offset  int64        // of the erase's record
+	Contact event.ContactKey // or event.AddressKeyOf an address of his
+	At      event.Millis     // what was sent later stays
+	offset  int64            // of the erase's record
 }
 
 func (k keyspace) scrub(dst []byte, c event.ContactKey, offset int64) []byte {

@@ -364,6 +364,29 @@ func TestWork(t *testing.T) {
 	if blank, err = w.Raw(stored); err != nil || len(blank) != len(stored) || left.DecodeBinary(blank) != nil || left.Kind != event.Tick {
 		t.Errorf("an inquiry: %v: %q", err, blank)
 	}
+	order := event.Event{
+		Kind: event.Order, Time: erasedAt, KnownBy: event.ByKey, Key: event.OrderKey("acme", "bob@example.com"), Ref: event.Ref{Account: "acme", Message: event.ID{1}.String()},
+		Recipient: "bob@EXAMPLE.com", Body: []byte(`{"op":"add","address":"bob@EXAMPLE.com"}`),
+	}
+	fact := event.AddressFact{ID: event.ID{1}, Kind: event.Order, Time: erasedAt, Ref: event.Ref{Account: "acme"}, Recipient: order.Recipient, Body: order.Body}
+	if blank, err := w.Raw(order.AppendBinary(nil)); blank != nil || err != nil {
+		t.Errorf("an order about an address of nobody: %q, %v", blank, err)
+	}
+	ofBob := newWork([]Job{{event.AddressKeyOf("acme", "bob@example.com"), erasedAt}}, &source{})
+	stored = order.AppendBinary(nil)
+	if blank, err = ofBob.Raw(stored); err != nil || len(blank) != len(stored) || left.DecodeBinary(blank) != nil || left.Kind != event.Tick || strings.Contains(string(blank), "bob") {
+		t.Errorf("an order: %v: %q", err, blank)
+	}
+	if key, value, changed, err := ofBob.Address(fact.AppendKey(nil), fact.AppendJSON(nil)); err != nil || !changed || key != nil || strings.Contains(string(value), "bob") {
+		t.Errorf("an order: %v: %q", err, value)
+	}
+	order.Account, fact.Account = "umbra", "umbra"
+	if blank, err := ofBob.Raw(order.AppendBinary(nil)); blank != nil || err != nil {
+		t.Errorf("another account's order: %q, %v", blank, err)
+	}
+	if _, _, changed, err := ofBob.Address(nil, fact.AppendJSON(nil)); changed || err != nil {
+		t.Errorf("another account's order: %v", err)
+	}
 	asked.Contact = "eve"
 	if blank, err := w.Raw(asked.AppendBinary(nil)); blank != nil || err != nil {
 		t.Errorf("an inquiry about another: %q, %v", blank, err)

@@ -24,7 +24,7 @@ const (
 	sayEvery  = 30 * time.Second
 )
 
-// Job is an erased contact: what was sent to him later stays.
+// Job is an erased contact: what was sent to him later stays. Or it is an address of his (event.AddressKeyOf), which orders name.
 type Job struct {
 	Contact event.ContactKey
 	At      event.Millis

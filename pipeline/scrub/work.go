@@ -38,6 +38,12 @@ func (w *Work) gone(account, contact string, sent event.Millis) bool {
 	return ok && sent <= at
 }
 
+// ordered reports whether an order is about an address of an erased contact. Whatever its time, it has been carried out.
+func (w *Work) ordered(account, address string) bool {
+	_, ok := w.jobs[event.AddressKeyOf(account, address)]
+	return ok
+}
+
 var (
 	_ log.Rewriting = (*Work)(nil).Event
 	_ log.Rewriting = (*Work)(nil).Address
@@ -70,7 +76,8 @@ func (w *Work) Address(_, value []byte) ([]byte, []byte, bool, error) {
 	if f.Message == "" || f.Kind == event.Sent {
 		sent = cmp.Or(f.SentAt, f.Time)
 	}
-	if !w.gone(f.Account, f.Contact, sent) {
+	gone := f.Kind == event.Order && w.ordered(f.Account, f.Recipient)
+	if !gone && !w.gone(f.Account, f.Contact, sent) {
 		return nil, nil, false, nil
 	}
 	f.Blank()
@@ -88,7 +95,7 @@ func (w *Work) Raw(value []byte) ([]byte, error) {
 		return nil, err
 	}
 	key := e.Key
-	if e.KnownBy != event.ByRef || e.Kind == event.Inquiry {
+	if e.KnownBy != event.ByRef || e.Kind == event.Inquiry || e.Kind == event.Order {
 		key = event.Key{} // its message has a tomb from its sent event, if there is one
 	}
 	blank, ok := event.AppendBlank(nil, len(value), e.Time, e.Account, key)
@@ -99,8 +106,11 @@ func (w *Work) Raw(value []byte) ([]byte, error) {
 }
 
 func (w *Work) goneRaw(e *event.Event) (bool, error) {
-	if e.Kind == event.Inquiry {
+	switch e.Kind {
+	case event.Inquiry:
 		return w.gone(e.Account, e.Contact, e.Time), nil
+	case event.Order:
+		return w.ordered(e.Account, e.Recipient), nil
 	}
 	if e.KnownBy != event.ByRef {
 		return w.source.Buried(e)
