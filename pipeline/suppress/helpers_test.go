@@ -170,20 +170,21 @@ func (f *fixture) drain() {
 	errs := make([]error, 2)
 	done.Go(func() { errs[0] = f.p.Run(ctx) })
 	done.Go(func() { errs[1] = f.b.Run(ctx) })
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Microsecond) {
+	stop := func() { cancel(); done.Wait() }
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Microsecond) {
 		_, next := f.in.Bounds()
 		decided := f.p.Passed() == next
 		_, end := f.out.Bounds()
 		keys, _, err := f.p.outbox()
 		if err != nil || time.Now().After(deadline) {
+			stop() // who still runs would meet a closed store
 			f.t.Fatal("the stage does not get on", err, errors.Join(errs...))
 		}
 		if decided && f.b.Passed() == end && len(keys) == 0 && f.b.known.filters.Load() != nil && f.p.known.filters.Load() != nil {
 			break
 		}
 	}
-	cancel()
-	done.Wait()
+	stop()
 	if err := errors.Join(errs...); err != nil {
 		f.t.Fatal(err)
 	}
