@@ -13,6 +13,9 @@ const (
 	nameEnd    byte = 0x01
 )
 
+// NameEnd ends a name, and is nowhere within one: nameEscape, nameEnd.
+const NameEnd = "\x00\x01"
+
 // ErrName is returned for what AppendName did not write.
 var ErrName = errors.New("kv: malformed name in a key")
 

@@ -67,8 +67,8 @@ const (
 	memtableBytes  = 4*(64<<20) + 4*(32<<20)
 	journalCache   = 64 << 20
 	messageBytes   = 700
-	enrollBytes    = 250
-	cohortRowBytes = 700
+	enrollBytes    = 256
+	cohortRowBytes = 256
 	rollNameBytes  = 1.25 // of each message that is kept; up to twice that while they become more
 )
 

@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -95,17 +96,11 @@ func (p *Partition) completionKey(enrollment []byte, c *contribution) []byte {
 
 // senderEnd returns where account and sender end in the key of an enrollment.
 func senderEnd(key []byte) int {
-	at := headerSize
+	end := headerSize
 	for range 2 {
-		for key[at] != nameEscape || key[at+1] != nameEnd {
-			if key[at] == nameEscape {
-				at++
-			}
-			at++
-		}
-		at += 2
+		end += bytes.Index(key[end:], []byte(kv.NameEnd)) + len(kv.NameEnd)
 	}
-	return at
+	return end
 }
 
 // enrollmentKey returns the key of the enrollment that the row under key lists, and its minute.

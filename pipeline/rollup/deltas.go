@@ -227,10 +227,9 @@ func (p *Partition) writeRow(d *deltas, b *kv.Batch, key []byte) error {
 	value, ok := p.rows.get(key)
 	if !ok {
 		var err error
-		if d.value, ok, err = p.store.Get(d.value[:0], key); err != nil {
+		if value, ok, err = p.disk.Get(key); err != nil {
 			return fmt.Errorf("read cohort row: %w", err)
 		}
-		value = d.value
 	}
 	if ok && len(value) > 0 {
 		if err := d.row.addStored(value); err != nil {

@@ -164,7 +164,7 @@ func (q *EnrollmentsQuery) hash(count string) uint64 {
 			h.Write([]byte{0})
 			continue
 		}
-		h.Write(appendName([]byte{1}, *text))
+		h.Write(kv.AppendName([]byte{1}, *text))
 	}
 	fmt.Fprint(h, q.Window)
 	return h.Sum64()
@@ -219,7 +219,7 @@ func (l *opening) asksFor(c *completion, rest []byte) (bool, error) {
 	if l.q.Sequence == nil {
 		return true, nil
 	}
-	sequence, _, err := cutName(rest)
+	sequence, _, err := kv.CutName(rest)
 	return sequence == *l.q.Sequence, err
 }
 
@@ -241,7 +241,7 @@ func (r *reading) enrollment(l *opening, e *enrollment, row []byte) (a Enrollmen
 	if err != nil || len(rest) == 0 {
 		return a, false, errKey
 	}
-	name, _, err := cutName(rest[1:])
+	name, _, err := kv.CutName(rest[1:])
 	if err != nil {
 		return a, false, err
 	}

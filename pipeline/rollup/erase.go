@@ -61,7 +61,7 @@ func (s *step) writeErasures(b *kv.Batch) error {
 			return err
 		}
 		for i, key := range e.keys {
-			value, ok, err := s.p.store.Get(nil, key)
+			value, ok, err := s.p.disk.Get(key)
 			if err != nil {
 				return fmt.Errorf("erase an enrollment: %w", err)
 			}
@@ -93,7 +93,7 @@ func (s *step) writeErasures(b *kv.Batch) error {
 func (p *Partition) appendErased(dst []byte, in scope, id event.ID, n int) []byte {
 	dst = in.appendAll(appendHeader(dst, p.number, tableEnrollment))
 	name := kv.AppendUint32(append([]byte(nil), id[:]...), uint32(n))
-	return appendName(append(dst, formErased), string(name))
+	return kv.AppendName(append(dst, formErased), string(name))
 }
 
 // anonymise takes the contact away and puts numbers in the place of the hashes of events and messages. No revision finds them any more.
@@ -107,10 +107,4 @@ func (e *enrollment) anonymise() {
 			f.message = uint64(place(messages, f.message))
 		}
 	}
-}
-
-// drop forgets a key.
-func (c *cache) drop(key []byte) {
-	delete(c.young, string(key))
-	delete(c.old, string(key))
 }

@@ -262,12 +262,6 @@ func (p *Partition) forget(b *kv.Batch, key []byte) error {
 	return b.Delete(key, nil)
 }
 
-// clear forgets all.
-func (c *cache) clear() {
-	clear(c.young)
-	clear(c.old)
-}
-
 // freeze has a rebuild leave alone the rows of which enrollments are gone, and removes the others.
 func (p *Partition) freeze(b *kv.Batch) error {
 	if p.sweep.gone == 0 {

@@ -1,7 +1,6 @@
 package rollup
 
 import (
-	"bytes"
 	"errors"
 
 	"carom/kv"
@@ -27,8 +26,7 @@ import (
 //	completion  │ account │ sender │ minute of completion(4) │ what follows the sender in the enrollment's key
 //	alert       │ account │ sender
 //
-// Names are written so that they sort as they are and end by themselves: no name runs into the next, whatever bytes
-// it holds.
+// Names are written by kv.AppendName.
 const (
 	tableMeta byte = iota + 1
 	tableSender
@@ -59,13 +57,6 @@ const (
 	formMessage
 )
 
-// Within a name 0x00 is written as 0x00 0xff; 0x00 0x01 ends it, and sorts before whatever could follow.
-const (
-	nameEscape byte = 0x00
-	nameZero   byte = 0xff
-	nameEnd    byte = 0x01
-)
-
 var errKey = errors.New("rollup: malformed key")
 
 func appendHeader(dst []byte, partition int32, table byte) []byte {
@@ -74,48 +65,19 @@ func appendHeader(dst []byte, partition int32, table byte) []byte {
 	return append(dst, table)
 }
 
-func appendName(dst []byte, name string) []byte {
-	for i := 0; i < len(name); i++ {
-		dst = append(dst, name[i])
-		if name[i] == nameEscape {
-			dst = append(dst, nameZero)
-		}
-	}
-	return append(dst, nameEscape, nameEnd)
-}
-
-// cutName reads the name that key starts with, and returns what follows it.
-func cutName(key []byte) (name string, rest []byte, err error) {
-	var whole []byte // of a name that holds zeros
-	for {
-		i := bytes.IndexByte(key, nameEscape)
-		if i < 0 || i+1 == len(key) {
-			return "", nil, errKey
-		}
-		if key[i+1] == nameEnd {
-			return string(append(whole, key[:i]...)), key[i+2:], nil
-		}
-		if key[i+1] != nameZero {
-			return "", nil, errKey
-		}
-		whole = append(whole, key[:i+1]...)
-		key = key[i+2:]
-	}
-}
-
 // scope is whom counts are kept for: a sequence of a sender.
 type scope struct{ account, sender, sequence string }
 
 func (s scope) appendSender(dst []byte) []byte {
-	return appendName(appendName(dst, s.account), s.sender)
+	return kv.AppendName(kv.AppendName(dst, s.account), s.sender)
 }
 
-func (s scope) appendAll(dst []byte) []byte { return appendName(s.appendSender(dst), s.sequence) }
+func (s scope) appendAll(dst []byte) []byte { return kv.AppendName(s.appendSender(dst), s.sequence) }
 
 // cutScope reads what appendAll wrote.
 func cutScope(key []byte) (s scope, rest []byte, err error) {
 	for _, name := range []*string{&s.account, &s.sender, &s.sequence} {
-		if *name, key, err = cutName(key); err != nil {
+		if *name, key, err = kv.CutName(key); err != nil {
 			return scope{}, nil, err
 		}
 	}
@@ -124,12 +86,12 @@ func cutScope(key []byte) (s scope, rest []byte, err error) {
 
 // appendCohort appends what the keys of a part's cohort rows start with.
 func (p *Partition) appendCohort(dst []byte, of *part) []byte {
-	dst = appendName(appendName(appendHeader(dst, p.number, tableCohort), of.account), of.sender)
+	dst = kv.AppendName(kv.AppendName(appendHeader(dst, p.number, tableCohort), of.account), of.sender)
 	dst = append(dst, of.kind)
 	if of.kind == partSender {
 		return dst
 	}
-	return appendName(dst, of.name)
+	return kv.AppendName(dst, of.name)
 }
 
 func (p *Partition) metaKey(row byte) []byte {

@@ -78,9 +78,9 @@ func (s *step) namelessBefore() (o namelessOpen, known bool, err error) {
 	if o, known = s.nameless[string(s.key)]; known {
 		return o, true, nil
 	}
-	s.value, known, err = s.p.store.Get(s.value[:0], s.key)
+	value, known, err := s.p.disk.Get(s.key)
 	if err == nil && known {
-		err = o.decode(s.value)
+		err = o.decode(value)
 	}
 	if err != nil {
 		return o, false, fmt.Errorf("read nameless open: %w", err)

@@ -34,7 +34,7 @@ func (p *Partition) writeNames(names []scope, b *kv.Batch) error {
 }
 
 func (p *Partition) writeName(key []byte, b *kv.Batch) error {
-	_, ok, err := p.store.Get(nil, key)
+	_, ok, err := p.disk.Get(key)
 	if err != nil || ok {
 		return err
 	}

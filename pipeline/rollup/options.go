@@ -25,8 +25,8 @@ type Options struct {
 	Domains       int           `yaml:"domains" doc:"How many recipient domains that belong to no known mailbox provider are counted by themselves, of each sender: the first that it wrote to; all others together are the provider other. From 0 to 10000."`
 	StepRecords   int           `yaml:"step_records" doc:"How many input records one commit covers at most; from 1 to 65536."`
 
-	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments the node keeps in memory, some 250 bytes each, shared evenly by its partitions; from 2 to 16777216."`
-	CacheRows        int `yaml:"cache_rows" doc:"How many rows of hourly counts the node keeps in memory, some 250 to 700 bytes each, shared evenly by its partitions; a sequence that is active has four; from 2 to 16777216."`
+	CacheEnrollments int `yaml:"cache_enrollments" doc:"How many enrollments the node keeps in memory, at most 256 bytes each on average, shared evenly by its partitions; from 2 to 16777216."`
+	CacheRows        int `yaml:"cache_rows" doc:"How many rows of hourly counts the node keeps in memory, at most 256 bytes each on average, shared evenly by its partitions; an active sequence has four, and an active provider of a sender two; from 2 to 16777216."`
 }
 
 // Default returns the settings of a server that is told nothing.
@@ -40,7 +40,7 @@ func Default() Options {
 		StepRecords:   8192, // the more, the fewer writes an event, when there is a backlog: see RATES.md
 
 		CacheEnrollments: 1 << 16,
-		CacheRows:        1 << 15,
+		CacheRows:        1 << 16,
 	}
 }
 

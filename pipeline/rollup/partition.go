@@ -37,6 +37,8 @@ type Partition struct {
 	providers *providers
 	// The enrollments and cohort rows written last, which are those most likely to be read next.
 	enrollments, rows *cache
+	// disk is the store as the step found it.
+	disk *kv.Lookup
 
 	now   event.Millis // log time of what is counted
 	sweep sweep
@@ -64,6 +66,7 @@ func Open(o Options, so score.Options, store *kv.Store, in log.Reader, scores lo
 		enrollments: newCache(o.CacheEnrollments / 2),
 		rows:        newCache(o.CacheRows / 2),
 	}
+	p.disk = store.NewLookup(appendHeader(nil, p.number, 0), appendHeader(nil, p.number, 0xff))
 	p.providers = newProviders(p)
 	p.metrics = newMetrics(reg, p.number, p.lag)
 	if scores != nil {
@@ -158,7 +161,8 @@ func unlessDone(ctx context.Context, err error) error {
 }
 
 // count takes recs in, all or none.
-func (p *Partition) count(s *step, recs []log.Record) error {
+func (p *Partition) count(s *step, recs []log.Record) (err error) {
+	defer func() { err = firstError(err, p.disk.End()) }()
 	s.clear()
 	p.now = recs[len(recs)-1].Time
 	for i := range recs {

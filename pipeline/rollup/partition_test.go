@@ -357,7 +357,7 @@ func TestCache(t *testing.T) {
 	want("b", "")
 	put("a", "4")
 	want("a", "4")
-	if n := len(c.young) + len(c.old); n > 4 {
+	if n := len(c.young.index) + len(c.old.index); n > 4 {
 		t.Errorf("holds %d values", n)
 	}
 }

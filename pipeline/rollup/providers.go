@@ -65,7 +65,7 @@ func (ps *providers) name(account, sender, domain string) (string, error) {
 }
 
 func (ps *providers) give(key part) (string, error) {
-	_, known, err := ps.p.store.Get(nil, ps.p.providerKey(key))
+	_, known, err := ps.p.disk.Get(ps.p.providerKey(key))
 	if err != nil || known {
 		return key.name, err
 	}
@@ -95,7 +95,7 @@ func (ps *providers) count(of scope) (int, error) {
 	if n, ok := ps.domains[of]; ok {
 		return n, nil
 	}
-	value, ok, err := ps.p.store.Get(nil, ps.p.domainsKey(of))
+	value, ok, err := ps.p.disk.Get(ps.p.domainsKey(of))
 	if err != nil {
 		return 0, err
 	}
@@ -128,7 +128,7 @@ func (ps *providers) write(b *kv.Batch) error {
 }
 
 func (p *Partition) providerKey(of part) []byte {
-	return appendName(scope{account: of.account, sender: of.sender}.appendSender(appendHeader(nil, p.number, tableProvider)), of.name)
+	return kv.AppendName(scope{account: of.account, sender: of.sender}.appendSender(appendHeader(nil, p.number, tableProvider)), of.name)
 }
 
 func (p *Partition) domainsKey(of scope) []byte {

@@ -164,10 +164,10 @@ func (p *Partition) sendersFrom(table, from []byte) (senders []scope, next []byt
 			return senders, bytes.Clone(r.it.Key()), nil
 		}
 		var s scope
-		if s.account, names, err = cutName(names); err != nil {
+		if s.account, names, err = kv.CutName(names); err != nil {
 			return nil, nil, err
 		}
-		if s.sender, _, err = cutName(names); err != nil {
+		if s.sender, _, err = kv.CutName(names); err != nil {
 			return nil, nil, err
 		}
 		senders = append(senders, s)

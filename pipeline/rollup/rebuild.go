@@ -85,6 +85,7 @@ func (p *Partition) beginRebuild(want basis) (rebuild, error) {
 // rebuildSome counts some more rows. When there are none left, it ends the rebuild.
 func (p *Partition) rebuildSome(r *rebuild) (more bool, err error) {
 	s := newStep(p)
+	defer func() { err = firstError(err, p.disk.End()) }()
 	b := p.store.NewBatch()
 	defer func() { _ = b.Close() }()
 	if more, err = s.recount(r, b); err != nil {
@@ -159,10 +160,10 @@ func (s *step) recountEnrollment(key, value []byte, b *kv.Batch) error {
 func (s *step) recountNameless(key, value []byte) error {
 	var in scope
 	var err error
-	if in.account, key, err = cutName(key); err != nil {
+	if in.account, key, err = kv.CutName(key); err != nil {
 		return err
 	}
-	if in.sender, _, err = cutName(key); err != nil {
+	if in.sender, _, err = kv.CutName(key); err != nil {
 		return err
 	}
 	var o namelessOpen

@@ -97,8 +97,9 @@ func (g *traffic) records(n int) []log.Record {
 	return recs
 }
 
+// benchPartition opens one over a store with the block cache that the server gives it.
 func benchPartition(b *testing.B, o Options) *Partition {
-	store, err := kv.Open(b.TempDir(), kv.Options{})
+	store, err := kv.Open(b.TempDir(), kv.Options{CacheBytes: 256 << 20})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -153,7 +153,7 @@ func (l *listing) compare(a, b entry) int {
 
 // sendersByName returns one sender more than the limit, if there are so many.
 func (r *reading) sendersByName(l *listing) ([]entry, error) {
-	prefix := appendName(appendHeader(nil, r.p.number, tableSender), l.account)
+	prefix := kv.AppendName(appendHeader(nil, r.p.number, tableSender), l.account)
 	from, to, step := prefix, kv.PrefixEnd(prefix), r.it.Next
 	if l.descending {
 		step = r.it.Prev
@@ -165,9 +165,9 @@ func (r *reading) sendersByName(l *listing) ([]entry, error) {
 	case l.after == nil:
 		ok = r.it.SeekGE(from)
 	case l.descending:
-		ok = r.it.SeekLT(appendName(prefix, l.after.sender))
+		ok = r.it.SeekLT(kv.AppendName(prefix, l.after.sender))
 	default:
-		ok = r.it.SeekGE(append(appendName(prefix, l.after.sender), 0))
+		ok = r.it.SeekGE(append(kv.AppendName(prefix, l.after.sender), 0))
 	}
 	var entries []entry
 	for ; ok && len(entries) <= l.limit; ok = step() {
@@ -189,7 +189,7 @@ func (r *reading) name(prefix []byte) (name string, in bool, err error) {
 	if !in {
 		return "", false, nil
 	}
-	name, _, err = cutName(rest)
+	name, _, err = kv.CutName(rest)
 	return name, true, err
 }
 

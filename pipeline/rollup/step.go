@@ -161,9 +161,9 @@ func (p *Partition) appendEnrollment(dst []byte, r *event.Refined) []byte {
 	dst = appendHeader(dst, p.number, tableEnrollment)
 	dst = scope{r.Account, r.Sender, r.Sequence}.appendAll(dst)
 	if byMessage(r) {
-		return appendName(append(dst, formMessage), r.Message)
+		return kv.AppendName(append(dst, formMessage), r.Message)
 	}
-	return appendName(append(dst, formContact), r.Contact)
+	return kv.AppendName(append(dst, formContact), r.Contact)
 }
 
 // byMessage reports whether r's enrollment is that of its message.
@@ -174,10 +174,16 @@ func byMessage(r *event.Refined) bool {
 // write puts all that the step changes into b.
 func (s *step) write(b *kv.Batch) error {
 	slices.SortFunc(s.touched, func(x, y touched) int { return bytes.Compare(x.key, y.key) })
+	completions := s.p.store.NewBatch()
+	defer func() { _ = completions.Close() }()
 	for i := range s.touched {
-		if err := s.writeEnrollment(&s.touched[i], b); err != nil {
+		if err := s.writeEnrollment(&s.touched[i], b, completions); err != nil {
 			return err
 		}
+	}
+	// Each table by itself: keys that lie together cost the memtable half.
+	if err := b.Apply(completions, nil); err != nil {
+		return fmt.Errorf("write completions: %w", err)
 	}
 	if err := s.writeErasures(b); err != nil {
 		return err
@@ -202,7 +208,7 @@ func (s *step) write(b *kv.Batch) error {
 }
 
 // writeEnrollment adds the facts of t to its enrollment.
-func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
+func (s *step) writeEnrollment(t *touched, b, completions *kv.Batch) error {
 	if err := s.readEnrollment(t.key); err != nil {
 		return err
 	}
@@ -239,7 +245,7 @@ func (s *step) writeEnrollment(t *touched, b *kv.Batch) error {
 	if err := b.Set(t.key, s.value, nil); err != nil {
 		return fmt.Errorf("write enrollment: %w", err)
 	}
-	return s.p.list(b, t.key, &s.listed, &s.after)
+	return s.p.list(completions, t.key, &s.listed, &s.after)
 }
 
 // readEnrollment reads the enrollment under key into s.state, and what it counts as into s.before.
@@ -249,11 +255,9 @@ func (s *step) readEnrollment(key []byte) error {
 	value, ok := s.p.enrollments.get(key)
 	if !ok {
 		var err error
-		s.value, ok, err = s.p.store.Get(s.value[:0], key)
-		if err != nil {
+		if value, ok, err = s.p.disk.Get(key); err != nil {
 			return fmt.Errorf("read enrollment: %w", err)
 		}
-		value = s.value
 	}
 	if ok {
 		if err := s.state.decode(value); err != nil {

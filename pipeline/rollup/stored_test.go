@@ -6,9 +6,9 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
+	"carom/kv"
 	"carom/pipeline/event"
 )
 
@@ -238,37 +238,8 @@ func TestNewerVersionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestNamesSortAndEnd(t *testing.T) {
-	rng := newRand(t)
-	names := []string{"", "\x00", "\x00\x01", "\x00\xff", "\x01", "a", "a\x00", "a\x00\x01", "a\x00b", "a\x01", "ab", "b", "\xff", "\xff\x00"}
-	for range 300 {
-		b := make([]byte, rng.IntN(4))
-		for i := range b {
-			b[i] = pick(rng, []byte{0, 1, 2, 'a', 0xff})
-		}
-		names = append(names, string(b))
-	}
-	for _, a := range names {
-		rest := "\x00\x01rest"
-		got, left, err := cutName(append(appendName(nil, a), rest...))
-		if err != nil || got != a || string(left) != rest {
-			t.Fatalf("%q: got %q, %q, %v", a, got, left, err)
-		}
-		for _, b := range names {
-			if got, want := bytes.Compare(appendName(nil, a), appendName(nil, b)), strings.Compare(a, b); got != want {
-				t.Fatalf("%q and %q: keys compare as %d, names as %d", a, b, got, want)
-			}
-		}
-	}
-}
-
-func TestMalformedKeysAreRefused(t *testing.T) {
-	for _, key := range []string{"", "a", "a\x00", "a\x00\x02", "a\x00\xff", "a\x00\xff\x00"} {
-		if name, _, err := cutName([]byte(key)); err == nil {
-			t.Errorf("%q: got %q", key, name)
-		}
-	}
-	if _, _, err := cutScope(appendName(appendName(nil, "a"), "s")); err == nil {
+func TestMalformedScopeIsRefused(t *testing.T) {
+	if _, _, err := cutScope(kv.AppendName(kv.AppendName(nil, "a"), "s")); err == nil {
 		t.Error("a scope of two names is read")
 	}
 }
