@@ -277,7 +277,7 @@ func (r *reading) sequences(s scope, after *string, most int) ([]string, error) 
 	prefix := s.appendSender(appendHeader(nil, r.p.number, tableSequence))
 	from := prefix
 	if after != nil {
-		from = append(appendName(bytes.Clone(prefix), *after), 0)
+		from = append(kv.AppendName(bytes.Clone(prefix), *after), 0)
 	}
 	var names []string
 	for ok := r.it.SeekGE(from); ok && len(names) < most; ok = r.it.Next() {
