@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"carom/pipeline/journal"
+	"carom/pipeline/refine"
 )
 
 // load is what a platform sends and hears, each message's part of events as a share of messages.
@@ -69,6 +70,7 @@ const (
 	messageBytes   = 700
 	enrollBytes    = 256
 	cohortRowBytes = 256
+	contactBytes   = 18   // of one that refine told
 	rollNameBytes  = 1.25 // of each message that is kept; up to twice that while they become more
 )
 
@@ -144,6 +146,7 @@ func newPlan(c *Config, l load) plan {
 		Workers: l.workers, Edges: l.edges,
 	}
 	p.PeakPerSecond = p.EventsPerSecond * l.peak
+	p.Partitions = max(c.Kafka.Partitions, l.workers, int(math.Ceil(p.PeakPerSecond/partitionEvents)))
 	add := func(keyspace string, perDay float64) {
 		nodes := l.workers
 		if keyspace == "journal" {
@@ -158,10 +161,14 @@ func newPlan(c *Config, l load) plan {
 			s.Kept, keep = "for ever: a year", forEver
 		}
 		s.Bytes = math.Round(s.PerDay * keep.Hours() / 24)
-		if keyspace == "journal" {
+		switch keyspace {
+		case "refine_known_contacts": // as if each sender were an account
+			s.Bytes = min(s.Bytes, refine.MaxContactsTold*float64(l.senders)*float64(p.Partitions)/float64(nodes)*contactBytes)
+		case "journal":
 			s.Bytes = min(s.Bytes, float64(c.Journal.MaxBytes)/2) // what all have passed goes from half of the bound on
 			p.JournalDisk += float64(c.Journal.MaxBytes)          // and when nobody passes anything, it fills up
-		} else {
+		}
+		if keyspace != "journal" {
 			p.StateDisk += spare * s.Bytes
 		}
 		p.Disk = append(p.Disk, s)
@@ -176,7 +183,6 @@ func newPlan(c *Config, l load) plan {
 	p.Memory += baseBytes + memtableBytes + stateCacheBytes + float64(c.Refine.CacheMessages)*messageBytes +
 		float64(c.Rollup.CacheEnrollments)*enrollBytes + float64(c.Rollup.CacheRows)*cohortRowBytes +
 		min(float64(c.Refine.RollBytes), 2*rollNameBytes*messagesKept(c, &l))
-	p.Partitions = max(c.Kafka.Partitions, l.workers, int(math.Ceil(p.PeakPerSecond/partitionEvents)))
 	perHour := recordBytes.of(&l) / 24 / float64(l.edges)
 	p.OutageHours = journal.ShedsFrom * float64(c.Journal.MaxBytes) / perHour
 	p.OutageHoursFull = float64(c.Journal.MaxBytes) / perHour

@@ -103,7 +103,7 @@ func TestContactsTold(t *testing.T) {
 	}
 	send("acme", "a")
 	w.drain(all)
-	w.p.known.counts["acme"] = maxContactsTold - 2
+	w.p.known.counts["acme"] = MaxContactsTold - 2
 	for _, c := range []string{"a", "b", "b", "c", "d", "a", ""} {
 		send("acme", c)
 	}

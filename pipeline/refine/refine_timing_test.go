@@ -1,10 +1,14 @@
 package refine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,9 +88,17 @@ func (w *benchWorld) flush() {
 }
 
 // cpuTime returns the processor time that the process has used.
-func cpuTime(b *testing.B) time.Duration {
+func cpuTime(b *testing.B) time.Duration { return usedBy(b, syscall.RUSAGE_SELF) }
+
+// threadTime returns what the calling thread has used, to which the goroutine must be locked.
+func threadTime(b *testing.B) time.Duration {
+	const thread = 1 // RUSAGE_THREAD
+	return usedBy(b, thread)
+}
+
+func usedBy(b *testing.B, who int) time.Duration {
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(who, &u); err != nil {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
@@ -221,54 +233,85 @@ func BenchmarkRefineMillion(b *testing.B) {
 	})
 }
 
-// What it takes to find a message's state on disk by its age in epochs, and to find that there is none: in a store of one
-// epoch, and in one of four with as many messages in all.
+// What it takes to find a message's state by its age in epochs, of four, and to find that there is none. The store holds
+// states and nothing else, as many millions as the environment says.
 //
-//	go test -run '^$' -bench RefineLookup -benchtime 100000x ./pipeline/refine
+//	CAROM_LOOKUP_MILLIONS=1,10 go test -run '^$' -bench RefineLookup -benchtime 100000x -cpu 1 ./pipeline/refine
 func BenchmarkRefineLookup(b *testing.B) {
-	const messages = 400_000
-	for _, epochs := range []int{1, 4} {
-		w := openBench(b, 0)
-		for n := range messages {
-			if n%(messages/epochs) == 0 && n > 0 {
-				w.flush()
-				w.at += event.Millis(15 * 24 * time.Hour / time.Millisecond)
+	const epochs = 4
+	for size := range strings.SplitSeq(cmp.Or(os.Getenv("CAROM_LOOKUP_MILLIONS"), "1"), ",") {
+		millions, err := strconv.Atoi(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%dM", millions), func(b *testing.B) { benchLookup(b, millions*1_000_000, epochs) })
+	}
+}
+
+func benchLookup(b *testing.B, messages, epochs int) {
+	w := openBench(b, 0)
+	for n := range messages {
+		if n%(messages/epochs) == 0 && n > 0 {
+			w.at += event.Millis(15 * 24 * time.Hour / time.Millisecond)
+		}
+		e, err := w.p.epochs.at(w.p.step.batch, w.at)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sent := benchSent(n)
+		w.p.cache.create(sent.Key, e, provisional).register(&fact{Event: sent})
+		if n%(1<<14) == 0 || n == messages-1 {
+			if err := w.p.commit(b.Context()); err != nil {
+				b.Fatal(err)
 			}
-			w.put(benchSent(n))
-		}
-		w.flush()
-		if err := w.store.DB().Compact(context.Background(), []byte{0}, []byte{0xff}, true); err != nil {
-			b.Fatal(err)
-		}
-		rng := rand.New(rand.NewPCG(1, 2))
-		look := func(name string, from, to int, known bool) {
-			b.Run(fmt.Sprintf("%d-epochs/%s", epochs, name), func(b *testing.B) {
-				var cpu time.Duration
-				for i := range b.N {
-					ref := benchRef(from + rng.IntN(to-from))
-					key := event.KeyOf(ref.Account, ref.Message)
-					if i%1024 == 0 { // as many as a step has
-						if err := w.p.cache.endStep(); err != nil {
-							b.Fatal(err)
-						}
-					}
-					before := cpuTime(b)
-					s, err := w.p.cache.read(key)
-					cpu += cpuTime(b) - before
-					if err != nil || (s != nil) != known {
-						b.Fatal(s, err)
-					}
-				}
-				b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns/op")
-			})
-		}
-		look("newest", messages-messages/epochs, messages, true)
-		look("oldest", 0, messages/epochs, true)
-		look("none", messages, 2*messages, false)
-		if err := w.p.cache.endStep(); err != nil {
-			b.Fatal(err)
 		}
 	}
+	if err := w.store.DB().Flush(); err != nil {
+		b.Fatal(err)
+	}
+	disk := w.store.DB().Metrics().DiskSpaceUsage()
+	rng := rand.New(rand.NewPCG(1, 2))
+	look := func(name string, from, to int, known bool) {
+		b.Run(name, func(b *testing.B) {
+			keys := make([]event.Key, b.N)
+			for i := range keys {
+				ref := benchRef(from + rng.IntN(to-from))
+				keys[i] = event.KeyOf(ref.Account, ref.Message)
+			}
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			b.ResetTimer()
+			before := threadTime(b)
+			for i, key := range keys {
+				s, err := w.p.cache.read(key)
+				if err != nil || (s != nil) != known {
+					b.Fatal(s, err)
+				}
+				if i%1024 == 0 { // as many as a step has
+					if err := w.p.cache.endStep(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(threadTime(b)-before)/float64(b.N), "cpu-ns/op") // without what Pebble compacts meanwhile
+			b.ReportMetric(float64(disk)/float64(messages), "disk-B/message")
+		})
+	}
+	look("newest", messages-messages/epochs, messages, true)
+	look("oldest", 0, messages/epochs, true)
+	look("none", messages, 2*messages, false)
+	if err := w.p.cache.endStep(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("open", func(b *testing.B) { // once, whatever b.N
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		before := threadTime(b)
+		if _, err := openEpochs(w.store, w.p.keys, w.p.epochs.keep, w.p.opts.RollBytes); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(threadTime(b)-before)/float64(messages), "cpu-ns/message")
+	})
 }
 
 // heap returns what is in use after a collection.
