@@ -101,7 +101,7 @@ func TestOriginsGrow(t *testing.T) {
 
 // Every record that was told ends in exactly one place: an event, a reject, or a counted drop.
 func TestEveryFactIsAccountedFor(t *testing.T) {
-	recs := makeTraffic(seeded(t), 1500)
+	recs := makeTraffic(seeded(t), 4000) // enough for every reason to drop one
 	u := refineUncut(t, trafficOptions(), recs)
 	ticks, erases := 0, make(map[event.Source]bool)
 	for _, r := range recs {
