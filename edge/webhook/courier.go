@@ -25,6 +25,9 @@ const (
 	keepEvery = time.Minute
 	// brokenPause is how long a courier rests when it can't read or write.
 	brokenPause = 5 * time.Second
+	// stopPause is how long one waits for its end after it told all nodes to stop. If somebody resumed it meanwhile, which
+	// ends nothing, it goes on.
+	stopPause = 10 * time.Second
 )
 
 // courier delivers to one webhook what this node's partitions have.
@@ -453,9 +456,9 @@ func (c *courier) insist(ctx context.Context, id string) error {
 		pause := max(c.h.pause(c.row.attempts), o.retryAfter)
 		switch {
 		case o.result == resultGone:
-			c.stop(ctx, Disabled, o.detail)
+			pause = max(pause, c.stop(ctx, Disabled, o.detail))
 		case c.row.tried >= c.h.o.RetryFor.Milliseconds():
-			c.stop(ctx, Paused, fmt.Sprintf("no batch was taken for %v; at last: %s", c.h.o.RetryFor, o.detail))
+			pause = max(pause, c.stop(ctx, Paused, fmt.Sprintf("no batch was taken for %v; at last: %s", c.h.o.RetryFor, o.detail)))
 		}
 		c.tell(&o, time.Now().Add(pause))
 		c.rest(ctx, nil, pause)
@@ -483,8 +486,8 @@ func (h *Hooks) pause(attempts int64) time.Duration {
 }
 
 // stop tells all nodes to send no more, and its account that it is so. If that can't be told now, this one tries on, and
-// tells it the next time.
-func (c *courier) stop(ctx context.Context, what, reason string) {
+// tells it the next time. It returns how long to wait for this node to hear of it, which ends the courier.
+func (c *courier) stop(ctx context.Context, what, reason string) time.Duration {
 	s := c.state.rest(&c.hook, what, reason)
 	err := c.h.alert(&c.hook, &s, c.row.failing)
 	if err == nil {
@@ -492,9 +495,10 @@ func (c *courier) stop(ctx context.Context, what, reason string) {
 	}
 	if err != nil {
 		c.logger.Error("a webhook should rest, and that could not be told; it is tried on", zap.String("state", what), zap.Error(err))
-		return
+		return 0
 	}
 	c.logger.Error("a webhook rests until somebody resumes it or changes it", zap.String("state", what), zap.String("reason", reason))
+	return stopPause
 }
 
 // begun shows others, before they see how far was looked, that not all of it is delivered.
