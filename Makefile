@@ -92,7 +92,7 @@ bench-kafka: ## throughput, CPU, allocations and sizes of the relay and of each 
 	  awk '!/^Benchmark/ { if (!said[$$0]++) print; next } \
 	    { print $$1 ": " $$2 " rounds"; for (i = 3; i < NF; i += 2) printf "  %14s %s\n", $$i, $$(i + 1) }' bin/bench-kafka.txt; exit $$status
 
-fuzz: ## run every fuzz test for FUZZTIME (60s)
+fuzz: ## run every fuzz test for FUZZTIME (60s; 1000x for as many inputs)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$name"; $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
