@@ -27,9 +27,9 @@
 //   - What can't be understood or attributed goes to the rejects with the reason and the bytes; nothing stops the log.
 //   - What is known of a message stays for Options.Keep from its first record, in log time, and for a third more at most.
 //     Then all of it goes at once, at the cost of one range of each table.
-//   - That a message is new is known without a look at the disk, and one that is known is looked for once, however old it
-//     is, as long as Options.RollBytes holds the rolls. What the disk takes for that once depends on how much of the
-//     store fits into memory: BenchmarkRefineLookup.
+//   - That a message is new is nearly always known without a look at the disk, and one that is known is looked for once,
+//     however old it is, as long as Options.RollBytes holds the rolls; a roll says of one or two in a hundred that they may
+//     be known. What the disk takes for a look depends on how much of the store fits into memory: BenchmarkRefineLookup.
 //   - A state that was lost is rebuilt from the oldest record of the input, and what was shipped is not written again.
 //
 // A partition sees all records of its messages. Message, Contact, List and Contacts answer from the same state, at any
