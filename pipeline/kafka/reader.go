@@ -184,11 +184,12 @@ func (r *Reader) Read(ctx context.Context, from int64, max int, dst []log.Record
 	}
 	had := len(dst)
 	dst, err = s.read(ctx, from, max, dst)
-	r.give(s)
+	at := s.at
+	r.give(s) // from here on another Read's
 	if n := len(dst) - had; n > 0 {
 		r.metrics.records.Add(float64(n))
 		_, next := r.Bounds()
-		r.metrics.lag.Set(float64(next - s.at))
+		r.metrics.lag.Set(float64(next - at))
 	}
 	return dst, err
 }
