@@ -42,6 +42,13 @@ var arrows = map[string][]string{
 	"bench":             {"edge/ref", "edge/report", "pipeline/event"},
 	"bench/demo":        {"bench/progress", "edge/report"},
 	"bench/progress":    {},
+	"bench/result":      {},
+	"bench/load":        {"bench/result", "bench/progress"},
+	"bench/wire":        {"bench/load"},
+	"bench/targets":     {"edge/ref", "pipeline/event"},
+	"bench/node":        {},
+	"bench/scenario":    {"bench/progress", "bench/node", "bench/targets", "bench/wire", "edge/report"},
+	"bench/peers":       {"bench/result"},
 	"bench/verdicts":    {"bench/progress"},
 	"cmd/carom":         nil, // wires everything
 

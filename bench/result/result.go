@@ -1,0 +1,125 @@
+package result
+
+import "time"
+
+// Format is the version of the JSON form. A reader refuses higher ones.
+const Format = 1
+
+// Result is one measurement.
+type Result struct {
+	Format  int       `json:"format"`
+	Name    string    `json:"name"`   // what the plots call it
+	Kind    string    `json:"kind"`   // http, smtp, api
+	Target  string    `json:"target"` // URL or host and port
+	Began   time.Time `json:"began"`
+	Seconds float64   `json:"seconds"` // measured, without the warm-up
+
+	Load    Load              `json:"load"`
+	Options map[string]string `json:"options,omitempty"` // other settings that the figures depend on, by flag
+
+	Requests int64            `json:"requests"`         // answered as a right server does
+	Items    int64            `json:"items"`            // facts told by them
+	Bytes    int64            `json:"bytes"`            // sent and received
+	Failed   int64            `json:"failed"`           // all others
+	Rate     float64          `json:"rate"`             // items a second
+	Answers  []Answers        `json:"answers"`          // by kind and code
+	Errors   map[string]int64 `json:"errors,omitempty"` // failures by what was said, the most frequent ones
+
+	Latency  Distribution `json:"latency"`  // from the intended start in an open loop, from the sending in a closed one
+	Service  Distribution `json:"service"`  // from the sending
+	Lateness Distribution `json:"lateness"` // from the intended start to the sending where a client was free: the harness's own error
+	Series   []Point      `json:"series"`   // one a second
+	Search   []Try        `json:"search,omitempty"`
+
+	Harness CPU      `json:"harness"`
+	Server  *CPU     `json:"server,omitempty"` // if its process is known
+	Machine Machine  `json:"machine"`
+	Notes   []string `json:"notes,omitempty"` // what a reader must know to trust the figures: a harness at its limit, a late start
+}
+
+// Load is how the requests were made.
+type Load struct {
+	Mode        string  `json:"mode"` // open or closed
+	Connections int     `json:"connections"`
+	Stages      []Stage `json:"stages"`
+	Warmup      float64 `json:"warmup_seconds"`
+	Timeout     float64 `json:"timeout_seconds"`
+}
+
+// Stage is a time at a rate that grows evenly, in requests a second. In a closed loop the rates are 0.
+type Stage struct {
+	From    float64 `json:"from"`
+	To      float64 `json:"to"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Answers counts the answers of one sort.
+type Answers struct {
+	Kind  string `json:"kind"`
+	Code  int    `json:"code"`
+	Count int64  `json:"count"`
+}
+
+// Distribution is a latency distribution, in microseconds.
+type Distribution struct {
+	Count       int64        `json:"count"`
+	Min         float64      `json:"min_us"`
+	Mean        float64      `json:"mean_us"`
+	StdDev      float64      `json:"stddev_us"`
+	Max         float64      `json:"max_us"`
+	Percentiles []Percentile `json:"percentiles"` // ascending: 50, 75, 90, 95, 99, 99.9, 99.99, 99.999, 100 and steps between them for a plot
+	// HDR is the whole histogram in HdrHistogram's compressed base64 form, to be added to others. Its unit is the
+	// microsecond.
+	HDR string `json:"hdr,omitempty"`
+}
+
+// Percentile says that P per cent took no longer than Micros.
+type Percentile struct {
+	P      float64 `json:"p"`
+	Micros float64 `json:"us"`
+}
+
+// Point is one second of a measurement.
+type Point struct {
+	At       float64 `json:"at"`     // the second's end, from the beginning
+	Wanted   float64 `json:"wanted"` // the plan's rate; 0 in a closed loop
+	Requests int64   `json:"requests"`
+	Items    int64   `json:"items"`
+	Failed   int64   `json:"failed"`
+	P50      float64 `json:"p50_us"`
+	P99      float64 `json:"p99_us"`
+	Max      float64 `json:"max_us"`
+	Harness  float64 `json:"harness_cores"` // cores that the harness kept busy
+	Server   float64 `json:"server_cores,omitempty"`
+	Memory   int64   `json:"server_rss_bytes,omitempty"`
+}
+
+// Try is one step of a search for the highest rate.
+type Try struct {
+	Wanted   float64 `json:"wanted"`
+	Reached  float64 `json:"reached"`
+	Bound    string  `json:"bound"` // p99<10ms
+	Measured float64 `json:"measured_us"`
+	Failed   int64   `json:"failed"`
+	Held     bool    `json:"held"`
+}
+
+// CPU is what a process used while it was measured.
+type CPU struct {
+	Seconds  float64 `json:"cpu_seconds"` // user and system
+	Cores    float64 `json:"cores"`       // mean number of cores busy
+	Share    float64 `json:"share"`       // of all cores of the machine, 0 to 1
+	PerItem  float64 `json:"us_per_item"`
+	PeakRSS  int64   `json:"peak_rss_bytes"`
+	Process  string  `json:"process,omitempty"` // pid and name
+	Involved int     `json:"processes"`         // of the process and its children
+}
+
+// Machine is where it was measured.
+type Machine struct {
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Memory int64  `json:"memory_bytes"`
+	System string `json:"system"`
+	Carom  string `json:"carom"` // the harness's version
+}
