@@ -67,9 +67,9 @@ type Distribution struct {
 	Mean        float64      `json:"mean_us"`
 	StdDev      float64      `json:"stddev_us"`
 	Max         float64      `json:"max_us"`
-	Percentiles []Percentile `json:"percentiles"` // ascending: 50, 75, 90, 95, 99, 99.9, 99.99, 99.999, 100 and steps between them for a plot
-	// HDR is the whole histogram in HdrHistogram's compressed base64 form, to be added to others. Its unit is the
-	// microsecond.
+	Percentiles []Percentile `json:"percentiles"` // ascending: those of Named and steps between them for a plot, without those that Count is too small for
+	// HDR is the whole histogram in HdrHistogram's compressed base64 form (V2), to be added to others and read by its
+	// tools. Its unit is the nanosecond.
 	HDR string `json:"hdr,omitempty"`
 }
 
