@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"carom/bench/node"
 )
 
 // ErrUnequal says that the node counted something else than what was sent.
@@ -22,7 +24,7 @@ const (
 
 // Result is what the day gave.
 type Result struct {
-	Scores map[string]scoreObject
+	Scores map[string]node.Score
 	rows   []row
 	equal  bool
 }
@@ -65,10 +67,10 @@ func (p *player) check(ctx context.Context, plan []*message) (*Result, error) {
 	}
 }
 
-func (p *player) scores(ctx context.Context) (map[string]scoreObject, error) {
-	scores := make(map[string]scoreObject)
+func (p *player) scores(ctx context.Context) (map[string]node.Score, error) {
+	scores := make(map[string]node.Score)
 	for _, s := range cast {
-		score, err := p.client.score(ctx, account, s.name)
+		score, err := p.client.Score(ctx, account, s.name)
 		if err != nil {
 			return nil, err
 		}
@@ -85,31 +87,22 @@ type eventCounter struct {
 	twice  int
 }
 
-func (e *eventCounter) catchUp(ctx context.Context, c *client) error {
-	for {
-		before := len(e.seen) + e.twice
-		next, err := c.eventPage(ctx, account, e.cursor, func(r refinedEvent) {
-			id := fmt.Sprintf("%s/%d", r.ID, r.Revision)
-			if e.seen[id] {
-				e.twice++
-				return
-			}
-			e.seen[id] = true
-			if r.Revision == 0 && r.Kind != "alert" { // nobody sent those
-				e.kinds[r.Kind]++
-			}
-		})
-		if err != nil {
-			return err
+func (e *eventCounter) catchUp(ctx context.Context, c *node.Client) (err error) {
+	e.cursor, err = c.Read(ctx, node.Events, account, e.cursor, func(r *node.Event) {
+		id := fmt.Sprintf("%s/%d", r.ID, r.Revision)
+		if e.seen[id] {
+			e.twice++
+			return
 		}
-		e.cursor = next
-		if len(e.seen)+e.twice == before {
-			return nil
+		e.seen[id] = true
+		if r.Revision == 0 && r.Kind != "alert" { // nobody sent those
+			e.kinds[r.Kind]++
 		}
-	}
+	})
+	return err
 }
 
-func compare(wantEvents map[string]int, events *eventCounter, wantCounts map[string]counts, scores map[string]scoreObject) *Result {
+func compare(wantEvents map[string]int, events *eventCounter, wantCounts map[string]node.Counts, scores map[string]node.Score) *Result {
 	r := &Result{Scores: scores}
 	kinds := maps.Clone(wantEvents)
 	for kind := range events.kinds {
@@ -120,38 +113,14 @@ func compare(wantEvents map[string]int, events *eventCounter, wantCounts map[str
 	}
 	r.rows = append(r.rows, row{"events told twice", 0, events.twice})
 	for _, s := range cast {
-		want, got := wantCounts[s.name].list(), scores[s.name].list()
+		wanted, score := wantCounts[s.name], scores[s.name]
+		want, got := wanted.List(), score.List()
 		for i := range want {
-			r.rows = append(r.rows, row{s.name + ": " + want[i].what, want[i].n, got[i].n})
+			r.rows = append(r.rows, row{s.name + ": " + want[i].What, want[i].N, got[i].N})
 		}
 	}
 	r.equal = !slices.ContainsFunc(r.rows, func(row row) bool { return row.sent != row.counted })
 	return r
-}
-
-// number is one named count.
-type number struct {
-	what string
-	n    int
-}
-
-func (c counts) list() []number {
-	return []number{
-		{"completed", c.Completed},
-		{"replied", c.Replied},
-		{"bounced", c.Bounced},
-		{"bounced hard", c.BouncedHard},
-		{"complained", c.Complained},
-		{"unsubscribed", c.Unsubscribed},
-		{"opened", c.Opened},
-		{"clicked", c.Clicked},
-		{"opened by machines", c.MachineOpened},
-		{"clicked by machines", c.MachineClicked},
-		{"opens", c.Opens},
-		{"clicks", c.Clicks},
-		{"opens by machines", c.MachineOpens},
-		{"clicks by machines", c.MachineClicks},
-	}
 }
 
 func (r *Result) verdict() error {
@@ -174,12 +143,12 @@ func (r *Result) WriteScores(w io.Writer) error {
 			band += " (" + strings.Join(o.Score.Bands, " or ") + ")"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%.0f (%.0f-%.0f)\t%s\n", s.name, s.about, o.Completed,
-			o.ReplyRate.text(), o.BounceRate.text(), o.Score.Value, o.Score.Low, o.Score.High, band)
+			percent(o.ReplyRate), percent(o.BounceRate), o.Score.Value, o.Score.Low, o.Score.High, band)
 	}
 	return t.Flush()
 }
 
-func (r rate) text() string {
+func percent(r node.Rate) string {
 	return fmt.Sprintf("%.1f %% (%.1f-%.1f)", 100*r.Value, 100*r.Low, 100*r.High)
 }
 

@@ -7,8 +7,5 @@
 //
 // Guarantees: the same seed plays the same day; the expectations come from the plan alone, never from the node.
 //
-// Not obvious:
-//
-//   - The day lies five days back, so that its enrollments have completed by now.
-//   - A mail is delivered byte for byte (BDAT): DATA would rewrite its line ends.
+// Not obvious: the day lies five days back, so that its enrollments have completed by now.
 package demo

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"carom/bench/node"
 	"carom/bench/progress"
 	"carom/edge/report"
 )
@@ -30,34 +31,38 @@ type delivery struct {
 	message string
 	failure error
 	why     string // it tells nothing; "" if it does
-	events  []refinedEvent
+	events  []node.Event
 }
 
 // DeliverFolder delivers every mail of dir over SMTP, byte for byte, each to a return path of its own, and lists
 // what each said. It returns an error if a mail was not answered with 250.
-func DeliverFolder(ctx context.Context, t Target, dir string, out, show io.Writer) error {
+func DeliverFolder(ctx context.Context, t node.Target, dir string, out, show io.Writer) error {
 	files, err := mailFiles(dir)
 	if err != nil {
 		return err
 	}
-	c := newClient(t, connections)
+	c, err := node.New(t, connections)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	all := make([]delivery, len(files))
-	registrations := make([]registration, len(files))
+	registrations := make([]node.Registration, len(files))
 	for i, file := range files {
 		all[i] = delivery{file: file, message: fmt.Sprintf("folder.%d@mail.example.com", i)}
-		registrations[i] = registration{
+		registrations[i] = node.Registration{
 			Account: account, Sender: folderSender, Contact: fmt.Sprintf("folder-%d", i), Message: all[i].message,
 			Recipient: fmt.Sprintf("folder-%d@example.net", i), Links: []string{}, SentAt: time.Now().Add(-time.Minute),
 		}
 	}
-	minted := make([]links, len(files))
-	if err := c.register(ctx, registrations, func(i int, l links) { minted[i] = l }); err != nil {
+	minted := make([]node.Links, len(files))
+	if err := c.Register(ctx, registrations, func(i int, l node.Links) { minted[i] = l }); err != nil {
 		return err
 	}
 	if err := deliverAll(ctx, t, dir, all, minted, show); err != nil {
 		return err
 	}
-	if err := c.waitForFolder(ctx, all); err != nil {
+	if err := waitForFolder(ctx, c, all); err != nil {
 		return err
 	}
 	return writeFolder(out, all)
@@ -84,11 +89,11 @@ func mailFiles(dir string) ([]string, error) {
 }
 
 // deliverAll delivers one mail after the other; a mail that is refused is noted and the next one tried.
-func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minted []links, show io.Writer) error {
+func deliverAll(ctx context.Context, t node.Target, dir string, all []delivery, minted []node.Links, show io.Writer) error {
 	bar := progress.New(show, "mails of the folder", len(all))
 	defer bar.Done()
-	var mailer *mailer // nil before the first mail, and after one that was refused
-	defer func() { mailer.close() }()
+	var mailer *node.Mailer // nil before the first mail, and after one that was refused
+	defer func() { mailer.Close() }()
 	for i := range all {
 		d := &all[i]
 		mail, err := readMail(filepath.Join(dir, d.file))
@@ -96,12 +101,12 @@ func deliverAll(ctx context.Context, t Target, dir string, all []delivery, minte
 			return err
 		}
 		if mailer == nil {
-			if mailer, err = dialMailer(ctx, t.Mail); err != nil {
+			if mailer, err = node.DialMailer(ctx, t.Mail); err != nil {
 				return err
 			}
 		}
-		if d.failure = mailer.deliver(d.envelope(mail), minted[i].ReturnPath, mail); d.failure != nil {
-			mailer.close()
+		if d.failure = mailer.Deliver(d.envelope(mail), minted[i].ReturnPath, mail); d.failure != nil {
+			mailer.Close()
 			mailer = nil
 		}
 		bar.Add(1)
@@ -137,16 +142,16 @@ func (d *delivery) envelope(mail []byte) string {
 }
 
 // waitForFolder waits until the node has worked off everything: a last event, sent after all mails, has come through.
-func (c *client) waitForFolder(ctx context.Context, all []delivery) error {
+func waitForFolder(ctx context.Context, c *node.Client, all []delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, settleBound)
 	defer cancel()
 	const last = "folder.end@mail.example.com"
-	end := []registration{{Account: account, Sender: folderSender, Contact: "folder-end", Message: last, Links: []string{}, SentAt: time.Now()}}
-	if err := c.register(ctx, end, func(int, links) {}); err != nil {
+	end := []node.Registration{{Account: account, Sender: folderSender, Contact: "folder-end", Message: last, Links: []string{}, SentAt: time.Now()}}
+	if err := c.Register(ctx, end, func(int, node.Links) {}); err != nil {
 		return err
 	}
 	for {
-		if events, err := c.timeline(ctx, account, last); err == nil && len(events) > 0 {
+		if events, err := c.Timeline(ctx, account, last); err == nil && len(events) > 0 {
 			break
 		}
 		select {
@@ -156,12 +161,12 @@ func (c *client) waitForFolder(ctx context.Context, all []delivery) error {
 		}
 	}
 	for i := range all {
-		events, err := c.timeline(ctx, account, all[i].message)
+		events, err := c.Timeline(ctx, account, all[i].message)
 		if err != nil {
 			return err
 		}
 		// The facts of a mail are of one time: this is the order in which it tells them.
-		slices.SortStableFunc(events, func(a, b refinedEvent) int {
+		slices.SortStableFunc(events, func(a, b node.Event) int {
 			return cmp.Or(cmp.Compare(a.Origin.Offset, b.Origin.Offset), cmp.Compare(a.Origin.N, b.Origin.N))
 		})
 		all[i].events = events

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"carom/bench/node"
 )
 
 // serveOnce greets one client, refuses its first mail and is gone.
@@ -52,8 +54,8 @@ func TestDeliverAllOutlivesTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	minted := []links{{ReturnPath: "b-1@bounce.example.com"}, {ReturnPath: "b-2@bounce.example.com"}}
-	err := deliverAll(t.Context(), Target{Mail: serveOnce(t)}, dir, all, minted, io.Discard)
+	minted := []node.Links{{ReturnPath: "b-1@bounce.example.com"}, {ReturnPath: "b-2@bounce.example.com"}}
+	err := deliverAll(t.Context(), node.Target{Mail: serveOnce(t)}, dir, all, minted, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "connect to the mail edge") {
 		t.Errorf("the error is %v", err)
 	}
@@ -64,12 +66,12 @@ func TestDeliverAllOutlivesTheServer(t *testing.T) {
 
 // A folder is listed in the order of its mails, each with its facts or the reason why it has none.
 func TestWriteFolder(t *testing.T) {
-	bounce := refinedEvent{Kind: "bounce"}
+	bounce := node.Event{Kind: "bounce"}
 	bounce.Bounce.Status, bounce.Bounce.Category, bounce.Bounce.Recipient, bounce.Bounce.Hard = "5.1.1", "invalid_recipient", "bob@example.net", true
 	var out strings.Builder
 	err := writeFolder(&out, []delivery{
-		{file: "1.eml", events: []refinedEvent{{Kind: "sent"}, bounce, {Kind: "auto_reply"}}},
-		{file: "2.eml", events: []refinedEvent{{Kind: "sent"}}, why: "an empty mail"},
+		{file: "1.eml", events: []node.Event{{Kind: "sent"}, bounce, {Kind: "auto_reply"}}},
+		{file: "2.eml", events: []node.Event{{Kind: "sent"}}, why: "an empty mail"},
 		{file: "3.eml", failure: errors.New("451 4.3.0 later")},
 	})
 	const want = `mail   kind        status  category           hard  recipient, or why not

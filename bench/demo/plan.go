@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"carom/bench/node"
 )
 
 // sender is one of the day's senders, and how its list behaves: shares of its delivered messages.
@@ -66,7 +68,7 @@ type message struct {
 	sentAt    time.Time
 	fate      fate
 
-	links links // as registered
+	links node.Links // as registered
 }
 
 const (
@@ -134,29 +136,11 @@ func drawFate(random *rand.Rand, s *sender) fate {
 	return f
 }
 
-// counts are the numbers of a score object that the plan foretells.
-type counts struct {
-	Completed      int `json:"completed"`
-	Replied        int `json:"replied"`
-	Bounced        int `json:"bounced"`
-	BouncedHard    int `json:"bounced_hard"`
-	Complained     int `json:"complained"`
-	Unsubscribed   int `json:"unsubscribed"`
-	Opened         int `json:"opened"`
-	Clicked        int `json:"clicked"`
-	MachineOpened  int `json:"machine_opened"`
-	MachineClicked int `json:"machine_clicked"`
-	Opens          int `json:"opens"`
-	Clicks         int `json:"clicks"`
-	MachineOpens   int `json:"machine_opens"`
-	MachineClicks  int `json:"machine_clicks"`
-}
-
 // expectCounts foretells each sender's counts, by enrollment.
 //
 // A bounce stands unless something later says that the contact can be reached. All hits and mails of the day arrive
 // now, in this order: bounces first, then everything else (see play), so what a contact's other mail met lifts it.
-func expectCounts(plan []*message) map[string]counts {
+func expectCounts(plan []*message) map[string]node.Counts {
 	fates := make(map[*sender]map[string][]fate)
 	for _, m := range plan {
 		if fates[m.sender] == nil {
@@ -164,16 +148,16 @@ func expectCounts(plan []*message) map[string]counts {
 		}
 		fates[m.sender][m.contact] = append(fates[m.sender][m.contact], m.fate)
 	}
-	result := make(map[string]counts)
+	result := make(map[string]node.Counts)
 	for s, contacts := range fates {
-		var c counts
+		var c node.Counts
 		for _, all := range contacts {
 			var f fate
 			for _, one := range all {
 				f |= one
-				c.addHits(one)
+				addHits(&c, one)
 			}
-			c.add(f)
+			add(&c, f)
 		}
 		result[s.name] = c
 	}
@@ -181,7 +165,7 @@ func expectCounts(plan []*message) map[string]counts {
 }
 
 // add counts one enrollment of which all of f happened.
-func (c *counts) add(f fate) {
+func add(c *node.Counts, f fate) {
 	reached := f.has(isOpened | isClicked | isReplied)
 	count := func(n *int, when bool) {
 		if when {
@@ -201,7 +185,7 @@ func (c *counts) add(f fate) {
 }
 
 // addHits counts the opens and clicks of one message of which all of f happened.
-func (c *counts) addHits(f fate) {
+func addHits(c *node.Counts, f fate) {
 	for _, one := range []struct {
 		n    *int
 		when fate

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carom/bench/node"
 	"carom/bench/progress"
 )
 
@@ -35,8 +36,12 @@ type Options struct {
 }
 
 // Play plays the day and checks what the node made of it. It returns an error if a count differs.
-func Play(ctx context.Context, t Target, o Options) (*Result, error) {
-	c := newClient(t, connections)
+func Play(ctx context.Context, t node.Target, o Options) (*Result, error) {
+	c, err := node.New(t, connections)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
 	day := time.Now().UTC().Add(-5 * 24 * time.Hour).Truncate(time.Hour)
 	plan := makePlan(o.Seed, day)
 	p := &player{client: c, progress: o.Progress}
@@ -58,7 +63,7 @@ func Play(ctx context.Context, t Target, o Options) (*Result, error) {
 
 // player plays a plan against a node.
 type player struct {
-	client   *client
+	client   *node.Client
 	progress io.Writer
 }
 
@@ -68,14 +73,14 @@ func (p *player) register(ctx context.Context, plan []*message) error {
 	const chunk = 500
 	for start := 0; start < len(plan); start += chunk {
 		part := plan[start:min(start+chunk, len(plan))]
-		all := make([]registration, len(part))
+		all := make([]node.Registration, len(part))
 		for i, m := range part {
-			all[i] = registration{
+			all[i] = node.Registration{
 				Account: account, Sender: m.sender.name, Sequence: m.sender.sequence, Contact: m.contact,
 				Message: m.id, Recipient: m.recipient, Links: []string{target}, SentAt: m.sentAt,
 			}
 		}
-		err := p.client.register(ctx, all, func(i int, l links) {
+		err := p.client.Register(ctx, all, func(i int, l node.Links) {
 			part[i].links = l
 			bar.Add(1)
 		})
@@ -129,17 +134,21 @@ func (p *player) meet(ctx context.Context, m *message) error {
 		}
 	}
 	if m.fate.has(isUnsubscribed) {
-		return p.client.unsubscribe(ctx, m.links.UnsubscribeURL)
+		return p.client.Unsubscribe(ctx, &node.Hit{URL: m.links.UnsubscribeURL})
 	}
 	return nil
 }
 
 func (p *player) open(ctx context.Context, m *message, agent string) error {
-	return p.client.hit(ctx, m.links.OpenURL, agent, http.StatusOK)
+	return p.hit(ctx, m.links.OpenURL, agent, http.StatusOK)
 }
 
 func (p *player) click(ctx context.Context, m *message, agent string) error {
-	return p.client.hit(ctx, m.links.ClickURLs[0], agent, http.StatusFound)
+	return p.hit(ctx, m.links.ClickURLs[0], agent, http.StatusFound)
+}
+
+func (p *player) hit(ctx context.Context, target, agent string, want int) error {
+	return p.client.Hit(ctx, &node.Hit{URL: target, Agent: agent, Headers: map[string]string{"Accept": "text/html,image/*"}, Want: want})
 }
 
 // letter is one mail to deliver.
@@ -193,16 +202,16 @@ func (p *player) mails(ctx context.Context, title string, plan []*message, write
 	group, ctx := errgroup.WithContext(ctx)
 	for range mailers {
 		group.Go(func() error {
-			mailer, err := dialMailer(ctx, p.client.target.Mail)
+			mailer, err := node.DialMailer(ctx, p.client.Target().Mail)
 			if err != nil {
 				return err
 			}
-			defer mailer.close()
+			defer mailer.Close()
 			for l := range queue {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if err := mailer.deliver(l.from, l.to, []byte(l.text)); err != nil {
+				if err := mailer.Deliver(l.from, l.to, []byte(l.text)); err != nil {
 					return fmt.Errorf("deliver a mail to %s: %w", l.to, err)
 				}
 				bar.Add(1)

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"carom/bench/node"
 )
 
 // finder finds the hits that events tell of.
@@ -15,8 +17,8 @@ import (
 // node drops those; else it is lost, and no other hit's event speaks for it.
 type finder struct {
 	hits    map[place][]*hit
-	records []told          // of the journal
-	events  map[string]told // by id, in its last revision
+	records []node.Event          // of the journal
+	events  map[string]node.Event // by id, in its last revision
 	// unsubscribed messages.
 	unsubscribed map[string]bool
 }
@@ -41,7 +43,7 @@ func placeOf(h *hit) place {
 }
 
 func newFinder(messages []*message) *finder {
-	f := &finder{hits: make(map[place][]*hit), events: make(map[string]told), unsubscribed: make(map[string]bool)}
+	f := &finder{hits: make(map[place][]*hit), events: make(map[string]node.Event), unsubscribed: make(map[string]bool)}
 	for _, m := range messages {
 		f.unsubscribed[m.id] = false
 		for _, h := range m.hits {
@@ -58,22 +60,22 @@ func newFinder(messages []*message) *finder {
 func (h *hit) judged() bool { return h.do == doOpen || h.do == doClick || h.do == doHoneypot }
 
 // known reports whether an event is one of the play's.
-func (f *finder) known(e told) bool {
+func (f *finder) known(e *node.Event) bool {
 	_, ok := f.unsubscribed[e.Message]
 	return ok
 }
 
 // early takes in a record of the journal.
-func (f *finder) early(e told) {
+func (f *finder) early(e *node.Event) {
 	if f.known(e) && isHit(e) {
-		f.records = append(f.records, e)
+		f.records = append(f.records, *e)
 	}
 }
 
-func isHit(e told) bool { return e.Kind == "open" || e.Kind == "click" }
+func isHit(e *node.Event) bool { return e.Kind == "open" || e.Kind == "click" }
 
 // final takes in a refined event, and reports whether it is one of the play's.
-func (f *finder) final(e told) bool {
+func (f *finder) final(e *node.Event) bool {
 	if !f.known(e) {
 		return false
 	}
@@ -82,7 +84,7 @@ func (f *finder) final(e told) bool {
 		f.unsubscribed[e.Message] = true
 	case e.Inferred || !isHit(e):
 	case f.events[e.ID].ID == "" || e.Revision > f.events[e.ID].Revision:
-		f.events[e.ID] = e
+		f.events[e.ID] = *e
 	}
 	return true
 }
@@ -92,7 +94,7 @@ func (f *finder) judge() {
 	records := f.match(f.records)
 	events := f.match(slices.Collect(maps.Values(f.events)))
 	for h, e := range events {
-		if takenBack(e) {
+		if e.TakenBack() {
 			delete(events, h)
 		}
 	}
@@ -109,7 +111,7 @@ func (f *finder) judge() {
 }
 
 // match finds of each event the hit that it was made from: of those that fit, the nearest.
-func (f *finder) match(all []told) map[*hit]told {
+func (f *finder) match(all []node.Event) map[*hit]node.Event {
 	type pair struct {
 		h *hit
 		e int // of all
@@ -123,7 +125,7 @@ func (f *finder) match(all []told) map[*hit]told {
 		}
 	}
 	slices.SortFunc(pairs, func(a, b pair) int { return int(distance(a.h, all[a.e]) - distance(b.h, all[b.e])) })
-	found, taken := make(map[*hit]told), make([]bool, len(all))
+	found, taken := make(map[*hit]node.Event), make([]bool, len(all))
 	for _, p := range pairs {
 		if _, ok := found[p.h]; !ok && !taken[p.e] {
 			found[p.h], taken[p.e] = all[p.e], true
@@ -133,7 +135,7 @@ func (f *finder) match(all []told) map[*hit]told {
 }
 
 // placeIn returns where the hits are that an event may tell of.
-func placeIn(e told) place {
+func placeIn(e node.Event) place {
 	p := place{message: e.Message, kind: e.Kind, agent: e.Client.UserAgent}
 	if e.Kind == "click" {
 		p.link = e.Link.Index
@@ -145,11 +147,11 @@ func placeIn(e told) place {
 const maxSkew = 500 * time.Millisecond
 
 // made reports whether an event may be what the node made of a hit.
-func made(h *hit, e told) bool {
+func made(h *hit, e node.Event) bool {
 	return !e.Time.Before(h.at.Add(-maxSkew)) && !e.Time.After(h.answered.Add(maxSkew)) && fits(h.address, e.Client.IP)
 }
 
-func distance(h *hit, e told) time.Duration { return h.at.Sub(e.Time).Abs() }
+func distance(h *hit, e node.Event) time.Duration { return h.at.Sub(e.Time).Abs() }
 
 // fits reports whether kept is what a node keeps of an address: all of it, its prefix, or nothing.
 func fits(address, kept netip.Addr) bool {
@@ -166,14 +168,9 @@ func fits(address, kept netip.Addr) bool {
 	})
 }
 
-// takenBack reports a hit that turned out to repeat another.
-func takenBack(e told) bool {
-	return e.Actor.Verdict == "unknown" && slices.Contains(e.Actor.Reasons, "repeat")
-}
-
 // tellsOf returns the event of a hit, which is its own or that of the hit which it repeats: the latest one, but rather one
 // of an equal request, since a node that drops a hit has judged both alike.
-func tellsOf(h *hit, hits []*hit, events map[*hit]told) (e told, own, ok bool) {
+func tellsOf(h *hit, hits []*hit, events map[*hit]node.Event) (e node.Event, own, ok bool) {
 	if e, ok = events[h]; ok {
 		return e, true, true
 	}

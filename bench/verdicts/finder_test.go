@@ -5,10 +5,12 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"carom/bench/node"
 )
 
 // found plays hits by hand, hands the events to a finder in both orders, and returns the final verdicts.
-func found(t *testing.T, hits []*hit, events []told) (verdicts []string) {
+func found(t *testing.T, hits []*hit, events []node.Event) (verdicts []string) {
 	t.Helper()
 	m := &message{script: &Script{Links: 3}, id: "m", hits: hits}
 	for _, h := range hits {
@@ -33,10 +35,10 @@ func found(t *testing.T, hits []*hit, events []told) (verdicts []string) {
 			if e.Kind == "" {
 				e.Kind = "click"
 			}
-			if !takenBack(e) { // the journal knows nothing of that
-				f.early(e)
+			if !e.TakenBack() { // the journal knows nothing of that
+				f.early(&e)
 			}
-			f.final(e)
+			f.final(&e)
 		}
 		f.judge()
 		for i, h := range hits {
@@ -59,8 +61,8 @@ func TestFinderMatchesEventsToHits(t *testing.T) {
 	at := func(seconds float64) time.Time { return begin.Add(time.Duration(seconds * float64(time.Second))) }
 	a, b, six := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("198.51.100.9"), netip.MustParseAddr("2001:db8:1:2::3")
 	click := func(seconds float64, address netip.Addr) *hit { return &hit{at: at(seconds), address: address} }
-	event := func(seconds float64, kept, verdict string, reasons ...string) told {
-		var e told
+	event := func(seconds float64, kept, verdict string, reasons ...string) node.Event {
+		var e node.Event
 		e.Time = at(seconds).Add(time.Millisecond).Truncate(time.Millisecond)
 		if kept != "" {
 			e.Client.IP = netip.MustParseAddr(kept)
@@ -71,28 +73,28 @@ func TestFinderMatchesEventsToHits(t *testing.T) {
 	tests := []struct {
 		name   string
 		hits   []*hit
-		events []told
+		events []node.Event
 		want   []string
 	}{
-		{"a hit each", []*hit{click(0, a), click(20, a)}, []told{event(0, "192.0.2.0", "human"), event(20, "192.0.2.0", "scanner")}, []string{"human", "scanner"}},
-		{"a repeat", []*hit{click(0, a), click(3, a)}, []told{event(0, "192.0.2.0", "human")}, []string{"human", "human"}},
-		{"a repeat that was taken back", []*hit{click(0, a), click(3, a)}, []told{event(0, "192.0.2.0", "human"), event(3, "192.0.2.0", "unknown", "repeat")}, []string{"human", "human"}},
-		{"no repeat, too late", []*hit{click(0, a), click(10.5, a)}, []told{event(0, "192.0.2.0", "scanner")}, []string{"scanner", ""}},
-		{"the earlier one is lost: the later one does not speak for it", []*hit{click(0, a), click(8, a)}, []told{event(8, "192.0.2.0", "scanner")}, []string{"", "scanner"}},
-		{"another address's is lost", []*hit{click(0, a), click(3, b)}, []told{event(0, "192.0.2.0", "scanner")}, []string{"scanner", ""}},
-		{"another address's is lost, no addresses kept", []*hit{click(0, a), click(3, b)}, []told{event(0, "", "scanner")}, []string{"scanner", ""}},
-		{"two addresses at once", []*hit{click(0, a), click(0.001, b)}, []told{event(0.001, "192.0.2.0", "human"), event(0, "198.51.100.0", "scanner")}, []string{"human", "scanner"}},
-		{"an event speaks for one", []*hit{click(0, a), click(0.1, b), click(0.2, a)}, []told{event(0.1, "", "scanner")}, []string{"", "scanner", ""}},
-		{"IPv6", []*hit{click(0, six)}, []told{event(0, "2001:db8:1::", "human")}, []string{"human"}},
-		{"whole addresses", []*hit{click(0, six)}, []told{event(0, "2001:db8:1:2::3", "human")}, []string{"human"}},
-		{"a foreign address", []*hit{click(0, six)}, []told{event(0, "2001:db8:2::", "human")}, []string{""}},
+		{"a hit each", []*hit{click(0, a), click(20, a)}, []node.Event{event(0, "192.0.2.0", "human"), event(20, "192.0.2.0", "scanner")}, []string{"human", "scanner"}},
+		{"a repeat", []*hit{click(0, a), click(3, a)}, []node.Event{event(0, "192.0.2.0", "human")}, []string{"human", "human"}},
+		{"a repeat that was taken back", []*hit{click(0, a), click(3, a)}, []node.Event{event(0, "192.0.2.0", "human"), event(3, "192.0.2.0", "unknown", "repeat")}, []string{"human", "human"}},
+		{"no repeat, too late", []*hit{click(0, a), click(10.5, a)}, []node.Event{event(0, "192.0.2.0", "scanner")}, []string{"scanner", ""}},
+		{"the earlier one is lost: the later one does not speak for it", []*hit{click(0, a), click(8, a)}, []node.Event{event(8, "192.0.2.0", "scanner")}, []string{"", "scanner"}},
+		{"another address's is lost", []*hit{click(0, a), click(3, b)}, []node.Event{event(0, "192.0.2.0", "scanner")}, []string{"scanner", ""}},
+		{"another address's is lost, no addresses kept", []*hit{click(0, a), click(3, b)}, []node.Event{event(0, "", "scanner")}, []string{"scanner", ""}},
+		{"two addresses at once", []*hit{click(0, a), click(0.001, b)}, []node.Event{event(0.001, "192.0.2.0", "human"), event(0, "198.51.100.0", "scanner")}, []string{"human", "scanner"}},
+		{"an event speaks for one", []*hit{click(0, a), click(0.1, b), click(0.2, a)}, []node.Event{event(0.1, "", "scanner")}, []string{"", "scanner", ""}},
+		{"IPv6", []*hit{click(0, six)}, []node.Event{event(0, "2001:db8:1::", "human")}, []string{"human"}},
+		{"whole addresses", []*hit{click(0, six)}, []node.Event{event(0, "2001:db8:1:2::3", "human")}, []string{"human"}},
+		{"a foreign address", []*hit{click(0, six)}, []node.Event{event(0, "2001:db8:2::", "human")}, []string{""}},
 		{
 			"HEAD, GET, and the GET again",
 			[]*hit{{at: at(0), address: a}, {at: at(1), address: a, method: "HEAD"}, {at: at(2), address: a}},
-			[]told{event(0, "192.0.2.0", "human"), event(1, "192.0.2.0", "scanner")},
+			[]node.Event{event(0, "192.0.2.0", "human"), event(1, "192.0.2.0", "scanner")},
 			[]string{"human", "scanner", "human"},
 		},
-		{"an open is no click", []*hit{{at: at(0), address: a, do: doOpen}}, []told{event(0, "192.0.2.0", "human")}, []string{""}},
+		{"an open is no click", []*hit{{at: at(0), address: a, do: doOpen}}, []node.Event{event(0, "192.0.2.0", "human")}, []string{""}},
 	}
 	for _, tt := range tests {
 		got := found(t, tt.hits, tt.events)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"carom/bench/node"
 )
 
 // message is one mail that is played with.
@@ -19,7 +21,7 @@ type message struct {
 	// unsubscribes says that somebody does, with a POST; visited that somebody only looks at the page.
 	unsubscribes, visited bool
 
-	links links // as registered
+	links node.Links // as registered
 }
 
 // hit is one request of the play, and what became of it.

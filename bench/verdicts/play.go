@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"carom/bench/node"
 	"carom/bench/progress"
 )
 
@@ -28,8 +30,12 @@ type Options struct {
 }
 
 // Play plays the scripts and measures what the node made of them.
-func Play(ctx context.Context, t Target, o Options) (*Result, error) {
-	c := newClient(t, connections)
+func Play(ctx context.Context, t node.Target, o Options) (*Result, error) {
+	c, err := node.New(t, connections)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
 	begin := time.Now()
 	run := fmt.Sprintf("v%x", begin.UnixMilli())
 	messages, hits := makePlan(o.Scripts, o.Seed, run, begin)
@@ -45,7 +51,7 @@ func Play(ctx context.Context, t Target, o Options) (*Result, error) {
 
 // player plays a plan against a node.
 type player struct {
-	client   *client
+	client   *node.Client
 	progress io.Writer
 }
 
@@ -54,12 +60,27 @@ func (p *player) register(ctx context.Context, messages []*message) error {
 	defer bar.Done()
 	for start := 0; start < len(messages); start += chunk {
 		part := messages[start:min(start+chunk, len(messages))]
-		if err := p.client.register(ctx, part); err != nil {
+		all := make([]node.Registration, len(part))
+		for i, m := range part {
+			all[i] = m.registration()
+		}
+		err := p.client.Register(ctx, all, func(i int, l node.Links) {
+			part[i].links = l
+			bar.Add(1)
+		})
+		if err != nil {
 			return err
 		}
-		bar.Add(len(part))
 	}
 	return nil
+}
+
+func (m *message) registration() node.Registration {
+	r := node.Registration{Account: account, Sender: m.script.Name, Contact: m.id, Message: m.id, Recipient: m.id, SentAt: m.sentAt}
+	for i := range m.script.Links {
+		r.Links = append(r.Links, fmt.Sprintf("https://example.com/%s/%d", m.script.Name, i))
+	}
+	return r
 }
 
 // play sends every hit when it is due. A player that can't keep up would play other distances than the scripts say, so
@@ -86,10 +107,35 @@ func (p *player) play(ctx context.Context, hits []*hit) error {
 				return fmt.Errorf("the play is %v behind the scripts: this machine is too busy, or there are too many messages", late.Round(time.Millisecond))
 			}
 			defer func() { h.answered = time.Now() }()
-			return p.client.send(ctx, h)
+			return p.send(ctx, h)
 		})
 	}
 	return group.Wait()
+}
+
+// send plays a hit, which must be answered as a visitor expects.
+func (p *player) send(ctx context.Context, h *hit) error {
+	request := &node.Hit{Method: h.method, Agent: h.agent, Address: h.address, Headers: h.headers}
+	if h.do == doUnsubscribe {
+		request.URL = h.message.links.UnsubscribeURL
+		return p.client.Unsubscribe(ctx, request)
+	}
+	request.URL, request.Want = h.target()
+	return p.client.Hit(ctx, request)
+}
+
+// target returns the URL of a hit, and the status of a good answer.
+func (h *hit) target() (string, int) {
+	l := &h.message.links
+	switch h.do {
+	case doOpen:
+		return l.OpenURL, http.StatusOK
+	case doClick:
+		return l.ClickURLs[h.link], http.StatusFound
+	case doHoneypot:
+		return l.HoneypotURL, http.StatusFound
+	}
+	return l.UnsubscribeURL, http.StatusOK
 }
 
 // maxLate is how late a hit may be. The closest that any rule looks is 2 s.
@@ -98,14 +144,14 @@ const maxLate = time.Second
 // measure waits until all has settled, and compares.
 func (p *player) measure(ctx context.Context, o Options, messages []*message) (*Result, error) {
 	find := newFinder(messages)
-	if _, err := p.read(ctx, "/v1/journal", "", find.early); err != nil {
+	if _, err := p.client.Read(ctx, node.Journal, "", "", find.early); err != nil {
 		return nil, fmt.Errorf("read the verdicts at once: %w", err)
 	}
 	quiet := o.Settle + 3*time.Second // a tick comes after a second of silence, and each stage takes its time
 	fmt.Fprintf(p.progress, "waiting %v for clicks to settle\n", quiet)
 	cursor, last := "", time.Now()
 	for time.Since(last) < quiet {
-		next, err := p.read(ctx, "/v1/events", cursor, func(e told) {
+		next, err := p.client.Read(ctx, node.Events, "", cursor, func(e *node.Event) {
 			if find.final(e) {
 				last = time.Now()
 			}
@@ -125,14 +171,3 @@ func (p *player) measure(ctx context.Context, o Options, messages []*message) (*
 }
 
 const pollEvery = 250 * time.Millisecond
-
-// read reads a stream to its end and returns the cursor behind it.
-func (p *player) read(ctx context.Context, path, after string, got func(told)) (string, error) {
-	for {
-		next, n, err := p.client.page(ctx, path, after, got)
-		if err != nil || n == 0 && next == after {
-			return next, err
-		}
-		after = next
-	}
-}

@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 	"edge/api":          {"edge/webhook", "edge/ref", "edge/report", "pipeline/control", "pipeline/event", "pipeline/log", "pipeline/provider", "pipeline/refine", "pipeline/rollup", "pipeline/score", "pipeline/suppress"},
 	"pipeline/suppress": {"kv", "pipeline/event", "pipeline/log", "pipeline/provider", "pipeline/score"},
 	"bench":             {"edge/ref", "edge/report", "pipeline/event"},
-	"bench/demo":        {"bench/progress", "edge/report"},
+	"bench/demo":        {"bench/node", "bench/progress", "edge/report"},
 	"bench/progress":    {},
 	"bench/result":      {},
 	"bench/load":        {"bench/result", "bench/progress"},
@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"bench/node":        {},
 	"bench/scenario":    {"bench/progress", "bench/node", "bench/targets", "bench/wire", "edge/report"},
 	"bench/peers":       {"bench/result"},
-	"bench/verdicts":    {"bench/progress"},
+	"bench/verdicts":    {"bench/node", "bench/progress"},
 	"cmd/carom":         nil, // wires everything
 
 	"deploy/examples/go": {},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"carom/bench/demo"
+	benchnode "carom/bench/node"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -46,7 +47,7 @@ With --mail it also delivers the mails of a folder, byte for byte, and lists wha
 func playDemo(ctx context.Context, seed uint64, mailDir string, out, progress io.Writer) error {
 	// The wait for bursts is short, so that the demo ends soon; its day has none.
 	return withNode(ctx, func(c *Config) { c.Refine.Settle = demoSettle }, func(n *node, c *Config) error {
-		target := demo.Target{
+		target := benchnode.Target{
 			API: "http://" + n.api.Addr().String(), Mail: n.inbound.Addr().String(), Feedback: c.Inbound.FeedbackAddresses[0],
 		}
 		return playAll(ctx, target, seed, mailDir, out, progress)
@@ -95,7 +96,7 @@ func playConfig(dir string, configure func(*Config)) (Config, error) {
 	return c, c.validate()
 }
 
-func playAll(ctx context.Context, t demo.Target, seed uint64, mailDir string, out, progress io.Writer) error {
+func playAll(ctx context.Context, t benchnode.Target, seed uint64, mailDir string, out, progress io.Writer) error {
 	result, err := demo.Play(ctx, t, demo.Options{Seed: seed, Progress: progress})
 	if result != nil {
 		fmt.Fprintln(out)

@@ -1,4 +1,4 @@
-package demo
+package node
 
 import (
 	"context"
@@ -13,13 +13,15 @@ const (
 	mailTimeout = 60 * time.Second
 )
 
-// mailer delivers mails over one SMTP connection, byte for byte: with CHUNKING (RFC 3030) nothing is rewritten.
-type mailer struct {
+// Mailer delivers mails over one SMTP connection, byte for byte: with CHUNKING (RFC 3030) nothing is rewritten. One
+// goroutine uses it; after an error it is of no more use.
+type Mailer struct {
 	conn   net.Conn
 	client *smtp.Client
 }
 
-func dialMailer(ctx context.Context, address string) (*mailer, error) {
+// DialMailer connects and greets.
+func DialMailer(ctx context.Context, address string) (*Mailer, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -31,15 +33,15 @@ func dialMailer(ctx context.Context, address string) (*mailer, error) {
 		conn.Close()
 		return nil, fmt.Errorf("greet the mail edge: %w", err)
 	}
-	if err := client.Hello("demo.example.com"); err != nil {
+	if err := client.Hello("client.example.com"); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("greet the mail edge: %w", err)
 	}
-	return &mailer{conn: conn, client: client}, nil
+	return &Mailer{conn: conn, client: client}, nil
 }
 
-// close says goodbye, if m is not nil.
-func (m *mailer) close() {
+// Close says goodbye, if m is not nil.
+func (m *Mailer) Close() {
 	if m == nil {
 		return
 	}
@@ -47,8 +49,8 @@ func (m *mailer) close() {
 	_ = m.conn.Close() // Quit leaves it open when nobody answers
 }
 
-// deliver sends one mail; the return path from is empty for what machines write. Nil says that it was answered with 250.
-func (m *mailer) deliver(from, to string, mail []byte) error {
+// Deliver sends one mail; the return path from is empty for what machines write. Nil says that it was answered with 250.
+func (m *Mailer) Deliver(from, to string, mail []byte) error {
 	_ = m.conn.SetDeadline(time.Now().Add(mailTimeout))
 	if err := m.command(250, "MAIL FROM:<%s> SIZE=%d", from, len(mail)); err != nil {
 		return err
@@ -76,7 +78,7 @@ func (m *mailer) deliver(from, to string, mail []byte) error {
 	return err
 }
 
-func (m *mailer) command(expect int, format string, args ...any) error {
+func (m *Mailer) command(expect int, format string, args ...any) error {
 	id, err := m.client.Text.Cmd(format, args...)
 	if err != nil {
 		return err
