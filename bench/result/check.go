@@ -199,4 +199,3 @@ func clip(s string) string {
 	}
 	return s[:most] + "…"
 }
-

@@ -1,0 +1,450 @@
+package result
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/width"
+)
+
+// table aligns cells. The first column is text, the others are figures; the last may be text as well.
+type table struct {
+	rows     [][]string
+	lastText bool
+}
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// write indents each row by two.
+func (t *table) write(b *bytes.Buffer) {
+	var widths []int
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], textWidth(cell))
+		}
+	}
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-textWidth(cell))
+			if i == 0 || t.lastText && i == len(widths)-1 {
+				line.WriteString("  " + cell + pad)
+			} else {
+				line.WriteString("  " + pad + cell)
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}
+
+// textWidth is how many columns of a terminal a text takes: Unicode TR 11.
+func textWidth(text string) (n int) {
+	for _, c := range text {
+		n++
+		if c >= 0x1100 {
+			if kind := width.LookupRune(c).Kind(); kind == width.EastAsianWide || kind == width.EastAsianFullwidth {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Bounds of what a table shows of long lists; the JSON form has all.
+const (
+	shownErrors  = 5
+	shownAnswers = 12
+	shownTries   = 20
+	shownNotes   = 10
+	shownText    = 100
+)
+
+// WriteTable writes what a reader at a terminal wants to know, as one screen.
+func (r *Result) WriteTable(w io.Writer) error {
+	b := new(bytes.Buffer)
+	fmt.Fprintf(b, "\n%s: %s %s\n", plain(r.Name, shownText), plain(r.Kind, 20), plain(r.Target, shownText))
+	fmt.Fprintf(b, "%s%s\n\n", r.Load.String(), r.around())
+	head := table{}
+	for _, f := range r.facts() {
+		head.rows = append(head.rows, []string{f.name + strings.Repeat(" ", 8-len(f.name)) + "  " + f.text})
+	}
+	head.write(b)
+	b.WriteByte('\n')
+	r.writeLatency(b)
+	r.writeSearch(b)
+	if notes := r.Notes; len(notes) > 0 {
+		b.WriteByte('\n')
+		for i, n := range notes {
+			if i == shownNotes {
+				fmt.Fprintf(b, "note: %d notes more, in the JSON form\n", len(notes)-shownNotes)
+				break
+			}
+			fmt.Fprintf(b, "note: %s\n", plain(n, 400))
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// around tells what else was asked for.
+func (r *Result) around() string {
+	s := ""
+	if r.Load.Warmup > 0 {
+		s += ", after " + seconds(r.Load.Warmup) + " of warm-up"
+	}
+	if r.Load.Timeout > 0 {
+		s += ", time-out " + seconds(r.Load.Timeout)
+	}
+	return s
+}
+
+// fact is a line of the table, and a row of the page.
+type fact struct{ name, text string }
+
+func (r *Result) facts() []fact {
+	rate := three(r.Rate) + " items/s"
+	if wanted := r.wanted(); wanted > 0 {
+		rate += fmt.Sprintf(", of %s requests/s wanted %s came", three(wanted), percent(float64(r.Requests)/(wanted*r.Seconds)))
+	}
+	items := fmt.Sprintf("%s in %s", Count(r.Items), seconds(r.Seconds))
+	if r.Items != r.Requests {
+		items = fmt.Sprintf("%s by %s in %s", Count(r.Items), plural(r.Requests, "request"), seconds(r.Seconds))
+	}
+	if r.Bytes > 0 && r.Seconds > 0 {
+		items += ", " + Bytes(float64(r.Bytes)/r.Seconds) + "/s both ways"
+	}
+	facts := []fact{{"rate", rate}, {"items", items}}
+	if len(r.Answers) > 0 {
+		facts = append(facts, fact{"answers", r.answersText()})
+	}
+	facts = append(facts, fact{"failed", r.failedText()})
+	facts = append(facts, fact{"harness", r.harnessText()})
+	if s := r.Server; s != nil {
+		facts = append(facts, fact{"server", r.serverText()})
+	}
+	return append(facts, fact{"machine", r.machineText()})
+}
+
+// wanted is the mean rate of the plan over the time measured, 0 in a closed loop.
+func (r *Result) wanted() float64 {
+	sum, n := 0.0, 0.0
+	for _, s := range r.Load.Stages {
+		sum += (s.From + s.To) / 2 * s.Seconds
+		n += s.Seconds
+	}
+	if n < 1e-3 || r.Seconds < 1e-3 {
+		return 0
+	}
+	return sum / n
+}
+
+func (r *Result) answersText() string {
+	var parts []string
+	for i, a := range r.Answers {
+		if i == shownAnswers {
+			parts = append(parts, fmt.Sprintf("and %d sorts more", len(r.Answers)-shownAnswers))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d: %s", plain(a.Kind, 20), a.Code, Count(a.Count)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (r *Result) failedText() string {
+	if r.Failed == 0 {
+		return "0"
+	}
+	text := fmt.Sprintf("%s (%s)", Count(r.Failed), percent(float64(r.Failed)/float64(r.Failed+r.Requests)))
+	for i, e := range r.errorsByCount() {
+		if i == shownErrors {
+			text += fmt.Sprintf("; and %d sorts more", len(r.Errors)-shownErrors)
+			break
+		}
+		text += fmt.Sprintf("; %s × %s", Count(e.count), plain(e.text, 80))
+	}
+	return text
+}
+
+// failure is an error and how often it came.
+type failure struct {
+	text  string
+	count int64
+}
+
+func (r *Result) errorsByCount() (es []failure) {
+	for _, text := range slices.Sorted(maps.Keys(r.Errors)) {
+		es = append(es, failure{text, r.Errors[text]})
+	}
+	slices.SortStableFunc(es, func(a, b failure) int {
+		switch {
+		case a.count > b.count:
+			return -1
+		case a.count < b.count:
+			return 1
+		}
+		return 0
+	})
+	return es
+}
+
+func (r *Result) harnessText() string {
+	h := &r.Harness
+	text := fmt.Sprintf("%s cores, %s of the machine", three(h.Cores), percent(h.Share))
+	if share, ok := r.harnessShare(); ok {
+		text += fmt.Sprintf(", %s of what it and the server used", percent(share))
+	}
+	if h.PerItem > 0 {
+		text += ", " + Micros(h.PerItem) + " an item"
+	}
+	if late, ok := r.Lateness.At(99); ok {
+		text += fmt.Sprintf("; sent late by %s at p99", Micros(late))
+	}
+	return text
+}
+
+// harnessShare is the harness's part of the CPU that it and the server used.
+func (r *Result) harnessShare() (float64, bool) {
+	if r.Server == nil || r.Harness.Seconds+r.Server.Seconds <= 0 {
+		return 0, false
+	}
+	return r.Harness.Seconds / (r.Harness.Seconds + r.Server.Seconds), true
+}
+
+func (r *Result) serverText() string {
+	s := r.Server
+	text := fmt.Sprintf("%s cores", three(s.Cores))
+	if s.PerItem > 0 {
+		text += ", " + Micros(s.PerItem) + " an item"
+	}
+	if s.PeakRSS > 0 {
+		text += ", " + Bytes(float64(s.PeakRSS)) + " of memory at its peak"
+	}
+	if s.Process != "" {
+		text += " (" + plain(s.Process, 40)
+		if s.Involved > 1 {
+			text += fmt.Sprintf(" and %d more", s.Involved-1)
+		}
+		text += ")"
+	}
+	return text
+}
+
+func (r *Result) machineText() string {
+	m := &r.Machine
+	parts := []string{plural(int64(m.Cores), "core")}
+	if m.CPU != "" {
+		parts[0] += " of " + plain(m.CPU, 60)
+	}
+	if m.Memory > 0 {
+		parts = append(parts, Bytes(float64(m.Memory)))
+	}
+	for _, s := range []string{m.System, m.Carom} {
+		if s != "" {
+			parts = append(parts, plain(s, 60))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// shownPercentiles are those of a table's columns.
+var shownPercentiles = []float64{50, 90, 99, 99.9, 99.99, 100}
+
+// latencyRow is a distribution, and what its times are.
+type latencyRow struct {
+	name, about string
+	d           *Distribution
+}
+
+func (r *Result) latencyRows() []latencyRow {
+	if r.Load.Mode == "closed" {
+		return []latencyRow{{"latency", "from the sending: in a closed loop a slow server is asked less, which hides how long others would have waited", &r.Latency}}
+	}
+	rows := []latencyRow{{"latency", "from the moment at which the plan wanted the request sent", &r.Latency}}
+	if r.Service.Count > 0 {
+		rows = append(rows, latencyRow{"service", "from the sending, without the wait for a free connection", &r.Service})
+	}
+	if r.Lateness.Count > 0 {
+		rows = append(rows, latencyRow{"lateness", "of the harness, where a connection was free", &r.Lateness})
+	}
+	return rows
+}
+
+func (r *Result) writeLatency(b *bytes.Buffer) {
+	if r.Latency.Count == 0 {
+		b.WriteString("  no request was answered\n")
+		return
+	}
+	t, about := table{}, table{}
+	t.row(append([]string{""}, append(mapSlice(shownPercentiles, percentileName), "mean")...)...)
+	for _, row := range r.latencyRows() {
+		cells := []string{row.name}
+		for _, p := range shownPercentiles {
+			cells = append(cells, cell(row.d, p))
+		}
+		t.row(append(cells, Micros(row.d.Mean))...)
+		about.row(row.name + strings.Repeat(" ", 10-len(row.name)) + row.about)
+	}
+	t.write(b)
+	b.WriteByte('\n')
+	about.write(b)
+}
+
+// cell is a percentile, or a dash if there are too few times for it.
+func cell(d *Distribution, p float64) string {
+	v, ok := d.At(p)
+	if !ok {
+		return "–"
+	}
+	return Micros(v)
+}
+
+func (r *Result) writeSearch(b *bytes.Buffer) {
+	if len(r.Search) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n  %s\n", r.searchText())
+	t := table{}
+	t.row("wanted", "reached", "measured", "failed", "held")
+	for i, s := range r.Search {
+		if i == shownTries {
+			t.row(fmt.Sprintf("and %d more", len(r.Search)-shownTries))
+			break
+		}
+		held := "no"
+		if s.Held {
+			held = "yes"
+		}
+		t.row(three(s.Wanted)+"/s", three(s.Reached)+"/s", Micros(s.Measured), Count(s.Failed), held)
+	}
+	t.write(b)
+}
+
+func (r *Result) searchText() string {
+	best := -1.0
+	for _, s := range r.Search {
+		if s.Held {
+			best = max(best, s.Wanted)
+		}
+	}
+	bound := plain(r.Search[0].Bound, 40)
+	if best < 0 {
+		return fmt.Sprintf("search for the highest rate with %s: no rate held it", bound)
+	}
+	return fmt.Sprintf("search for the highest rate with %s: %s requests/s", bound, three(best))
+}
+
+// WriteTable writes what is compared: of several rounds each figure with its spread, one below the other; of one round
+// each one row.
+func (c *Comparison) WriteTable(w io.Writer) error {
+	b := new(bytes.Buffer)
+	if c.single() {
+		c.writeRows(b)
+	} else {
+		c.writeSpreads(b)
+	}
+	b.WriteByte('\n')
+	for _, line := range append(c.reading(), mapSlice(c.Warnings, func(s string) string { return "note: " + s })...) {
+		b.WriteString(line + "\n")
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// single reports whether nothing has a spread.
+func (c *Comparison) single() bool {
+	return !slices.ContainsFunc(c.Compared, func(x Compared) bool { return x.Rounds > 1 })
+}
+
+func (c *Comparison) writeRows(b *bytes.Buffer) {
+	t := table{}
+	head := []string{""}
+	for _, f := range figures {
+		head = append(head, f.brief)
+	}
+	t.row(append(head, "failed")...)
+	for i := range c.Compared {
+		x := &c.Compared[i]
+		values, ratios, some := []string{plain(x.Name, 40)}, []string{"  ratio"}, false
+		for _, f := range figures {
+			value, ratio := "–", ""
+			if v := x.figure(f.key); v != nil {
+				value = f.show(v.Median)
+				if v.Ratio != nil {
+					ratio, some = ratioText(v.Ratio.Median), true
+				}
+			}
+			values, ratios = append(values, value), append(ratios, ratio)
+		}
+		t.row(append(values, Count(x.Failed))...)
+		if some {
+			t.row(ratios...)
+		}
+	}
+	b.WriteByte('\n')
+	t.write(b)
+}
+
+func (c *Comparison) writeSpreads(b *bytes.Buffer) {
+	for _, f := range figures {
+		t := table{lastText: true}
+		t.row(f.title, "median", "min", "max", "ratio", "(min–max)", "")
+		for i := range c.Compared {
+			x := &c.Compared[i]
+			v := x.figure(f.key)
+			if v == nil {
+				continue
+			}
+			t.row(append([]string{"  " + plain(x.Name, 40), f.show(v.Median), f.show(v.Min), f.show(v.Max)}, v.Ratio.cells()...)...)
+		}
+		if len(t.rows) > 1 {
+			b.WriteByte('\n')
+			t.write(b)
+		}
+	}
+	b.WriteByte('\n')
+	for i := range c.Compared {
+		x := &c.Compared[i]
+		fmt.Fprintf(b, "%s: %s, %s\n", plain(x.Name, 40), plural(int64(x.Rounds), "round"), plural(x.Failed, "failure"))
+	}
+}
+
+// cells are the ratio, its ends, and what is to be thought of it.
+func (r *Ratio) cells() []string {
+	if r == nil {
+		return []string{"", "", ""}
+	}
+	return []string{ratioText(r.Median), "(" + ratioText(r.Min) + "–" + ratioText(r.Max) + ")", string(r.Verdict)}
+}
+
+func ratioText(v float64) string { return fmt.Sprintf("%.2f", v) }
+
+// reading says how the ratios are to be read.
+func (c *Comparison) reading() []string {
+	if len(c.Compared) < 2 {
+		return nil
+	}
+	lines := []string{fmt.Sprintf("ratios are to %s", plain(c.Compared[0].Name, 40))}
+	least, called := c.Compared[0].Rounds, 0.0
+	for _, x := range c.Compared {
+		least = min(least, x.Rounds)
+		for _, f := range x.Figures {
+			if f.Ratio != nil {
+				called = max(called, f.Ratio.Chance)
+			}
+		}
+	}
+	if least < minRounds {
+		lines = append(lines, fmt.Sprintf("no difference is called one of fewer than %d rounds each: run them again, alternating, under the same names", minRounds))
+	}
+	if called > 0 {
+		lines = append(lines, fmt.Sprintf("higher and lower are called where the spreads do not overlap, which of two that are the same happens once in %s figures", Count(int64(1/called+0.5))))
+	}
+	return lines
+}
