@@ -4,10 +4,11 @@ import "context"
 
 // Client is one connection to what is measured. One goroutine uses it.
 type Client interface {
-	// Do makes the next request and waits for its answer, no longer than ctx lasts. After an error the client makes a
-	// new connection by itself, at the next call.
+	// Do makes the next request and waits for its answer, no longer than the timeout that the client was made with, and
+	// not on when ctx has ended or Close was called. After an error the client makes a new connection by itself, at the
+	// next call. It should not allocate: what it costs is the harness's own error.
 	Do(ctx context.Context) Answer
-	// Close ends the connection.
+	// Close ends the connection. It may be called by another goroutine, while Do waits.
 	Close() error
 }
 

@@ -1,0 +1,58 @@
+package load
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"carom/bench/result"
+)
+
+// What a reader must be told of.
+const (
+	lateMicros  = 1000.0 // p99 of the harness's own delay
+	busyHarness = 0.8    // of the threads that the harness may use
+	busyMachine = 0.95
+)
+
+// notes are what a reader must know to trust the figures.
+func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
+	say := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	if r.cut.Load() {
+		say("ended early, after %.1f of %.1f seconds", res.Seconds, r.plan.duration().Seconds())
+	}
+	if r.hung {
+		say("some connections did not come back within their timeout")
+	}
+	if p := percentile(&res.Lateness, 99); p > lateMicros {
+		say("requests started late although a connection was free, by %s at the 99th percentile: the harness or its machine is at its limit", micros(p))
+	}
+	threads := min(runtime.GOMAXPROCS(0), res.Machine.Cores)
+	if res.Harness.Cores > busyHarness*float64(threads) {
+		say("the harness used %.2f of the %d cores that it may use: it may be what bounds the rate", res.Harness.Cores, threads)
+	}
+	if res.Server != nil {
+		if busy := res.Harness.Share + res.Server.Share; busy > busyMachine {
+			say("harness and server together used %.0f %% of the machine: they took CPU time from each other", 100*busy)
+		}
+		if r.server.err != nil {
+			say("the server's process could not be measured until the end: %v", r.server.err)
+		}
+	}
+	if !r.plan.Closed() && s.last > r.end()+afterEnd/10 {
+		say("the last answer came %s after the last request was due", (s.last - r.end()).Round(time.Millisecond))
+	}
+	return notes
+}
+
+// percentile reads one of a distribution's percentiles, in microseconds; 0 if it is empty.
+func percentile(d *result.Distribution, p float64) float64 {
+	for _, q := range d.Percentiles {
+		if q.P >= p {
+			return q.Micros
+		}
+	}
+	return 0
+}
+
+func micros(us float64) time.Duration { return time.Duration(us * float64(time.Microsecond)) }

@@ -1,0 +1,157 @@
+package load
+
+import (
+	"sync/atomic"
+	"time"
+
+	"carom/bench/result"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// recorder counts what became of the requests. Clients share shards, which are counted in without a lock and merged when
+// somebody looks.
+type recorder struct {
+	from   time.Duration // what starts before is warm-up
+	shards []*shard
+	errs   errorTally
+}
+
+type shard struct {
+	latency, service, lateness histogram
+
+	requests, items, bytes, failed, warm atomic.Int64
+	last                                 atomic.Int64 // when the last good answer came
+}
+
+// maxShards bounds the memory: a shard takes some 0.6 MB.
+const maxShards = 8
+
+func newRecorder(from time.Duration, shards int) *recorder {
+	r := &recorder{from: from}
+	for range min(max(shards, 1), maxShards) {
+		r.shards = append(r.shards, &shard{})
+	}
+	return r
+}
+
+// answersPerClient bounds how many sorts of answers are told apart.
+const answersPerClient = 64
+
+// tally is what one client's goroutine counts alone.
+type tally struct {
+	*shard
+	r       *recorder
+	answers []result.Answers
+}
+
+func (r *recorder) client(i int) *tally { return &tally{shard: r.shards[i%len(r.shards)], r: r} }
+
+// count counts one request: when it should have started and whether the client was free then, when it was sent, when
+// its answer was there.
+func (t *tally) count(o order, sent, done time.Duration, a *Answer) {
+	if o.start < t.r.from {
+		t.warm.Add(1)
+		return
+	}
+	t.answer(a)
+	if o.free {
+		t.lateness.record(sent - o.start)
+	}
+	if a.Err != nil {
+		t.failed.Add(1)
+		t.r.errs.add(a.Err, 1)
+		// A failure may be quick, and must not make the latencies look better. One that ran out of time makes them worse.
+		if timedOut(a.Err) {
+			t.latency.record(done - o.start)
+			t.service.record(done - sent)
+		}
+		return
+	}
+	t.latency.record(done - o.start)
+	t.service.record(done - sent)
+	t.requests.Add(1)
+	t.items.Add(int64(a.Items))
+	t.bytes.Add(int64(a.Bytes))
+	for {
+		last := t.last.Load()
+		if int64(done) <= last || t.last.CompareAndSwap(last, int64(done)) {
+			return
+		}
+	}
+}
+
+func (t *tally) answer(a *Answer) {
+	for i := range t.answers {
+		if s := &t.answers[i]; s.Code == a.Code && s.Kind == a.Kind {
+			s.Count++
+			return
+		}
+	}
+	if len(t.answers) < answersPerClient {
+		t.answers = append(t.answers, result.Answers{Kind: a.Kind, Code: a.Code, Count: 1})
+	}
+}
+
+// unsent counts requests that no client was free for until the end.
+func (r *recorder) unsent(start, end time.Duration, n int64) {
+	if start < r.from {
+		return
+	}
+	s := r.shards[0]
+	s.failed.Add(n)
+	s.latency.recordMany(end-start, n)
+	r.errs.add(errUnsent, n)
+}
+
+// sums are all shards together at one moment.
+type sums struct {
+	latency, service, lateness []int64
+
+	requests, items, bytes, failed, warm int64
+	last                                 time.Duration
+}
+
+// sum adds up the shards. Without all, only what the progress is made of.
+func (r *recorder) sum(all bool) *sums {
+	s := &sums{latency: make([]int64, buckets)}
+	if all {
+		s.service, s.lateness = make([]int64, buckets), make([]int64, buckets)
+	}
+	for _, sh := range r.shards {
+		sh.latency.addTo(s.latency)
+		if all {
+			sh.service.addTo(s.service)
+			sh.lateness.addTo(s.lateness)
+		}
+		s.requests += sh.requests.Load()
+		s.items += sh.items.Load()
+		s.bytes += sh.bytes.Load()
+		s.failed += sh.failed.Load()
+		s.warm += sh.warm.Load()
+		s.last = max(s.last, time.Duration(sh.last.Load()))
+	}
+	return s
+}
+
+// percentiles are those of a distribution's plot; a line is drawn over the logarithm of 1-P.
+var percentiles = []float64{
+	1, 5, 10, 20, 25, 30, 40, 50, 55, 60, 65, 70, 75, 80, 85, 87.5, 90, 92.5, 95, 96, 97, 98, 99,
+	99.25, 99.5, 99.75, 99.9, 99.925, 99.95, 99.975, 99.99, 99.995, 99.999, 99.9995, 99.9999, 100,
+}
+
+// distribution tells a histogram.
+func distribution(h *hdrhistogram.Histogram) result.Distribution {
+	d := result.Distribution{Count: h.TotalCount()}
+	if d.Count == 0 {
+		return d
+	}
+	d.Min, d.Mean, d.StdDev, d.Max = float64(h.Min()), h.Mean(), h.StdDev(), float64(h.Max())
+	for i, v := range h.ValueAtPercentilesSlice(percentiles) {
+		d.Percentiles = append(d.Percentiles, result.Percentile{P: percentiles[i], Micros: float64(v)})
+	}
+	if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // fails on counts that can't be
+		d.HDR = string(text)
+	}
+	return d
+}

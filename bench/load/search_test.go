@@ -1,0 +1,107 @@
+package load
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"carom/bench/result"
+)
+
+func TestParseBound(t *testing.T) {
+	for text, want := range map[string]Bound{
+		"p99<10ms": {99, 10 * time.Millisecond}, " p99.9 < 1s ": {99.9, time.Second}, "max<50ms": {100, 50 * time.Millisecond},
+		"p50<1us": {50, time.Microsecond}, "p99.99<1h": {99.99, time.Hour},
+	} {
+		if got, err := ParseBound(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		} else if again, err := ParseBound(got.String()); err != nil || again != want {
+			t.Errorf("%q is written %q: %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "p99", "p99<", "p49<1ms", "p100<1ms", "99<1ms", "p99>1ms", "p99<0s", "p99<-1s", "p99<10", "p99<2h", "max<", "mean<1ms", "p99.99999<1s"} {
+		if got, err := ParseBound(text); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
+	}
+}
+
+func TestParseRate(t *testing.T) {
+	const d = 9 * time.Second
+	for text, want := range map[string][]Stage{
+		"":               {{Duration: d}},
+		"1000":           {{1000, 1000, d}},
+		"0.5":            {{0.5, 0.5, d}},
+		"1000..5000":     {{1000, 5000, d}},
+		"0..100":         {{0, 100, d}},
+		"10, 20,40":      {{10, 10, d / 3}, {20, 20, d / 3}, {40, 40, d / 3}},
+		"10..50,50,50..": nil,
+		"0":              nil, "-1": nil, "x": nil, "1..2..3": nil, "NaN": nil, "Inf": nil, "1e9": nil, ",": nil,
+	} {
+		got, err := ParseRate(text, d)
+		if (err == nil) != (want != nil) || len(got) != len(want) {
+			t.Errorf("%q: %v, %v", text, got, err)
+			continue
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("%q: %v, want %v", text, got, want)
+			}
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Four connections that need 10 ms manage 400 a second. Above that, the line grows by the second.
+		o := &notebook{}
+		b := Bound{Percent: 99, Below: 50 * time.Millisecond}
+		f := finder{bound: b, observer: o, measure: func(rate float64) (*result.Result, error) {
+			return run(t.Context(), Plan{Clients: 4, Stages: constant(rate, 5*time.Second), Timeout: time.Second}, taking(10*time.Millisecond), nil, bubbled)
+		}}
+		r, err := f.find(100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Rate < 380 || r.Rate > 405 || len(r.Search) != len(o.tries) || len(r.Notes) > 0 {
+			t.Errorf("found %g a second in %+v, %q: want 400", r.Rate, r.Search, r.Notes)
+		}
+		var held, failed float64
+		for _, try := range r.Search {
+			if try.Held {
+				held = max(held, try.Wanted)
+			} else if failed == 0 || try.Wanted < failed {
+				failed = try.Wanted
+			}
+		}
+		if failed > held*resolution || r.Search[len(r.Search)-1].Wanted != held {
+			t.Errorf("ended between %g and %g: %+v", held, failed, r.Search)
+		}
+	})
+}
+
+func TestFindWhereNothingHolds(t *testing.T) {
+	tries := 0
+	f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(float64) (*result.Result, error) {
+		tries++
+		return &result.Result{Requests: 10, Failed: 1, Seconds: 1}, nil
+	}}
+	if r, err := f.find(1000); err == nil || tries < 8 || tries > 12 {
+		t.Errorf("%v, %v after %d steps", r, err, tries)
+	}
+	broken := errors.New("broken")
+	f = finder{measure: func(float64) (*result.Result, error) { return nil, broken }}
+	if _, err := f.find(1000); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFindIsBounded(t *testing.T) {
+	f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(rate float64) (*result.Result, error) {
+		return &result.Result{Requests: 10, Rate: rate, Seconds: 1}, nil
+	}}
+	if r, err := f.find(1000); err != nil || r.Rate > maxRate || len(f.tries) > maxTries {
+		t.Errorf("%v after %d steps", err, len(f.tries))
+	}
+}
