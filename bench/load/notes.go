@@ -10,7 +10,7 @@ import (
 
 // What a reader must be told of.
 const (
-	lateMicros  = 1000.0 // p99 of the harness's own delay
+	lateStart   = time.Millisecond // p99 of the harness's own delay
 	busyHarness = 0.8    // of the threads that the harness may use
 	busyMachine = 0.95
 )
@@ -24,8 +24,8 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 	if r.hung {
 		say("some connections did not come back within their timeout")
 	}
-	if p := percentile(&res.Lateness, 99); p > lateMicros {
-		say("requests started late although a connection was free, by %s at the 99th percentile: the harness or its machine is at its limit", micros(p))
+	if late := histogramOf(s.lateness, nil).At(99); late > lateStart {
+		say("requests started late although a connection was free, by %s at the 99th percentile: the harness or its machine is at its limit", late)
 	}
 	threads := min(runtime.GOMAXPROCS(0), res.Machine.Cores)
 	if res.Harness.Cores > busyHarness*float64(threads) {
@@ -44,15 +44,3 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 	}
 	return notes
 }
-
-// percentile reads one of a distribution's percentiles, in microseconds; 0 if it is empty.
-func percentile(d *result.Distribution, p float64) float64 {
-	for _, q := range d.Percentiles {
-		if q.P >= p {
-			return q.Micros
-		}
-	}
-	return 0
-}
-
-func micros(us float64) time.Duration { return time.Duration(us * float64(time.Microsecond)) }

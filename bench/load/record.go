@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"carom/bench/result"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // recorder counts what became of the requests. Clients share shards, which are counted in without a lock and merged when
@@ -132,26 +130,4 @@ func (r *recorder) sum(all bool) *sums {
 		s.last = max(s.last, time.Duration(sh.last.Load()))
 	}
 	return s
-}
-
-// percentiles are those of a distribution's plot; a line is drawn over the logarithm of 1-P.
-var percentiles = []float64{
-	1, 5, 10, 20, 25, 30, 40, 50, 55, 60, 65, 70, 75, 80, 85, 87.5, 90, 92.5, 95, 96, 97, 98, 99,
-	99.25, 99.5, 99.75, 99.9, 99.925, 99.95, 99.975, 99.99, 99.995, 99.999, 99.9995, 99.9999, 100,
-}
-
-// distribution tells a histogram.
-func distribution(h *hdrhistogram.Histogram) result.Distribution {
-	d := result.Distribution{Count: h.TotalCount()}
-	if d.Count == 0 {
-		return d
-	}
-	d.Min, d.Mean, d.StdDev, d.Max = float64(h.Min()), h.Mean(), h.StdDev(), float64(h.Max())
-	for i, v := range h.ValueAtPercentilesSlice(percentiles) {
-		d.Percentiles = append(d.Percentiles, result.Percentile{P: percentiles[i], Micros: float64(v)})
-	}
-	if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil { // fails on counts that can't be
-		d.HDR = string(text)
-	}
-	return d
 }

@@ -54,7 +54,7 @@ func run(ctx context.Context, p Plan, newClient func(i int) (Client, error), o O
 	if r.cut.Load() && r.stopped <= p.Warmup {
 		return nil, errors.New("measure: ended in the warm-up: nothing was measured")
 	}
-	return r.result(), nil
+	return r.result()
 }
 
 // runner is one measurement.
@@ -153,7 +153,7 @@ func (r *runner) work(ctx context.Context, c Client, t *tally, take func(*turn) 
 }
 
 // result puts together what came of it.
-func (r *runner) result() *result.Result {
+func (r *runner) result() (*result.Result, error) {
 	s := r.recorder.sum(true)
 	until := r.end()
 	if r.cut.Load() {
@@ -163,8 +163,13 @@ func (r *runner) result() *result.Result {
 	res := &result.Result{
 		Format: result.Format, Began: r.began.Add(r.plan.Warmup), Seconds: max(seconds, 0), Load: r.plan.load(),
 		Requests: s.requests, Items: s.items, Bytes: s.bytes, Failed: s.failed, Errors: r.recorder.errs.most(),
-		Latency: distribution(hdr(s.latency, nil)), Service: distribution(hdr(s.service, nil)), Lateness: distribution(hdr(s.lateness, nil)),
 		Series: r.series, Machine: machine(),
+	}
+	for d, counted := range map[*result.Distribution][]int64{&res.Latency: s.latency, &res.Service: s.service, &res.Lateness: s.lateness} {
+		var err error
+		if *d, err = histogramOf(counted, nil).Distribution(); err != nil {
+			return nil, err
+		}
 	}
 	if seconds > 0 {
 		res.Rate = float64(s.items) / seconds
@@ -178,7 +183,7 @@ func (r *runner) result() *result.Result {
 		res.Answers = r.answers()
 	}
 	res.Notes = r.notes(res, s)
-	return res
+	return res, nil
 }
 
 // load tells the plan in a result's words.

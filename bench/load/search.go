@@ -89,11 +89,16 @@ func (f *finder) try(rate float64) (*result.Result, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	t := result.Try{Wanted: rate, Bound: f.bound.String(), Measured: percentile(&res.Latency, f.bound.Percent), Failed: res.Failed}
+	latency, err := res.Latency.Histogram()
+	if err != nil {
+		return nil, false, err
+	}
+	measured := latency.At(f.bound.Percent)
+	t := result.Try{Wanted: rate, Bound: f.bound.String(), Measured: inMicros(measured), Failed: res.Failed}
 	if res.Seconds > 0 {
 		t.Reached = float64(res.Requests) / res.Seconds
 	}
-	t.Held = res.Requests > 0 && t.Failed == 0 && t.Measured < float64(f.bound.Below.Microseconds())
+	t.Held = res.Requests > 0 && t.Failed == 0 && measured < f.bound.Below
 	f.tries = append(f.tries, t)
 	if f.observer != nil {
 		f.observer.Tried(t)
@@ -127,7 +132,7 @@ func (f *finder) find(rate float64) (*result.Result, error) {
 	}
 	if held == 0 {
 		last := f.tries[len(f.tries)-1]
-		return nil, fmt.Errorf("find a rate: none keeps %s: at %g a second it was %s, with %d failures", f.bound, last.Wanted, micros(last.Measured), last.Failed)
+		return nil, fmt.Errorf("find a rate: none keeps %s: at %g a second it was %s, with %d failures", f.bound, last.Wanted, told(last), last.Failed)
 	}
 	res, ok, err := f.try(held)
 	if err != nil {
@@ -137,7 +142,11 @@ func (f *finder) find(rate float64) (*result.Result, error) {
 	if !ok {
 		last := f.tries[len(f.tries)-1]
 		res.Notes = append(res.Notes, fmt.Sprintf("%g a second kept %s in the search and not when measured once more: %s, %d failures: measure longer steps",
-			held, f.bound, micros(last.Measured), last.Failed))
+			held, f.bound, told(last), last.Failed))
 	}
 	return res, nil
+}
+
+func told(t result.Try) time.Duration {
+	return time.Duration(t.Measured * float64(time.Microsecond)).Round(time.Microsecond)
 }

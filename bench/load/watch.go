@@ -122,13 +122,13 @@ func (w *watcher) point(now time.Duration) (result.Point, *sums) {
 		Requests: s.requests - w.before.requests, Items: s.items - w.before.items, Failed: s.failed - w.before.failed,
 		Harness: w.harness.sample().Seconds() / length,
 	}
-	h := hdr(s.latency, w.before.latency)
-	if h.TotalCount() > 0 {
-		p.P50, p.P99, p.Max = float64(h.ValueAtPercentile(50)), float64(h.ValueAtPercentile(99)), float64(h.Max())
-	}
+	h := histogramOf(s.latency, w.before.latency)
+	p.P50, p.P99, p.Max = inMicros(h.At(50)), inMicros(h.At(99)), inMicros(h.Max())
 	if w.server != nil {
 		p.Server = w.server.sample().Seconds() / length
 		p.Memory = w.server.last.rss
 	}
 	return p, s
 }
+
+func inMicros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

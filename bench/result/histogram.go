@@ -37,6 +37,11 @@ func (h *Histogram) Record(d time.Duration) {
 	_ = h.h.RecordValue(min(max(int64(d), 0), mostNanos)) // within its bounds it cannot fail
 }
 
+// RecordMany counts d n times.
+func (h *Histogram) RecordMany(d time.Duration, n int64) {
+	_ = h.h.RecordValues(min(max(int64(d), 0), mostNanos), n) // within its bounds it cannot fail
+}
+
 // Add counts what other has counted.
 func (h *Histogram) Add(other *Histogram) error {
 	if dropped := h.h.Merge(other.h); dropped > 0 {
