@@ -11,7 +11,7 @@ import (
 // What a reader must be told of.
 const (
 	lateStart   = time.Millisecond // p99 of the harness's own delay
-	busyHarness = 0.8    // of the threads that the harness may use
+	busyHarness = 0.8              // of the threads that the harness may use
 	busyMachine = 0.95
 )
 
