@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	benchload "carom/bench/load"
+	"carom/bench/result"
+
+	"github.com/spf13/cobra"
+)
+
+// loadFlags are the flags that all commands share which make load: bench http, smtp and api.
+type loadFlags struct {
+	plan     benchload.Plan
+	rate     string
+	duration time.Duration
+	find     string
+	bound    *benchload.Bound // what find says
+	name     string
+	json     string
+	html     string
+}
+
+func (f *loadFlags) add(cmd *cobra.Command, connections int) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.plan.Clients, "connections", connections, "how many connections the requests are made on")
+	flags.StringVar(&f.rate, "rate", "", "requests a second: 1000; a ramp, 1000..5000; steps, 1000,2000,4000; left out, each connection asks again as soon as it is answered")
+	flags.DurationVar(&f.duration, "duration", 10*time.Second, "how long is measured; with --find-rate, at each rate that is tried")
+	flags.DurationVar(&f.plan.Warmup, "warmup", 2*time.Second, "how long the first rate goes on before that, which counts nowhere")
+	flags.DurationVar(&f.plan.Timeout, "timeout", 10*time.Second, "how long an answer may take")
+	flags.StringVar(&f.find, "find-rate", "", "search the highest rate that keeps a bound on latency, and at which nothing fails: p99<10ms, p99.9<1s, max<50ms; --rate is where it begins")
+	flags.StringVar(&f.name, "name", "", "what the result is called where several are compared")
+	flags.StringVar(&f.json, "json", "", "write the result as JSON to this file; - is standard output")
+	flags.StringVar(&f.html, "html", "", "write the result as a page with plots to this file")
+	flags.IntVar(&f.plan.ServerPID, "server-pid", 0, "process id of the server on this machine: its CPU time and memory, with its children, are told too")
+}
+
+// check reads what the flags say, before anything is started.
+func (f *loadFlags) check() (err error) {
+	if f.plan.Stages, err = benchload.ParseRate(f.rate, f.duration); err != nil {
+		return usageError{fmt.Errorf("--rate: %w", err)}
+	}
+	if f.find != "" {
+		bound, err := benchload.ParseBound(f.find)
+		if err != nil {
+			return usageError{fmt.Errorf("--find-rate: %w", err)}
+		}
+		if len(f.plan.Stages) > 1 || f.plan.Stages[0].From != f.plan.Stages[0].To {
+			return usageError{fmt.Errorf("--rate: %q: --find-rate begins at one rate", f.rate)}
+		}
+		f.bound = &bound
+	}
+	if err := f.plan.Validate(); err != nil {
+		return usageError{fmt.Errorf("--%w", err)} // the parts of a plan are called as the flags
+	}
+	if f.plan.ServerPID < 0 {
+		return usageError{fmt.Errorf("--server-pid: %d: want a process id", f.plan.ServerPID)}
+	}
+	return nil
+}
+
+// measured says what a result is of.
+type measured struct {
+	kind    string            // http, smtp, api
+	target  string            // URL, or host and port
+	options map[string]string // settings that the figures depend on, by flag
+}
+
+// run makes the load, shows how it goes, and writes what came of it. Failures are no error: the result tells them.
+func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (benchload.Client, error)) error {
+	out, progress := cmd.OutOrStdout(), newLoadProgress(cmd.ErrOrStderr())
+	progress.begin(&f.plan, f.bound, m.target)
+	r, err := f.measure(cmd.Context(), newClient, progress)
+	if err != nil {
+		return err
+	}
+	r.Kind, r.Target, r.Options, r.Name = m.kind, m.target, m.options, f.name
+	if r.Name == "" {
+		r.Name = m.kind + " " + m.target
+	}
+	r.Machine.Carom = version()
+	if err := f.write(out, r); err != nil {
+		return err
+	}
+	if r.Requests == 0 {
+		return errors.New("no request was answered as it should be: the result's errors say why")
+	}
+	return nil
+}
+
+func (f *loadFlags) measure(ctx context.Context, newClient func(i int) (benchload.Client, error), o benchload.Observer) (*result.Result, error) {
+	if f.bound != nil {
+		return benchload.Find(ctx, f.plan, *f.bound, newClient, o)
+	}
+	return benchload.Run(ctx, f.plan, newClient, o)
+}
+
+// write writes a result as the flags say: JSON to standard output, or else the table.
+func (f *loadFlags) write(out io.Writer, r *result.Result) error {
+	if f.html != "" {
+		if err := intoFile(f.html, func(w io.Writer) error { return result.WritePage(w, r) }); err != nil {
+			return fmt.Errorf("--html: %w", err)
+		}
+	}
+	if f.json == "-" {
+		return r.Write(out)
+	}
+	if f.json != "" {
+		if err := intoFile(f.json, r.Write); err != nil {
+			return fmt.Errorf("--json: %w", err)
+		}
+	}
+	return r.WriteTable(out)
+}
+
+func intoFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}
