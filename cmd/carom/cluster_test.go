@@ -278,14 +278,22 @@ func (f *fleet) broken(t *testing.T) {
 	}
 }
 
+// deleteTopics deletes the topics, if the broker is there, and waits until it knows: it tells of deleted ones for a while.
 func (f *fleet) deleteTopics() {
-	request := &kafkago.DeleteTopicsRequest{}
+	var names []string
 	for _, kind := range []string{kafka.Raw, kafka.Events, kafka.Addresses, kafka.Scores, kafka.Suppressions, kafka.Rejects, kafka.Controls} {
-		request.Topics = append(request.Topics, f.kafka.TopicName(kind))
+		names = append(names, f.kafka.TopicName(kind))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_, _ = (&kafkago.Client{Addr: kafkago.TCP(f.kafka.Brokers[0])}).DeleteTopics(ctx, request) // it may be gone
+	broker := kafkago.TCP(f.kafka.Brokers[0])
+	_, err := (&kafkago.Client{Addr: broker}).DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: names})
+	for known := err == nil; known && ctx.Err() == nil; {
+		transport := &kafkago.Transport{} // a new one each time: it remembers what it heard
+		answer, err := (&kafkago.Client{Addr: broker, Transport: transport}).Metadata(ctx, &kafkago.MetadataRequest{Topics: names})
+		transport.CloseIdleConnections()
+		known = err == nil && slices.ContainsFunc(answer.Topics, func(t kafkago.Topic) bool { return t.Error == nil })
+	}
 }
 
 // metrics are those of all nodes, one after the other.
