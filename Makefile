@@ -92,6 +92,16 @@ bench-kafka: ## throughput, CPU, allocations and sizes of the relay and of each 
 	  awk '!/^Benchmark/ { if (!said[$$0]++) print; next } \
 	    { print $$1 ": " $$2 " rounds"; for (i = 3; i < NF; i += 2) printf "  %14s %s\n", $$i, $$(i + 1) }' bin/bench-kafka.txt; exit $$status
 
+bench-growth: build ## rates on a journal of EVENTS (50000000) beside an empty one, and how it is trimmed; then refine at LOOKUP_MILLIONS (1,8) of messages
+	$(GO) run ./bench/growth edge -carom $(BIN) -events $(or $(EVENTS),50000000) $(GROWTH)
+	CAROM_LOOKUP_MILLIONS=$(or $(LOOKUP_MILLIONS),1,8) $(GO) test -timeout 2h -run '^$$' -bench 'RefineLookup|RefineGrown' -benchtime $(or $(LOOKUPS),50000)x -cpu 1 ./pipeline/refine
+
+bench-start: build ## seconds to be ready after kill -9 under load, by SIZES (0,1,5,10) of the journal in GB; MESSAGES=2000000 for all roles, with so many messages
+	$(GO) run ./bench/growth start -carom $(BIN) -sizes $(or $(SIZES),0,1,5,10) -rounds 3 -messages $(or $(MESSAGES),0) $(GROWTH)
+
+bench-soak: build ## memory, disk and latency of all roles at half their rate for MINUTES (60), and that nothing was lost; plots in bin/soak.html
+	$(GO) run ./bench/growth soak -carom $(BIN) -minutes $(or $(MINUTES),60) $(GROWTH)
+
 fuzz: ## run every fuzz test for FUZZTIME (60s; 1000x for as many inputs)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \

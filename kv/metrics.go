@@ -102,6 +102,18 @@ var metrics = []metric{
 		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Flush.Count) },
 	},
 	{
+		"carom_kv_flushed_bytes_total", "Bytes of tables written from memtables.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Levels[0].TableBytesFlushed) },
+	},
+	{
+		"carom_kv_compacted_bytes_total", "Bytes of tables written by compactions.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Total().TableBytesCompacted) },
+	},
+	{
+		"carom_kv_moved_bytes_total", "Bytes of tables that compactions moved down without writing them anew.", prometheus.CounterValue,
+		func(_ *Store, m *pebble.Metrics) float64 { return float64(m.Total().TableBytesMoved) },
+	},
+	{
 		"carom_kv_write_stalls_total", "Times that writes had to wait for flushes or compactions.", prometheus.CounterValue,
 		func(s *Store, _ *pebble.Metrics) float64 { return float64(s.stalls.count.Load()) },
 	},

@@ -40,6 +40,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.lockFolder(); err != nil {
 		return nil, err
 	}
+	if wal := s.walBytes(); wal > 0 {
+		o.Logger.Info("reads its write-ahead log again", zap.Int64("bytes", wal))
+	}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
 	}
@@ -114,6 +117,24 @@ func (s *Store) open() (err error) {
 	}
 	s.db = db
 	return nil
+}
+
+// walBytes is how much there is in the write-ahead log: of all that a store holds the only part that opening it reads in
+// full, and no more than its memtables hold, as a rule.
+func (s *Store) walBytes() (total int64) {
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return 0 // Pebble will say so
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		if info, err := s.fs.Stat(s.fs.PathJoin(s.dir, name)); err == nil {
+			total += info.Size()
+		}
+	}
+	return total
 }
 
 func (s *Store) pebbleOptions() *pebble.Options {

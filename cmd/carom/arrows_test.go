@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"bench/scenario":    {"bench/progress", "bench/node", "bench/targets", "bench/wire", "edge/report"},
 	"bench/peers":       {"bench/result"},
 	"bench/verdicts":    {"bench/node", "bench/progress"},
+	"bench/growth":      {"bench/progress", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"cmd/carom":         nil, // wires everything
 
 	"deploy/examples/go": {},

@@ -98,7 +98,12 @@ func (n *node) open() error {
 	if err := n.openPipeline(keys.PersonKey(), reg); err != nil {
 		return err
 	}
-	return n.openEdges(keys, reg)
+	begun := time.Now()
+	if err := n.openEdges(keys, reg); err != nil {
+		return err
+	}
+	n.opened("edges", begun)
+	return nil
 }
 
 func makeDataDir(c *Config) error {
@@ -114,9 +119,11 @@ func makeDataDir(c *Config) error {
 // openPipeline opens the two stores, the journal and what reads it.
 func (n *node) openPipeline(secret suppress.Secret, reg *prometheus.Registry) (err error) {
 	c := &n.config
+	begun := time.Now()
 	if n.heard, err = openStore(c.Data.Dir, kv.RoleJournal, 0, n.log, reg); err != nil {
 		return err
 	}
+	begun = n.opened("journal store", begun)
 	reader := readerRefine
 	if c.withKafka() {
 		reader = readerRelay
@@ -125,15 +132,27 @@ func (n *node) openPipeline(secret suppress.Secret, reg *prometheus.Registry) (e
 	if err != nil {
 		return err
 	}
+	begun = n.opened("journal", begun)
 	if n.state, err = openStore(c.Data.Dir, kv.RoleState, stateCacheBytes, n.log, reg); err != nil {
 		return err
 	}
+	begun = n.opened("state store", begun)
 	if c.withKafka() {
 		n.stages, err = orNone(openCluster(c, secret, n.journal, n.heard, n.state, n.log, reg))
 	} else {
 		n.stages, err = orNone(openEmbedded(c, secret, n.journal, n.heard, n.state, n.log, reg))
 	}
+	if err == nil {
+		n.opened("stages", begun)
+	}
 	return err
+}
+
+// opened tells how long a part of the start took, which began when the last had ended, and when the next begins.
+func (n *node) opened(part string, begun time.Time) time.Time {
+	now := time.Now()
+	n.log.Info("opened", zap.String("part", part), zap.Duration("took", now.Sub(begun)))
+	return now
 }
 
 // orNone keeps a nil pointer from becoming stages.

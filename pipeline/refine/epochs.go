@@ -1,11 +1,13 @@
 package refine
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
@@ -91,7 +93,8 @@ type epochs struct {
 	memory rollMemory
 }
 
-// openEpochs reads the epochs of a partition. Their rolls take so many bytes of memory at most.
+// openEpochs reads the epochs of a partition, but not their rolls: those readRolls reads. They take so many bytes of memory
+// at most.
 func openEpochs(store *kv.Store, keys keyspace, keep event.Millis, memory int) (*epochs, error) {
 	es := &epochs{keys: keys, keep: keep, memory: rollMemory{bound: memory}}
 	table := keys.table(nil, tableEpochs)
@@ -103,7 +106,7 @@ func openEpochs(store *kv.Store, keys keyspace, keep event.Millis, memory int) (
 		var r epochRow
 		var hasRoll bool
 		if hasRoll, err = r.decode(it.Key(), it.Value()); err == nil && hasRoll {
-			r.roll, err = readRoll(store, keys, r.id, &es.memory, es.expected())
+			r.roll, err = openRoll(store, keys, r.id, &es.memory, es.expected())
 		}
 		es.rows = append(es.rows, r)
 	}
@@ -112,6 +115,25 @@ func openEpochs(store *kv.Store, keys keyspace, keep event.Millis, memory int) (
 	}
 	es.changed()
 	return es, nil
+}
+
+// readRolls brings what is on the rolls of a partition into their filters, the newest first. What may be changed meanwhile is
+// said at roll.
+func (p *Partition) readRolls(ctx context.Context, live []liveEpoch) error {
+	began, names := time.Now(), uint64(0)
+	for _, e := range live {
+		if e.roll == nil {
+			continue
+		}
+		names += e.roll.unread.Load()
+		if err := e.roll.read(ctx, p.store, p.keys, e.id); err != nil {
+			return err
+		}
+	}
+	if names > 0 {
+		p.log.Info("refine knows which messages it has", zap.Uint64("messages", names), zap.Duration("took", time.Since(began)))
+	}
+	return nil
 }
 
 func (es *epochs) changed() {

@@ -307,7 +307,12 @@ func benchLookup(b *testing.B, messages, epochs int) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		before := threadTime(b)
-		if _, err := openEpochs(w.store, w.p.keys, w.p.epochs.keep, w.p.opts.RollBytes); err != nil {
+		es, err := openEpochs(w.store, w.p.keys, w.p.epochs.keep, w.p.opts.RollBytes)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(threadTime(b)-before), "cpu-ns-to-open")
+		if err := w.p.readRolls(b.Context(), es.live()); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(threadTime(b)-before)/float64(messages), "cpu-ns/message")

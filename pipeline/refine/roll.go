@@ -1,6 +1,7 @@
 package refine
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ import (
 // takes as many names as all before it, and a part of blocks of one cache line, of which a name has one:
 //
 //	name ─▶ block ─▶ 6 of its 512 bits, all set: perhaps
+//
+// Of a store that is opened, the filters are filled while the partition runs already: with many millions of messages that
+// takes seconds. A message may be on a roll that is not read yet.
 //
 // Run's goroutine adds; anybody may ask. Who sees a message on disk finds it on the roll, because it was put there before.
 const (
@@ -53,6 +57,9 @@ type roll struct {
 
 	parts atomic.Pointer[[]rollPart] // nil: there is no room for them
 	room  uint64                     // how many more names the last takes
+	// unread is how many names from before the start are yet to be brought into the first part. As long as there are any,
+	// nobody is told that a message is not on the roll.
+	unread atomic.Uint64
 }
 
 // rollPart holds blocks one after the other. Its words are read and written atomically.
@@ -121,10 +128,24 @@ func (r *roll) filter(name uint64) {
 	}
 	r.room--
 	parts := *r.parts.Load()
-	block, spread := parts[len(parts)-1].block(name)
+	part := parts[len(parts)-1]
+	if r.unread.Load() > 0 {
+		part.addShared(name)
+		return
+	}
+	block, spread := part.block(name)
 	for range bitsOfName {
 		word := &block[spread>>61]
 		atomic.StoreUint64(word, atomic.LoadUint64(word)|1<<(spread>>55&63))
+		spread <<= 9
+	}
+}
+
+// addShared adds a name to a part to which others add, too.
+func (part rollPart) addShared(name uint64) {
+	block, spread := part.block(name)
+	for range bitsOfName {
+		atomic.OrUint64(&block[spread>>61], 1<<(spread>>55&63))
 		spread <<= 9
 	}
 }
@@ -135,7 +156,7 @@ func (r *roll) mayHave(key event.Key) bool {
 		return true
 	}
 	parts := r.parts.Load()
-	if parts == nil {
+	if parts == nil || r.unread.Load() > 0 {
 		return true
 	}
 	name := binary.BigEndian.Uint64(nameOf(key))
@@ -184,32 +205,78 @@ func (r *roll) write(keys keyspace, e epochID, b *kv.Batch) error {
 	return nil
 }
 
-// readRoll reads the roll of an epoch that is to hold so many messages at least.
-func readRoll(store *kv.Store, keys keyspace, e epochID, m *rollMemory, expected uint64) (*roll, error) {
+// openRoll finds out how long the roll of an epoch is, which is to hold so many messages at least. Its names are read by
+// read.
+func openRoll(store *kv.Store, keys keyspace, e epochID, m *rollMemory, expected uint64) (*roll, error) {
 	prefix := keys.epoch(nil, tableRolls, e)
 	it, err := store.DB().NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: kv.PrefixEnd(prefix)})
 	if err != nil {
 		return nil, fmt.Errorf("read roll: %w", err)
 	}
 	names := uint64(0)
-	if it.Last() && len(it.Key()) == epochBytes+4 {
-		names = uint64(binary.BigEndian.Uint32(it.Key()[epochBytes:]))*rollPage + uint64(len(it.Value())/nameBytes)
-	}
-	r := newRoll(m, max(names, expected))
-	for ok := it.First(); ok; ok = it.Next() {
+	var unwritten []byte
+	if it.Last() {
 		page := it.Value()
-		if r.unwritten = r.unwritten[:0]; len(page) != pageBytes {
-			r.unwritten = append(r.unwritten, page...)
+		if len(it.Key()) != epochBytes+4 || len(page) == 0 || len(page) > pageBytes || len(page)%nameBytes != 0 {
+			err = fmt.Errorf("%w: roll of epoch %d", errDamaged, e)
+		} else {
+			names = uint64(binary.BigEndian.Uint32(it.Key()[epochBytes:]))*rollPage + uint64(len(page)/nameBytes)
 		}
-		for ; len(page) >= nameBytes; page = page[nameBytes:] {
-			r.filter(binary.BigEndian.Uint64(page))
+		if len(page) != pageBytes {
+			unwritten = append(unwritten, page...)
 		}
-	}
-	if r.names != names || len(r.unwritten)%nameBytes != 0 { // pages that are short, or missing
-		err = fmt.Errorf("%w: roll of epoch %d", errDamaged, e)
 	}
 	if err := errors.Join(err, it.Error(), it.Close()); err != nil {
 		return nil, fmt.Errorf("read roll: %w", err)
 	}
+	r := newRoll(m, max(names, expected))
+	r.names, r.unwritten = names, unwritten
+	if r.parts.Load() != nil {
+		r.room -= names
+		r.unread.Store(names)
+	}
 	return r, nil
+}
+
+// pagesAtOnce is how many pages are read between two looks at whether that is still wanted.
+const pagesAtOnce = 1024
+
+// read brings the names into the filter that were on the roll when it was opened. It may run beside everything else.
+func (r *roll) read(ctx context.Context, store *kv.Store, keys keyspace, e epochID) (err error) {
+	names := r.unread.Load()
+	parts := r.parts.Load()
+	if names == 0 || parts == nil {
+		return nil
+	}
+	filter := (*parts)[0]
+	it, err := store.DB().NewIter(&pebble.IterOptions{LowerBound: keys.rollPage(nil, e, 0), UpperBound: keys.rollPage(nil, e, uint32((names-1)/rollPage+1))})
+	if err != nil {
+		return fmt.Errorf("read roll: %w", err)
+	}
+	defer func() {
+		if err = errors.Join(err, it.Error(), it.Close()); err != nil {
+			err = fmt.Errorf("read roll: %w", err)
+		}
+	}()
+	left := names
+	for it.First(); left > 0; it.Next() {
+		page := (names - left) / rollPage
+		if page%pagesAtOnce == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n := min(left, rollPage)
+		if !it.Valid() || binary.BigEndian.Uint32(it.Key()[epochBytes:]) != uint32(page) || uint64(len(it.Value())) < n*nameBytes {
+			if r.parts.Load() == nil { // the epoch is gone
+				return nil
+			}
+			return fmt.Errorf("%w: roll of epoch %d", errDamaged, e)
+		}
+		for value := it.Value(); n > 0; n-- {
+			filter.addShared(binary.BigEndian.Uint64(value))
+			value = value[nameBytes:]
+			left--
+		}
+	}
+	r.unread.Store(0)
+	return nil
 }

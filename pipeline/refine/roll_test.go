@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -62,8 +63,26 @@ func TestRoll(t *testing.T) {
 	}
 	w.check(grown.write(keys, 5, b))
 	w.check(w.store.Commit(b))
-	read, err := readRoll(w.store, keys, 5, &rollMemory{bound: 1 << 20}, 0)
+	read, err := openRoll(w.store, keys, 5, &rollMemory{bound: 1 << 20}, 0)
 	w.check(err)
+	if !read.mayHave(rollKey(-1)) {
+		t.Error("a roll that is not read yet says that a message is not on it")
+	}
+	// What comes meanwhile is not lost, and not counted twice.
+	const meanwhile = 2 * minPart
+	var adding sync.WaitGroup
+	adding.Go(func() {
+		for n := range meanwhile {
+			read.add(rollKey(-2 - n))
+		}
+	})
+	w.check(read.read(t.Context(), w.store, keys, 5))
+	adding.Wait()
+	for n := range meanwhile {
+		if !read.mayHave(rollKey(-2 - n)) {
+			t.Fatalf("name %d, which came while the roll was read, is not on it", n)
+		}
+	}
 	for name, r := range map[string]*roll{"grown": grown, "read": read} {
 		wrong := 0
 		for n := range names + others {
@@ -78,16 +97,22 @@ func TestRoll(t *testing.T) {
 			t.Errorf("%s: %d of %d others seem to be on it", name, wrong, others)
 		}
 	}
-	if len(*grown.parts.Load()) < 2 || len(*read.parts.Load()) != 1 {
-		t.Errorf("%d parts grown, %d read: want several, and one", len(*grown.parts.Load()), len(*read.parts.Load()))
+	if len(*grown.parts.Load()) < 2 || len(*read.parts.Load()) != 2 {
+		t.Errorf("%d parts grown, %d read: want several, and two", len(*grown.parts.Load()), len(*read.parts.Load()))
 	}
-	if read.names != names || len(read.unwritten) != names%rollPage*nameBytes {
+	if read.names != names+meanwhile || len(read.unwritten) != (names%rollPage+meanwhile)*nameBytes {
 		t.Errorf("%d names were read, %d bytes of them in an open page", read.names, len(read.unwritten))
 	}
 
 	w.check(w.store.DeleteRange(keys.rollPage(nil, 5, 1), keys.rollPage(nil, 5, 2)))
-	if _, err := readRoll(w.store, keys, 5, &rollMemory{}, 0); !errors.Is(err, errDamaged) {
+	damaged, err := openRoll(w.store, keys, 5, &rollMemory{bound: 1 << 20}, 0)
+	w.check(err)
+	if err := damaged.read(t.Context(), w.store, keys, 5); !errors.Is(err, errDamaged) {
 		t.Errorf("without its second page it is read: %v", err)
+	}
+	damaged.drop()
+	if err := damaged.read(t.Context(), w.store, keys, 5); err != nil {
+		t.Errorf("of a roll that is gone something is missing: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"carom/kv"
 	"carom/pipeline/event"
@@ -22,7 +23,11 @@ func (p *Partition) Run(ctx context.Context) error {
 	if p.ran.Swap(true) {
 		return errRan
 	}
-	err := p.run(ctx)
+	parts, running := errgroup.WithContext(ctx)
+	live := p.epochs.live()
+	parts.Go(func() error { return p.readRolls(running, live) })
+	parts.Go(func() error { return p.run(running) })
+	err := parts.Wait()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // what was not committed is read again
 	}
@@ -116,6 +121,9 @@ func (p *Partition) drop() error {
 	from := p.keys.all(nil)
 	if err := b.DeleteRange(from, kv.PrefixEnd(from), nil); err != nil {
 		return err
+	}
+	for i := range p.epochs.rows {
+		p.epochs.rows[i].roll.drop() // who still reads it must not miss what is gone
 	}
 	if err := p.store.Commit(b); err != nil {
 		return err

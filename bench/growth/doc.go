@@ -1,0 +1,17 @@
+// Growth measures what size does to a node: rates on a full journal beside an empty one, starts after a crash, and memory
+// and disk over a long time.
+//
+//	fill   ─▶ journal folder ──┬─▶ node on it        ◀── load ── rates, CPU a request ─▶ ratio full / empty
+//	(Accept, Append: in here)  └─▶ trim in here      ◀── load ── latency while all of it goes
+//	start  ─▶ fill, load, kill -9, start             ─────────── seconds to each stage, by size
+//	soak   ─▶ a node with all roles ◀── a platform's traffic ─── samples, slopes, what was acknowledged and is counted
+//
+// Nodes are processes of their own, `carom serve`, on loopback. What is filled goes through the real Accept and journal,
+// with as many records a batch as a node under load has, but without sockets.
+//
+// Not obvious:
+//
+//   - Both nodes of a comparison run all the time, and rounds alternate between them in the order ABBA: what else the machine
+//     does falls on both.
+//   - Every request is a new event: its token is sealed for a message of its own.
+package main

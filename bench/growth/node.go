@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"carom/edge/ref"
+)
+
+// node is a `carom serve` in a process of its own.
+type node struct {
+	dir              string
+	cmd              *exec.Cmd
+	exited           chan struct{} // closed when the process has ended
+	track, mail, api string
+	began            time.Time
+
+	mu    sync.Mutex // guards lines and last
+	lines []logLine
+	last  string
+}
+
+// logLine is a line of the node's log.
+type logLine struct {
+	after  time.Duration // since the process was started
+	Level  string        `json:"level"`
+	Msg    string        `json:"msg"`
+	Fields map[string]any
+}
+
+const (
+	startBound = 10 * time.Minute
+	// maxLogLines bounds what is kept of a node's log.
+	maxLogLines = 10_000
+)
+
+// keysName is the file of keys in a folder.
+const keysName = "keys.yaml"
+
+// makeFolder makes a data folder with keys.
+func makeFolder(dir string) (*ref.Keyring, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, keysName)
+	keys, err := ref.NewKeyFile()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, keys, 0o600); err != nil {
+		return nil, err
+	}
+	return ref.ReadKeyring(file)
+}
+
+// startNode starts a node on a folder and waits until it listens.
+func startNode(ctx context.Context, carom, dir, roles string, env ...string) (*node, error) {
+	args := []string{"serve"}
+	if roles != "" {
+		args = append(args, "--roles", roles)
+	}
+	n := &node{dir: dir, cmd: exec.Command(carom, args...), exited: make(chan struct{})}
+	n.cmd.Env = append(os.Environ(),
+		"CAROM_DATA_DIR="+dir, "CAROM_NODE="+nodeName, "CAROM_TRACK_LISTEN=127.0.0.1:0", "CAROM_INBOUND_LISTEN=127.0.0.1:0", "CAROM_API_LISTEN=127.0.0.1:0",
+		"CAROM_TRACK_BASE_URL=http://track.example.com", "CAROM_INBOUND_BOUNCE_DOMAIN=bounce.example.com", "CAROM_INBOUND_REPLY_DOMAIN=reply.example.com")
+	n.cmd.Env = append(n.cmd.Env, env...)
+	log, err := n.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	n.began = time.Now()
+	if err := n.cmd.Start(); err != nil {
+		return nil, err
+	}
+	listening := make(chan struct{})
+	go n.read(log, listening)
+	select {
+	case <-listening:
+		return n, nil
+	case <-n.exited:
+		return nil, fmt.Errorf("the node ended: %s", n.lastLine())
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(startBound):
+		err = fmt.Errorf("the node does not listen after %v", startBound)
+	}
+	return nil, errors.Join(err, n.kill())
+}
+
+// read follows the node's log.
+func (n *node) read(log io.Reader, listening chan struct{}) {
+	defer close(n.exited)
+	scanner := bufio.NewScanner(log)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		after := time.Since(n.began)
+		line := logLine{after: after}
+		n.mu.Lock()
+		n.last = scanner.Text()
+		if json.Unmarshal(scanner.Bytes(), &line) == nil && json.Unmarshal(scanner.Bytes(), &line.Fields) == nil && len(n.lines) < maxLogLines {
+			n.lines = append(n.lines, line)
+		}
+		n.mu.Unlock()
+		if line.Msg == "listening" {
+			n.track, _ = line.Fields["track"].(string)
+			n.mail, _ = line.Fields["inbound"].(string)
+			n.api, _ = line.Fields["api"].(string)
+			close(listening)
+		}
+	}
+	_ = n.cmd.Wait()
+}
+
+// log returns the lines so far.
+func (n *node) log() []logLine {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.lines[:len(n.lines):len(n.lines)]
+}
+
+func (n *node) lastLine() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last
+}
+
+// kill ends the node as a crash does.
+func (n *node) kill() error {
+	err := n.cmd.Process.Kill()
+	<-n.exited
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
+// stop ends the node in order.
+func (n *node) stop() error {
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-n.exited:
+		return nil
+	case <-time.After(time.Minute):
+		return errors.Join(errors.New("the node does not stop"), n.kill())
+	}
+}
+
+// ticksPerSecond is the unit of processor time in /proc, USER_HZ, which is 100 on all of Linux's architectures that Go runs on.
+const ticksPerSecond = 100
+
+// cpu returns the processor time that the node has used.
+func (n *node) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name in parentheses may hold anything; utime and stime are the 12th and 13th fields behind it.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("read processor time: %d fields", len(fields))
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * time.Second / ticksPerSecond, errors.Join(err1, err2)
+}
+
+// rss returns the memory that the node has resident, in bytes.
+func (n *node) rss() (int64, error) {
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 2 {
+		return 0, errors.New("read memory: too few fields")
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
+
+// figures are the node's metrics by name and labels, as they stand in the text.
+type figures map[string]float64
+
+// sum adds up a metric over its labels.
+func (f figures) sum(name string) (total float64) {
+	for key, value := range f {
+		if key == name || strings.HasPrefix(key, name+"{") {
+			total += value
+		}
+	}
+	return total
+}
+
+var scraper = http.Client{Timeout: 30 * time.Second}
+
+// figures asks the node for its metrics.
+func (n *node) figures(ctx context.Context) (figures, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.api+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := scraper.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	f := make(figures)
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		at := strings.LastIndexByte(lines.Text(), ' ')
+		if at < 0 || strings.HasPrefix(lines.Text(), "#") {
+			continue
+		}
+		if f[lines.Text()[:at]], err = strconv.ParseFloat(lines.Text()[at+1:], 64); err != nil {
+			return nil, fmt.Errorf("read metrics: %w", err)
+		}
+	}
+	return f, lines.Err()
+}
+
+// ready reports whether /readyz answers 200.
+func (n *node) ready(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.api+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := scraper.Do(request)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// diskBytes is what the files below a folder take.
+func diskBytes(dir string) (total int64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return nil // what is compacted away meanwhile
+		}
+		if info, err := entry.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+const (
+	people       = 24
+	sampleEvery  = 10 * time.Second
+	findFor      = time.Minute
+	lagAllowed   = 50_000 // records between socket and scores, above which nothing is sent while the rate is sought
+	soakFraction = 0.5
+)
+
+// soakSettings make the node forget within the time of a soak what it forgets in days: the journal as soon as it is
+// passed, the logs and the messages after an hour or at their sizes.
+var soakSettings = []string{
+	"CAROM_JOURNAL_RETENTION=1m", "CAROM_JOURNAL_MAX_BYTES=268435456",
+	"CAROM_EVENTS_KEEP=1h", "CAROM_EVENTS_MAX_BYTES=134217728", "CAROM_ADDRESSES_KEEP=1h", "CAROM_REJECTS_KEEP=1h",
+	"CAROM_REFINE_KEEP=9m", "CAROM_REFINE_PARK=5m",
+}
+
+// soak runs a node with all roles for a long time at half its rate.
+func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
+	dir := filepath.Join(o.dir, "node")
+	if _, err := makeFolder(dir); err != nil {
+		return err
+	}
+	n, err := startNode(ctx, o.carom, dir, "", soakSettings...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = n.kill() }()
+	p := newPlatform(n, "soak")
+	rate := o.rate
+	if rate <= 0 {
+		if rate, err = p.find(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "closed loop: %.0f events/s from socket to score; soak at %.0f\n", rate, rate*soakFraction)
+		rate *= soakFraction
+	}
+	samples, err := p.steady(ctx, rate, time.Duration(o.minutes*float64(time.Minute)), show)
+	if err != nil {
+		return err
+	}
+	if err := writeSamples(o.out, samples); err != nil {
+		return err
+	}
+	verdict := judge(out, samples)
+	lost := p.complete(ctx, out)
+	return errors.Join(verdict, lost, n.stop())
+}
+
+// play has all people send bulks; each waits for its turn.
+func (p *platform) play(ctx context.Context, turn func(ctx context.Context) bool) {
+	var group sync.WaitGroup
+	for range people {
+		group.Go(func() {
+			one := &person{platform: p, reader: reader{address: p.node.track, agent: agent}}
+			defer one.close()
+			for turn(ctx) {
+				one.bulk(ctx)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// find returns how many events a second go all the way to the scores, when nobody waits but for that.
+func (p *platform) find(ctx context.Context) (rate float64, err error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, findFor)
+	defer cancel()
+	var mu sync.Mutex // guards behind and looked
+	var behind bool
+	var looked time.Time
+	p.play(ctx, func(ctx context.Context) bool {
+		for ctx.Err() == nil {
+			mu.Lock()
+			if time.Since(looked) > 500*time.Millisecond {
+				looked = time.Now()
+				f, err := p.node.figures(ctx)
+				behind = err == nil && lag(f) > lagAllowed
+			}
+			wait := behind
+			mu.Unlock()
+			if !wait {
+				return true
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return false
+	})
+	drain := context.WithoutCancel(ctx)
+	if err := p.drained(drain); err != nil {
+		return 0, err
+	}
+	_, err = p.heard()
+	if p.events() == 0 {
+		return 0, errors.Join(errors.New("nothing was answered"), err)
+	}
+	return float64(p.events()) / time.Since(began).Seconds(), nil
+}
+
+// steady plays at a constant rate and takes samples.
+func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration, show io.Writer) (samples []sample, err error) {
+	began := time.Now()
+	playing, cancel := context.WithTimeout(ctx, lasts)
+	defer cancel()
+	const perBulk = bulkMessages + (bulkMessages+openEvery-1)/openEvery*(clickEvery+1)/clickEvery + 1
+	interval := time.Duration(float64(time.Second) * perBulk / rate)
+	var mu sync.Mutex // guards due
+	due := began
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.play(playing, func(ctx context.Context) bool {
+			mu.Lock()
+			at := due
+			due = due.Add(interval)
+			mu.Unlock()
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(time.Until(at)):
+				return ctx.Err() == nil
+			}
+		})
+	}()
+	ticker := time.NewTicker(sampleEvery)
+	defer ticker.Stop()
+	last := p.events()
+	for {
+		select {
+		case <-p.node.exited:
+			return samples, fmt.Errorf("the node ended: %s", p.node.lastLine())
+		case <-ended:
+			return samples, ctx.Err()
+		case <-ticker.C:
+			s, err := p.sample(ctx, began, last)
+			if err != nil {
+				return samples, err
+			}
+			last = p.events()
+			samples = append(samples, s)
+			fmt.Fprintf(show, "%5.0f s  %6.0f events/s  %d failed  p99 %.1f ms  lag %.0f  RSS %.0f MB  heap %.0f MB  disk %.0f + %.0f MB\n",
+				s.Seconds, s.Rate, p.failed.Load(), s.P99, s.Lag, s.RSS/1e6, s.Heap/1e6, s.DiskJournal/1e6, s.DiskState/1e6)
+		}
+	}
+}
+
+// complete checks that all that was acknowledged is counted.
+func (p *platform) complete(ctx context.Context, out io.Writer) error {
+	if err := p.drained(ctx); err != nil {
+		return err
+	}
+	c, err := p.counted(ctx)
+	if err != nil {
+		return err
+	}
+	var wrong []error
+	fmt.Fprintln(out)
+	for _, row := range []struct {
+		what               string
+		acknowledged, told int64
+	}{
+		{"registered", p.registered.Load(), c.Completed},
+		{"opened", p.opened.Load(), c.Opened + c.MachineOpened},
+		{"clicked", p.clicked.Load(), c.Clicked + c.MachineClick},
+		{"bounced", p.bounced.Load(), c.Bounced},
+	} {
+		fmt.Fprintf(out, "%-10s %10d acknowledged, %10d in the scores\n", row.what, row.acknowledged, row.told)
+		// What failed may have been recorded all the same.
+		if row.told < row.acknowledged || row.told > row.acknowledged+p.failed.Load()*bulkMessages {
+			wrong = append(wrong, fmt.Errorf("%s: %d acknowledged, %d in the scores", row.what, row.acknowledged, row.told))
+		}
+	}
+	return errors.Join(wrong...)
+}
