@@ -5,6 +5,12 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.buildVersion=$(VERSION)
 FUZZTIME ?= 60s
 KAFKA_ROUNDS ?= 5
+EVENTS  ?= 50000000
+LOOKUP_MILLIONS ?= 1,8
+LOOKUPS ?= 50000
+SIZES   ?= 0,1,5,10
+MESSAGES ?= 0
+MINUTES ?= 60
 TOOLS   := $(CURDIR)/bin/tools
 
 # The linters, built into bin/tools; each is a module of its own and stays out of go.mod.
@@ -93,14 +99,14 @@ bench-kafka: ## throughput, CPU, allocations and sizes of the relay and of each 
 	    { print $$1 ": " $$2 " rounds"; for (i = 3; i < NF; i += 2) printf "  %14s %s\n", $$i, $$(i + 1) }' bin/bench-kafka.txt; exit $$status
 
 bench-growth: build ## rates on a journal of EVENTS (50000000) beside an empty one, and how it is trimmed; then refine at LOOKUP_MILLIONS (1,8) of messages
-	$(GO) run ./bench/growth edge -carom $(BIN) -events $(or $(EVENTS),50000000) $(GROWTH)
-	CAROM_LOOKUP_MILLIONS=$(or $(LOOKUP_MILLIONS),1,8) $(GO) test -timeout 2h -run '^$$' -bench 'RefineLookup|RefineGrown' -benchtime $(or $(LOOKUPS),50000)x -cpu 1 ./pipeline/refine
+	$(GO) run ./bench/growth edge -carom $(BIN) -events $(EVENTS) $(GROWTH)
+	CAROM_LOOKUP_MILLIONS=$(LOOKUP_MILLIONS) $(GO) test -timeout 2h -run '^$$' -bench 'RefineLookup|RefineMillion' -benchtime $(LOOKUPS)x -cpu 1 ./pipeline/refine
 
 bench-start: build ## seconds to be ready after kill -9 under load, by SIZES (0,1,5,10) of the journal in GB; MESSAGES=2000000 for all roles, with so many messages
-	$(GO) run ./bench/growth start -carom $(BIN) -sizes $(or $(SIZES),0,1,5,10) -rounds 3 -messages $(or $(MESSAGES),0) $(GROWTH)
+	$(GO) run ./bench/growth start -carom $(BIN) -sizes $(SIZES) -rounds 3 -messages $(MESSAGES) $(GROWTH)
 
 bench-soak: build ## memory, disk and latency of all roles at half their rate for MINUTES (60), and that nothing was lost; plots in bin/soak.html
-	$(GO) run ./bench/growth soak -carom $(BIN) -minutes $(or $(MINUTES),60) $(GROWTH)
+	$(GO) run ./bench/growth soak -carom $(BIN) -minutes $(MINUTES) $(GROWTH)
 
 fuzz: ## run every fuzz test for FUZZTIME (60s; 1000x for as many inputs)
 	@set -e; for pkg in $$($(GO) list ./...); do \
