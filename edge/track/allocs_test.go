@@ -46,3 +46,30 @@ func TestHitAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestLaneAllocatesNothing counts those of the fast lane, from the bytes of the connection to those of the answer.
+func TestLaneAllocatesNothing(t *testing.T) {
+	accept := pipeline.Default()
+	accept.RepeatEntries = 0 // every hit is recorded
+	w := newWhole(t, accept, behindProxies())
+	for name, target := range map[string]string{
+		"open":  "/o/" + seal(t, w.keys, ref.OpenPixel, typical) + ".gif",
+		"click": "/c/" + seal(t, w.keys, ref.Click, linkTo("https://example.com/offers?utm_source=mail")),
+	} {
+		request := []byte(browserRequest(target))
+		c := newListener(nil, w.Server).admit(&scriptedConn{}).(*conn)
+		_, before := w.journal.Bounds()
+		const runs = 1000
+		if n := testing.AllocsPerRun(runs, func() {
+			c.Conn.(*scriptedConn).out.Reset()
+			if w.answerPlain(c, request) != answered {
+				t.Error("not answered")
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		if _, after := w.journal.Bounds(); after-before != runs+1 {
+			t.Errorf("%s: %d records, want %d", name, after-before, runs+1)
+		}
+	}
+}

@@ -1,14 +1,16 @@
 // Package track is the HTTP edge: it answers the open pixel, the click redirect and the unsubscribe link, and hands
 // what it heard to the Sink.
 //
-//	socket ─▶ listener ─▶ fasthttp ─▶ route
-//	          bounds,     timeouts,     │  /o/TOKEN[.gif]  /c/TOKEN  /u/TOKEN
-//	          PROXY       sizes         ▼
-//	                                open the token ──bad──▶ GIF or 404 page, no event
-//	                                    ▼
-//	                                Sink.Hit, Sink.Facts     returns when it is on disk
-//	                                    ▼
-//	                                GIF, 302 or page
+//	socket ─▶ listener ─▶ fast lane ─▶ fasthttp ─▶ route
+//	          bounds,     plain opens  timeouts,     │  /o/TOKEN[.gif]  /c/TOKEN  /u/TOKEN
+//	          PROXY       and clicks   sizes         │
+//	                          └──────────┬───────────┘
+//	                                     ▼
+//	                              open the token ──bad──▶ GIF or 404 page, no event
+//	                                     ▼
+//	                              Sink.Hit, Sink.Facts     returns when it is on disk
+//	                                     ▼
+//	                              GIF, 302 or page
 //	                         /self/TOKEN ─▶ cookie and page, no event   only with the option self
 //
 // It guarantees: the answer is sent after the Sink has returned. If an open or a click can't be recorded, the reader
@@ -17,6 +19,8 @@
 //
 // Not obvious:
 //
+//   - The fast lane knows the usual request and no HTTP. What it isn't sure of it gives to fasthttp, with all that comes over
+//     the connection after it. Nobody must be able to tell by an answer or an event which of the two it was.
 //   - All that a request holds lies in fasthttp's buffers and in the pooled hit, and dies with the handler.
 //     The Sink must not retain any of it.
 //   - Routes are read from the bytes of the request line. What fasthttp makes of a path (decoding, collapsing slashes,

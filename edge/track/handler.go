@@ -36,14 +36,19 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 // all others with it.
 func (s *Server) answered(ctx *fasthttp.RequestCtx, r route, began time.Time) {
 	if cause := recover(); cause != nil {
-		s.metrics.panics.Inc()
-		s.log.Error("request hit a bug", zap.Any("cause", cause), zap.String("route", routeNames[r]), zap.Stack("stack"))
+		s.bug(cause, r)
 		ctx.Response.Reset()
 		setText(ctx, fasthttp.StatusInternalServerError)
 		ctx.SetConnectionClose()
 	}
 	s.metrics.answered(r, ctx.Response.StatusCode())
 	s.metrics.seconds[r].Observe(time.Since(began).Seconds())
+}
+
+// bug tells of a panic.
+func (s *Server) bug(cause any, r route) {
+	s.metrics.panics.Inc()
+	s.log.Error("request hit a bug", zap.Any("cause", cause), zap.String("route", routeNames[r]), zap.Stack("stack"))
 }
 
 // closeIfChunked closes the connection after a request with Transfer-Encoding. fasthttp prefers it over a Content-Length

@@ -2,6 +2,7 @@ package track
 
 import (
 	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -16,6 +17,7 @@ type hit struct {
 	ev     event.Event
 	req    event.Request
 	marks  ref.Marks // of the cookie, if there is one
+	answer []byte    // of the fast lane, where it isn't prepared
 }
 
 func (s *Server) getHit() *hit { return s.hits.Get().(*hit) }
@@ -35,14 +37,19 @@ func (s *Server) read(ctx *fasthttp.RequestCtx, h *hit, r route, token []byte) b
 		s.metrics.badToken(r, err)
 		return false
 	}
-	h.ev.Kind = kinds[r]
-	h.ev.Time = event.Now()
-	h.ev.KnownBy = event.ByRef
-	h.ev.Key = h.opened.Key
-	h.ev.Ref = h.opened.Ref
+	h.begin(r, time.Now())
 	s.readRequest(ctx, &h.req)
 	h.req.Self = s.isSelf(ctx, h)
 	return true
+}
+
+// begin fills in what is known of the event by its token and its time.
+func (h *hit) begin(r route, at time.Time) {
+	h.ev.Kind = kinds[r]
+	h.ev.Time = event.FromTime(at)
+	h.ev.KnownBy = event.ByRef
+	h.ev.Key = h.opened.Key
+	h.ev.Ref = h.opened.Ref
 }
 
 var (

@@ -17,8 +17,9 @@ import (
 type listener struct {
 	net.Listener
 	s       *Server
-	closing sync.Once
+	once    sync.Once
 	closed  chan struct{}
+	closing atomic.Bool // closeIdle was called
 
 	mu      sync.Mutex // guards what follows
 	conns   map[*conn]struct{}
@@ -73,7 +74,7 @@ func isTemporary(err error) bool {
 func (l *listener) admit(c net.Conn) net.Conn {
 	peer := addrOf(c.RemoteAddr())
 	proxy := l.s.proxies.trust(peer)
-	tracked := &conn{Conn: c, listener: l}
+	tracked := &conn{Conn: c, listener: l, left: l.s.options.MaxRequestsPerConnection > 0}
 	if l.s.options.MaxConnectionsPerClient > 0 && !proxy && peer.IsValid() {
 		tracked.client = clientPrefix(peer)
 	}
@@ -149,17 +150,19 @@ func refuse(c net.Conn) {
 // Close stops accepting. It may be called twice.
 func (l *listener) Close() error {
 	var err error
-	l.closing.Do(func() {
+	l.once.Do(func() {
 		close(l.closed)
 		err = l.Listener.Close()
 	})
 	return err
 }
 
-// closeUnused closes the connections that nothing came over yet.
-func (l *listener) closeUnused() {
+// closeIdle closes the connections over which nothing came yet, and those that wait in the fast lane for a request; no
+// other will wait there from now on.
+func (l *listener) closeIdle() {
+	l.closing.Store(true)
 	for _, c := range l.list() {
-		if !c.used.Load() {
+		if c.phase.CompareAndSwap(phaseIdle, phaseClosed) {
 			_ = c.Close()
 		}
 	}
@@ -194,16 +197,40 @@ type conn struct {
 	net.Conn
 	listener *listener
 	client   netip.Prefix // not valid if clients are not bounded
-	used     atomic.Bool  // something was read from it
+	phase    atomic.Int32
 	once     sync.Once
+
+	// Of the goroutine that reads.
+	left      bool // the fast lane: all further bytes are fasthttp's
+	rode      bool // the lane has answered
+	limited   bool // a write deadline was set
+	peerKnown bool
+	peer      netip.Addr
+	last      time.Time // when the lane answered last
 }
 
+// The phases of a connection.
+const (
+	phaseIdle   int32 = iota // nothing came yet, or the lane has answered all that came
+	phaseBusy                // something came, and isn't answered or is fasthttp's
+	phaseClosed              // by closeIdle
+)
+
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if n > 0 && !c.used.Load() {
-		c.used.Store(true)
+	if !c.left {
+		return c.ride(b)
 	}
-	return n, err
+	return c.Conn.Read(b)
+}
+
+// begin notes that something came; false if the connection is being closed.
+func (c *conn) begin() bool { return c.phase.CompareAndSwap(phaseIdle, phaseBusy) }
+
+// rest notes that all that came is answered; false if the server is being stopped. Either closeIdle sees the phase, or
+// this sees that it was called.
+func (c *conn) rest() bool {
+	c.phase.Store(phaseIdle)
+	return !c.listener.closing.Load()
 }
 
 // Close closes the connection. fasthttp calls it twice at times.

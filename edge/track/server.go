@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,6 +37,7 @@ type Server struct {
 	log      *zap.Logger
 	http     *fasthttp.Server
 	hits     sync.Pool // of *hit
+	prepared atomic.Pointer[prepared]
 
 	mu       sync.Mutex
 	listener *listener // nil before Listen
@@ -148,8 +150,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) shutdown(ln *listener) {
 	_ = ln.Close()
-	// fasthttp would wait five seconds for the first byte of a connection that browsers opened in advance.
-	ln.closeUnused()
+	// fasthttp would wait five seconds for the first byte of a connection that browsers opened in advance, and knows
+	// nothing of those that the fast lane serves.
+	ln.closeIdle()
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.ShutdownTimeout)
 	defer cancel()
 	if err := s.http.ShutdownWithContext(ctx); err != nil {

@@ -120,7 +120,7 @@ func TestShutdownCutsOff(t *testing.T) {
 	}
 	eventually(t, "the request has begun", func() bool {
 		list := r.listener.list()
-		return len(list) == 1 && list[0].used.Load()
+		return len(list) == 1 && list[0].phase.Load() == phaseBusy
 	})
 	r.stop()
 	if err := <-r.done; err != nil {
