@@ -48,7 +48,7 @@ var arrows = map[string][]string{
 	"bench/targets":     {"edge/ref", "pipeline/event"},
 	"bench/node":        {},
 	"bench/scenario":    {"bench/progress", "bench/node", "bench/targets", "bench/wire", "edge/report"},
-	"bench/peers":       {"bench/result"},
+	"bench/peers":       {"bench/result", "edge/ref", "pipeline/event"},
 	"bench/verdicts":    {"bench/node", "bench/progress"},
 	"bench/growth":      {"bench/progress", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"cmd/carom":         nil, // wires everything

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// writeTables prints what was measured, and then the ratios.
+func writeTables(w io.Writer, r *outcome) error {
+	for _, section := range []func(io.Writer, *outcome) error{writeFigures, writeRatios, writeFailures} {
+		if err := section(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row is a peer at one number of connections: medians over the rounds, and how far the rate spreads.
+type row struct {
+	Peer        string  `json:"peer"`
+	Connections int     `json:"connections"`
+	Rate        spread  `json:"rate"`
+	P50         spread  `json:"p50_us"`
+	P99         spread  `json:"p99_us"`
+	ServerCores float64 `json:"server_cores"`
+	ServerCPU   float64 `json:"server_us_per_answer"`
+	LoadCores   float64 `json:"harness_cores"`
+	LoadCPU     float64 `json:"harness_us_per_answer"`
+	Promise     string  `json:"promise"`
+}
+
+// rows sums the cells up, peers in their order under each number of connections, HTTP before SMTP.
+func rows(cells []cell, peers []peer) []row {
+	var list []row
+	for _, protocol := range []string{overHTTP, overSMTP} {
+		var connections []int
+		for i := range cells {
+			if c := &cells[i]; c.Protocol == protocol && !slices.Contains(connections, c.Connections) {
+				connections = append(connections, c.Connections)
+			}
+		}
+		slices.Sort(connections)
+		for _, n := range connections {
+			for i := range peers {
+				if r, ok := sumUp(cells, &peers[i], n); ok && peers[i].protocol == protocol {
+					list = append(list, r)
+				}
+			}
+		}
+	}
+	return list
+}
+
+func sumUp(cells []cell, p *peer, connections int) (row, bool) {
+	var good []*cell
+	for i := range cells {
+		if c := &cells[i]; c.Peer == p.name && c.Connections == connections && c.Error == "" {
+			good = append(good, c)
+		}
+	}
+	over := func(of func(c *cell) float64) spread {
+		values := make([]float64, len(good))
+		for i, c := range good {
+			values[i] = of(c)
+		}
+		return spreadOf(values)
+	}
+	cores := func(cpu func(c *cell) time.Duration) float64 {
+		return over(func(c *cell) float64 { return cpu(c).Seconds() / c.Seconds }).Median
+	}
+	each := func(cpu func(c *cell) time.Duration) float64 {
+		return over(func(c *cell) float64 { return cpu(c).Seconds() * 1e6 / float64(c.Answered) }).Median
+	}
+	server, harness := func(c *cell) time.Duration { return c.ServerCPU }, func(c *cell) time.Duration { return c.CPU }
+	return row{
+		Peer: p.name, Connections: connections, Promise: p.promise,
+		Rate: over((*cell).rate), P50: over(func(c *cell) float64 { return c.P50 }), P99: over(func(c *cell) float64 { return c.P99 }),
+		ServerCores: cores(server), ServerCPU: each(server), LoadCores: cores(harness), LoadCPU: each(harness),
+	}, len(good) > 0
+}
+
+func writeFigures(w io.Writer, r *outcome) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "peer\tconnections\tanswers/s\tmin..max\tp50\tp99\tserver\tµs each\tload\tµs each\trounds\t")
+	for i := range r.Rows {
+		x := &r.Rows[i]
+		if i > 0 && x.Connections != r.Rows[i-1].Connections {
+			fmt.Fprintln(t, strings.Repeat("\t", 11))
+		}
+		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f..%.0f\t%s\t%s\t%.2f\t%.1f\t%.2f\t%.1f\t%d\t\n", x.Peer, x.Connections, x.Rate.Median, x.Rate.Min, x.Rate.Max,
+			millis(x.P50.Median), millis(x.P99.Median), x.ServerCores, x.ServerCPU, x.LoadCores, x.LoadCPU, x.Rate.Rounds)
+	}
+	return t.Flush()
+}
+
+func millis(micros float64) string {
+	if micros <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f ms", micros/1000)
+}
+
+func writeRatios(w io.Writer, r *outcome) error {
+	if len(r.Ratios) == 0 {
+		return nil
+	}
+	fmt.Fprint(w, "\nRatios within each round; a rate: more is better, p99: less is better.\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "what\tconnections\tratio\tmin..max\tbar\t\t")
+	for i := range r.Ratios {
+		x := &r.Ratios[i]
+		what := x.Of + " / " + x.To
+		if x.Figure != "rate" {
+			what += ", " + x.Figure
+		}
+		bar, met := "", ""
+		if x.Bar > 0 {
+			bar, met = fmt.Sprintf("%.2f", x.Bar), "met"
+			if !x.met() {
+				met = "MISSED"
+			}
+		}
+		fmt.Fprintf(t, "%s\t%d\t%.2f\t%.2f..%.2f\t%s\t%s\t\n", what, x.Connections, x.Median, x.Min, x.Max, bar, met)
+	}
+	return t.Flush()
+}
+
+// writeFailures names every cell that counts nowhere.
+func writeFailures(w io.Writer, r *outcome) error {
+	head := "\nLeft out:\n"
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		if c.Error == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s  round %d, %s, %d connections: %s\n", head, c.Round, c.Peer, c.Connections, c.Error); err != nil {
+			return err
+		}
+		head = ""
+	}
+	return nil
+}
