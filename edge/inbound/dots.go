@@ -26,10 +26,11 @@ func readDots(in *bufio.Reader, to *body) error {
 		if err != nil {
 			return err
 		}
-		n := bytes.Index(window, []byte("\r\n."))
-		if lineStart = n >= 0; lineStart {
-			n += len(crlf)
-		} else if n = len(window) - heldBack(window); n == 0 {
+		n := lineWithDot(window)
+		if lineStart = n >= 0; !lineStart {
+			n = len(window) - heldBack(window)
+		}
+		if n == 0 {
 			// All there is may be the beginning of the end. More must come, if only the dot.
 			if _, err := peek(in, len(window)+1); err != nil {
 				return err
@@ -40,6 +41,21 @@ func readDots(in *bufio.Reader, to *body) error {
 			return err
 		}
 		_, _ = in.Discard(n)
+	}
+}
+
+// lineWithDot returns where the first line after CRLF begins that begins with a dot; -1 if none does. It goes from dot to
+// dot, of which a mail has fewer than bytes by far.
+func lineWithDot(window []byte) int {
+	for from := 0; ; {
+		i := bytes.IndexByte(window[from:], '.')
+		if i < 0 {
+			return -1
+		}
+		if i += from; i >= len(crlf) && window[i-1] == '\n' && window[i-2] == '\r' {
+			return i
+		}
+		from = i + 1
 	}
 }
 
