@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strings"
 
+	"carom/edge/ref"
 	"carom/edge/report"
 	"carom/pipeline/event"
 )
@@ -19,16 +20,15 @@ const (
 	ignoredExcess      = "excess"      // more than maxEvents
 )
 
-// original is the identity that the returned header X-Carom-Ref proves.
-type original struct {
-	key event.Key
-	ref event.Ref
-}
-
 // eventsOf makes events of what a mail says: one for each fact and each recipient of the mail whose message it can be
-// about. header is nil if no sealed header came back. ignored counts the facts that make none.
-func eventsOf(r *report.Report, header *original, targets []target, now event.Millis) (events []*event.Event, ignored map[string]int) {
-	ignored = map[string]int{}
+// about. header is what the returned header X-Carom-Ref proves, nil if none came back. ignored counts the facts that make none.
+func eventsOf(r *report.Report, header *ref.Opened, targets []target, now event.Millis) (events []*event.Event, ignored map[string]int) {
+	ignore := func(why string) {
+		if ignored == nil {
+			ignored = map[string]int{}
+		}
+		ignored[why]++
+	}
 	for _, t := range targets {
 		if t.role == toOperator {
 			continue
@@ -37,9 +37,9 @@ func eventsOf(r *report.Report, header *original, targets []target, now event.Mi
 			e, why := eventOf(r, &f, header, t, now)
 			switch {
 			case e == nil:
-				ignored[why]++
+				ignore(why)
 			case len(events) >= maxEvents:
-				ignored[ignoredExcess]++
+				ignore(ignoredExcess)
 			default:
 				events = append(events, e)
 			}
@@ -70,7 +70,7 @@ var kinds = map[report.Kind]event.Kind{
 }
 
 // eventOf makes the event of one fact told to one recipient, or says why there is none.
-func eventOf(r *report.Report, f *report.Fact, header *original, t target, now event.Millis) (e *event.Event, ignored string) {
+func eventOf(r *report.Report, f *report.Fact, header *ref.Opened, t target, now event.Millis) (e *event.Event, ignored string) {
 	kind, ok := kinds[f.Kind]
 	if !ok {
 		return nil, ignoredOther
@@ -101,11 +101,11 @@ func eventOf(r *report.Report, f *report.Fact, header *original, t target, now e
 }
 
 // identify says whose event it is, DESIGN §4: by address token, then by returned header, then by Message-ID.
-func identify(e *event.Event, r *report.Report, f *report.Fact, header *original, t target) bool {
+func identify(e *event.Event, r *report.Report, f *report.Fact, header *ref.Opened, t target) bool {
 	byToken := t.role == toReturnPath || t.role == toReply || t.role == toUnsubscribe
 	switch {
-	case header != nil && (!byToken || header.key == t.key):
-		e.Key, e.KnownBy, e.Ref = header.key, event.ByRef, header.ref
+	case header != nil && (!byToken || header.Key == t.key):
+		e.Key, e.KnownBy, e.Ref = header.Key, event.ByRef, header.Ref
 		e.Mail.References = true
 	case byToken:
 		e.Key, e.KnownBy = t.key, event.ByKey

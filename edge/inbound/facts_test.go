@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"carom/edge/ref"
 	"carom/edge/report"
 	"carom/pipeline/event"
 )
@@ -25,8 +26,8 @@ func factIs(kinds ...report.Kind) report.Report {
 
 func TestEventsOf(t *testing.T) {
 	key := messageKey()
-	full := &original{key: key, ref: message}
-	other := &original{key: event.KeyOf("acme", "another"), ref: event.Ref{Account: "acme", Message: "another"}}
+	full := &ref.Opened{Key: key, Ref: message}
+	other := &ref.Opened{Key: event.KeyOf("acme", "another"), Ref: event.Ref{Account: "acme", Message: "another"}}
 	mail := event.Mail{ID: "r-1@mx.example.net", From: "bob@example.org"}
 	referring := mail
 	referring.References = true
@@ -40,7 +41,7 @@ func TestEventsOf(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		report  report.Report
-		header  *original
+		header  *ref.Opened
 		targets []target
 		want    []event.Event
 		ignored map[string]int

@@ -91,7 +91,13 @@ func (s *sink) Facts(evs ...*event.Event) error {
 	if s.fail != nil {
 		return s.fail
 	}
-	s.events = append(s.events, evs...)
+	for _, ev := range evs { // which are the server's again afterwards
+		kept := new(event.Event)
+		if err := kept.DecodeBinary(ev.AppendBinary(nil)); err != nil {
+			return err
+		}
+		s.events = append(s.events, kept)
+	}
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package inbound
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/pipeline/event"
+)
 
 // metrics are counted under labels of a fixed few values each.
 type metrics struct {
@@ -14,6 +18,11 @@ type metrics struct {
 	reloads    *prometheus.CounterVec // by result
 	injected   prometheus.Counter
 	panics     prometheus.Counter
+
+	// What nearly every mail counts is looked up once.
+	taken  prometheus.Counter
+	byRole [toOperator + 1]prometheus.Counter // of recipients
+	ofKind map[event.Kind]prometheus.Counter  // of events
 }
 
 func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
@@ -34,7 +43,7 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 	gauge("mail_memory_bytes", "Memory that mails being read take.", func() float64 {
 		return float64(s.options.MaxMemoryBytes - s.budget.left.Load())
 	})
-	return &metrics{
+	m := &metrics{
 		accepted:   counter("connections_total", "Connections accepted."),
 		closed:     vector("connections_closed_total", "reason", "Connections that didn't end with QUIT, by reason."),
 		recipients: vector("recipients_total", "result", "Recipients, by what the address is for or why it was refused."),
@@ -45,7 +54,16 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		reloads:    vector("certificate_reloads_total", "result", "Changes of the certificate's files, by result."),
 		injected:   counter("tls_injections_total", "Connections with plaintext sent behind STARTTLS, which was thrown away."),
 		panics:     counter("panics_total", "Faults of ours that a mail or a client provoked."),
+		ofKind:     map[event.Kind]prometheus.Counter{},
 	}
+	m.taken = m.mails.WithLabelValues("taken")
+	for r := toReturnPath; r <= toOperator; r++ {
+		m.byRole[r] = m.recipients.WithLabelValues(r.String())
+	}
+	for _, kind := range kinds {
+		m.ofKind[kind] = m.events.WithLabelValues(kind.String())
+	}
+	return m
 }
 
 // refusals names the replies that refuse mails.

@@ -44,10 +44,11 @@ func (s session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if r == nil && !m.has(t) && len(m.targets) >= server.options.MaxRecipients {
 		result, r = "too_many", replyTooManyRecipients
 	}
-	server.metrics.recipients.WithLabelValues(result).Inc()
 	if r != nil {
+		server.metrics.recipients.WithLabelValues(result).Inc()
 		return r
 	}
+	server.metrics.byRole[t.role].Inc()
 	if !m.has(t) {
 		m.targets = append(m.targets, t)
 	}
