@@ -16,40 +16,16 @@ const proxyTimeout = 10 * time.Second
 // answered takes the last line of a reply that the library wrote. Successes are worded here, because the library
 // repeats the client's words in them, and announces what isn't so.
 func (c *conn) answered(line []byte) {
-	if c.command == cmdGreeting {
+	switch {
+	case c.command == cmdGreeting:
 		c.greet()
-		return
-	}
-	if r := c.instead; r != nil {
-		c.instead = nil
-		c.say(r)
-		return
-	}
-	if bytes.HasPrefix(line, []byte("250 ")) {
-		switch c.command {
-		case cmdEHLO:
-			c.out = c.server.appendCapabilities(c.out, c.tls == nil)
-			return
-		case cmdHELO:
-			// Neither this reply nor the last has an enhanced code, RFC 2034 §4.
-			c.out = append(append(append(c.out, "250 "...), c.server.options.Hostname...), crlf...)
-			return
-		case cmdMAIL:
-			c.say(replySender)
-			return
-		case cmdRCPT:
-			c.say(replyRecipient)
-			return
-		case cmdRSET, cmdNOOP:
-			c.say(replyOk)
-			return
-		}
-	}
-	switch c.command {
-	case cmdVRFY:
-		c.say(replyVerify)
-	case cmdQUIT:
+	case c.command == cmdQUIT:
 		c.say(replyBye)
+	case c.command == cmdEHLO && bytes.HasPrefix(line, []byte("250 ")):
+		c.out = c.server.appendCapabilities(c.out, c.tls == nil)
+	case c.command == cmdHELO && bytes.HasPrefix(line, []byte("250 ")):
+		// Neither this reply nor the last has an enhanced code, RFC 2034 §4.
+		c.out = append(append(append(c.out, "250 "...), c.server.options.Hostname...), crlf...)
 	default:
 		c.out = append(c.out, line...)
 		code, _ := strconv.Atoi(string(line[:min(3, len(line))]))

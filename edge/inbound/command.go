@@ -190,23 +190,24 @@ func (c *conn) handle(cmd command, arg string) bool {
 	case cmdEHLO, cmdHELO:
 		return c.handleHello(cmd, arg)
 	case cmdMAIL:
-		return c.handleMail(arg)
+		c.handleMail(arg)
 	case cmdRCPT:
-		return c.handleRcpt(arg)
+		c.handleRcpt(arg)
 	case cmdDATA:
-		return c.handleData(arg)
+		c.handleData(arg)
 	case cmdBDAT:
-		return c.handleChunk(arg)
+		c.handleChunk(arg)
 	case cmdRSET:
-		return c.pass("RSET")
+		c.mail.reset()
+		c.say(replyOk)
 	case cmdNOOP:
-		return c.pass("NOOP")
+		c.say(replyOk)
 	case cmdQUIT:
 		return c.pass("QUIT")
 	case cmdVRFY:
-		return c.pass("VRFY")
+		c.say(replyVerify)
 	case cmdSTARTTLS:
-		return c.handleStartTLS(arg)
+		c.handleStartTLS(arg)
 	case cmdHELP:
 		c.say(replyHelp)
 	default:
@@ -215,13 +216,14 @@ func (c *conn) handle(cmd command, arg string) bool {
 	return false
 }
 
-// handleHello takes the client's name. The library resets the session, RFC 5321 §4.1.4.
+// handleHello takes the client's name, and begins anew, RFC 5321 §4.1.4.
 func (c *conn) handleHello(cmd command, name string) bool {
 	name, _, _ = strings.Cut(name, " ")
 	if name == "" || len(name) > maxDomain {
 		c.say(replyBadHello)
 		return false
 	}
+	c.mail.reset()
 	c.helo, c.esmtp = name, cmd == cmdEHLO
 	if c.esmtp {
 		return c.pass("EHLO " + name)
@@ -234,13 +236,6 @@ func (c *conn) pass(line string) bool {
 	c.line = append(append(c.line[:0], line...), crlf...)
 	c.feed = c.line
 	return true
-}
-
-// restart forgets the transaction, here and in the library, and answers r.
-func (c *conn) restart(r *reply) bool {
-	c.mail.reset()
-	c.instead = r
-	return c.pass("RSET")
 }
 
 // isText reports whether s is UTF-8 without control characters. What passes may be logged and written into a header.

@@ -45,9 +45,8 @@ type conn struct {
 	feed    []byte        // what the library reads next
 	line    []byte        // the memory of feed
 	partial []byte        // a line of a reply that the library has not finished
-	instead *reply        // what is said in place of the library's next reply
 
-	command   command // whose reply the library writes
+	command   command // the one that is being answered
 	helo      string  // the client's name; empty before EHLO
 	esmtp     bool    // it said EHLO
 	upgrading bool    // a TLS handshake is next

@@ -3,17 +3,17 @@ package inbound
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"go.uber.org/zap"
 )
 
-// handleData begins a mail that ends with a dot. The library answers 354 and calls the session, which calls takeMail.
-func (c *conn) handleData(arg string) bool {
+// handleData takes a mail that ends with a dot.
+func (c *conn) handleData(arg string) {
 	switch {
 	case arg != "":
 		c.say(replyBadArgument)
@@ -24,34 +24,39 @@ func (c *conn) handleData(arg string) bool {
 	case len(c.mail.targets) == 0:
 		c.say(replyNoRecipient)
 	default:
-		return c.pass("DATA")
-	}
-	return false
-}
-
-// takeMail is the session's Data. The mail of a DATA command is read here, past the library, whose reader of it can't
-// be used: it misses ends, hides the difference between a mail and a mail cut short, and reads what comes after a
-// timeout as commands. That of a BDAT command is here already.
-func (c *conn) takeMail() *reply {
-	if c.command == cmdDATA {
-		// Afterwards the library reads up to the end of the mail that it believes is there.
-		c.feed = []byte(".\r\n")
+		c.say(replyGoAhead)
 		c.beginMail()
 		if err := readDots(c.in, &c.mail.body); err != nil {
 			c.mail.body.refusal = c.brokenOff(err)
 			c.ending = true
 		}
+		c.endMail()
 	}
-	if r := c.mail.body.refusal; r != nil {
+}
+
+// endMail answers a mail that is here to its end, or refused, and forgets it.
+func (c *conn) endMail() {
+	r := c.mail.body.refusal
+	if r != nil {
 		c.server.metrics.refused(r)
-		return r
-	}
-	r := c.server.take(c)
-	if r.Code == 250 {
+	} else if r = c.takeMail(); r.Code == 250 {
 		c.mails++
 		c.commands = 0
 	}
-	return r
+	c.say(r)
+	c.mail.reset()
+}
+
+// takeMail takes a whole mail. A fault of ours in it concerns this mail alone.
+func (c *conn) takeMail() (r *reply) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.server.metrics.panics.Inc()
+			c.log.Error("panic while taking a mail", zap.Any("cause", cause), zap.Stack("stack"))
+			r = replyLater
+		}
+	}()
+	return c.server.take(c)
 }
 
 // beginMail sets the times within which the mail, and each part of it, must come.
@@ -80,17 +85,16 @@ func (c *conn) brokenOff(err error) *reply {
 	return r
 }
 
-// handleChunk takes one chunk of a mail, RFC 3030 §2. The library sees none, only the end of a mail whose chunks came
-// whole: it would take a chunk that the connection's end cut short for a whole one.
+// handleChunk takes one chunk of a mail, RFC 3030 §2.
 //
 // A chunk that is refused is read all the same, because what follows it is the next command; and it ends the mail,
 // because a later LAST would complete one with a hole.
-func (c *conn) handleChunk(arg string) bool {
+func (c *conn) handleChunk(arg string) {
 	size, last, err := parseChunk(arg)
 	if err != nil && size < 0 {
 		// Nobody can tell where the next command begins.
 		c.end(replyBadChunk, "bad_chunk")
-		return false
+		return
 	}
 	refusal := c.mayChunk()
 	if err != nil {
@@ -101,25 +105,18 @@ func (c *conn) handleChunk(arg string) bool {
 		c.mail.body.refusal = refusal
 	}
 	if err := readChunk(c.in, size, &c.mail.body); err != nil {
-		r := c.brokenOff(err)
-		c.server.metrics.refused(r)
-		c.out = appendReply(c.out, r)
+		c.mail.body.refusal = c.brokenOff(err)
 		c.ending = true
-		return false
 	}
-	switch r := c.mail.body.refusal; {
-	case r != nil:
-		c.server.metrics.refused(r)
-		return c.restart(r)
-	case last:
-		return c.pass("BDAT 0 LAST")
+	if last || c.mail.body.refusal != nil {
+		c.endMail()
+		return
 	}
 	c.mail.chunked = true
 	if size > 0 {
 		c.commands-- // this is progress
 	}
-	c.say(&reply{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: fmt.Sprintf("%d octets received", size)})
-	return false
+	c.say(&reply{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: strconv.FormatInt(size, 10) + " octets received"})
 }
 
 func (c *conn) mayChunk() *reply {

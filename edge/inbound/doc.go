@@ -4,13 +4,11 @@
 //	client ─ TCP ─▶ gate        how many connections, and whose; ends them when the server stops
 //	                 │
 //	                 ▼
-//	                conn        the protocol filter: lines, order, limits, times, STARTTLS, where a mail ends
-//	                 │ one sound command at a time        │ the mail
-//	                 ▼                                    │
-//	              go-smtp ─▶ session  whose address is it │
-//	                              │                       ▼
-//	                              └────── take ─▶ edge/report ─▶ facts ─▶ Sink ─▶ 250
-//	                                        └───▶ mailbox  for postmaster and abuse
+//	                conn ◀─▶ go-smtp   serves the connection: greets, hears who calls, says goodbye
+//	                 │  lines, order, limits, times, STARTTLS, whose address it is, where a mail ends
+//	                 ▼
+//	                take ─▶ edge/report ─▶ facts ─▶ Sink ─▶ 250
+//	                 └────▶ mailbox  for postmaster and abuse
 //
 // Guarantees: a mail that got a 250 is in the Sink (or the operator's mailbox) whole; one that came cut short never
 // gets there. Whatever fails on our side answers 4xx, and the other side tries again. Nothing is relayed, and no mail is
@@ -18,8 +16,8 @@
 //
 // Not obvious:
 //
-//   - The library never sees a mail. conn reads it, by DATA or BDAT, and the library is told of an empty one: its own
-//     readers take a chunk cut short for whole, miss ends, and read what comes after a timeout as commands.
+//   - The library hears of no mail, from MAIL to its end: its readers take a chunk cut short for whole, miss ends, and
+//     read what comes after a timeout as commands; and its way through three commands took a fifth of the time of a mail.
 //   - Read gives the library one line and no more. When it asks for the next, it has dealt with the last, so conn may
 //     look at and change the state of the session without a lock.
 //   - TLS sits below conn, and so the library doesn't know of it.

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"carom/edge/report"
 )
 
 // transaction is one mail on its way, from MAIL to the reply to its last byte.
@@ -24,60 +26,81 @@ func (t *transaction) reset() {
 	*t = transaction{}
 }
 
-// handleMail checks the order and the parameters of MAIL; the address is the session's.
-func (c *conn) handleMail(arg string) bool {
+// handleMail begins a transaction. Who the sender is doesn't matter, as long as it is an address.
+func (c *conn) handleMail(arg string) {
 	switch {
 	case c.helo == "":
 		c.say(replyGreetFirst)
-		return false
+		return
 	case c.mail.open:
 		c.say(replyNestedMail)
-		return false
+		return
 	case c.mails >= c.server.options.MaxMessagesPerConnection:
 		c.end(replyTooManyMails, "mails")
-		return false
+		return
 	}
 	path, params, ok := splitPath(arg, "FROM:")
 	if !ok {
 		c.say(replyBadPath)
-		return false
+		return
 	}
 	utf8, refusal := checkParameters(params, c.server.options.MaxMessageBytes)
+	from := ""
+	if refusal == nil && path != report.NullPath {
+		from, refusal = readPath(path, utf8, replyBadSender)
+	}
 	if refusal != nil {
 		c.say(refusal)
-		return false
+		return
 	}
-	line := "MAIL FROM:" + path
-	if utf8 {
-		line += " SMTPUTF8"
-	}
-	return c.pass(line)
+	c.mail.open, c.mail.from, c.mail.utf8 = true, from, utf8
+	c.say(replySender)
 }
 
-// handleRcpt checks the order and the parameters of RCPT. Of the latter we announce none, RFC 5321 §4.1.1.11.
-func (c *conn) handleRcpt(arg string) bool {
+// handleRcpt accepts a recipient that is ours.
+func (c *conn) handleRcpt(arg string) {
 	switch {
 	case !c.mail.open:
 		c.say(replyMailFirst)
-		return false
+		return
 	case c.mail.chunked:
 		c.say(replyMidChunks)
-		return false
+		return
 	}
 	path, params, ok := splitPath(arg, "TO:")
 	switch {
 	case !ok:
 		c.say(replyBadPath)
-		return false
-	case params != "":
+	case params != "": // we announce none, RFC 5321 §4.1.1.11
 		c.say(replyUnknownParm)
-		return false
+	case strings.EqualFold(strings.Trim(path, "<>"), postmaster):
+		// The one address without a domain, RFC 5321 §4.5.1.
+		c.say(c.addRecipient("<" + postmaster + "@" + c.server.options.BounceDomain + ">"))
+	default:
+		c.say(c.addRecipient(path))
 	}
-	if strings.EqualFold(strings.Trim(path, "<>"), postmaster) {
-		// The one address without a domain, RFC 5321 §4.5.1; the library's parser wants one.
-		path = "<" + postmaster + "@" + c.server.options.BounceDomain + ">"
+}
+
+func (c *conn) addRecipient(path string) *reply {
+	m, metrics := &c.mail, c.server.metrics
+	t, result := target{}, "malformed"
+	to, refusal := readPath(path, m.utf8, replyBadRecipient)
+	if refusal == nil {
+		t, result, refusal = c.server.recognise(to)
 	}
-	return c.pass("RCPT TO:" + path)
+	known := refusal == nil && m.has(t)
+	if refusal == nil && !known && len(m.targets) >= c.server.options.MaxRecipients {
+		result, refusal = "too_many", replyTooManyRecipients
+	}
+	if refusal != nil {
+		metrics.recipients.WithLabelValues(result).Inc()
+		return refusal
+	}
+	metrics.byRole[t.role].Inc()
+	if !known {
+		m.targets = append(m.targets, t)
+	}
+	return replyRecipient
 }
 
 // splitPath takes "FROM:<address> parameters" or "TO:..." apart. The brackets stay. A quoted local part may hold

@@ -3,8 +3,10 @@ package inbound
 import (
 	"context"
 	"flag"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -286,4 +288,18 @@ func keptFiles(f *fixture) []string {
 		f.t.Fatal(err)
 	}
 	return names
+}
+
+// newRandom prints its seed, and takes it back from CAROM_TEST_SEED.
+func newRandom(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("CAROM_TEST_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("CAROM_TEST_SEED: %v", err)
+		}
+	}
+	t.Logf("CAROM_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
 }

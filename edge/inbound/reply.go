@@ -6,7 +6,7 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// reply is an SMTP reply with its enhanced code (RFC 3463). The library takes it as an error, whatever its code is.
+// reply is an SMTP reply with its enhanced code (RFC 3463).
 type reply = smtp.SMTPError
 
 // The replies. 4xx: the client tries again; so it is for everything that is our own trouble. 5xx: it gives up, and a
@@ -19,6 +19,8 @@ var (
 	replyStartTLS  = &reply{Code: 220, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "Ready to start TLS"}
 	replyHelp      = &reply{Code: 214, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS QUIT: see RFC 5321"}
 	replyVerify    = &reply{Code: 252, EnhancedCode: smtp.EnhancedCode{2, 1, 5}, Message: "Send mail, and see"}
+
+	replyGoAhead = &reply{Code: 354, EnhancedCode: smtp.NoEnhancedCode, Message: "Go ahead. End your data with <CR><LF>.<CR><LF>"}
 
 	// These end the connection: 421 is the one code that may say so at any time, RFC 5321 §3.8.
 	replyStopping      = &reply{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "Server is going down, try again later"}
@@ -64,6 +66,9 @@ var (
 func appendReply(dst []byte, r *reply) []byte {
 	dst = strconv.AppendInt(dst, int64(r.Code), 10)
 	for i, n := range r.EnhancedCode {
+		if n < 0 { // none
+			break
+		}
 		sep := byte('.')
 		if i == 0 {
 			sep = ' '

@@ -11,7 +11,7 @@ import (
 const handshakeTimeout = 30 * time.Second
 
 // handleStartTLS begins the change to TLS, RFC 3207. All that is known of the session is forgotten (§4.2).
-func (c *conn) handleStartTLS(arg string) bool {
+func (c *conn) handleStartTLS(arg string) {
 	switch {
 	case c.server.certificate == nil:
 		c.say(replyNotOffered)
@@ -20,10 +20,10 @@ func (c *conn) handleStartTLS(arg string) bool {
 	case arg != "":
 		c.say(replyBadArgument)
 	default:
+		c.mail.reset()
+		c.say(replyStartTLS)
 		c.upgrading = true
-		return c.restart(replyStartTLS)
 	}
-	return false
 }
 
 // upgrade puts TLS between the filter and the transport. What the client, or somebody on the way, sent behind STARTTLS
