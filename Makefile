@@ -100,7 +100,7 @@ bench-kafka: ## throughput, CPU, allocations and sizes of the relay and of each 
 
 bench-growth: build ## rates on a journal of EVENTS (50000000) beside an empty one, and how it is trimmed; then refine at LOOKUP_MILLIONS (1,8) of messages
 	$(GO) run ./bench/growth edge -carom $(BIN) -events $(EVENTS) $(GROWTH)
-	CAROM_LOOKUP_MILLIONS=$(LOOKUP_MILLIONS) $(GO) test -timeout 2h -run '^$$' -bench 'RefineLookup|RefineMillion' -benchtime $(LOOKUPS)x -cpu 1 ./pipeline/refine
+	CAROM_LOOKUP_MILLIONS=$(LOOKUP_MILLIONS) $(GO) test -timeout 2h -run '^$$' -bench 'RefineLookup|RefineMillions' -benchtime $(LOOKUPS)x -cpu 1 ./pipeline/refine
 
 bench-start: build ## seconds to be ready after kill -9 under load, by SIZES (0,1,5,10) of the journal in GB; MESSAGES=2000000 for all roles, with so many messages
 	$(GO) run ./bench/growth start -carom $(BIN) -sizes $(SIZES) -rounds 3 -messages $(MESSAGES) $(GROWTH)

@@ -65,7 +65,7 @@ func fillFolder(ctx context.Context, o *options, dir string, out, show io.Writer
 		return err
 	}
 	wanted := o.events
-	perEvent := float64(s.kv.DB().Metrics().DiskSpaceUsage()) / float64(filled)
+	perEvent := float64(s.kv.DB().Metrics().Total().TablesSize) / float64(filled) // the write-ahead log that is written out goes
 	if room := int64(float64(o.maxBytes) / perEvent); room < wanted {
 		fmt.Fprintf(out, "%d events would take more than %.1f GB: %d are run\n", wanted, float64(o.maxBytes)/1e9, room)
 		wanted = room

@@ -205,32 +205,49 @@ func BenchmarkRefine(b *testing.B) {
 	})
 }
 
-// A million messages in flight, far more than the cache holds, hit at random: what a record costs, and what a message does,
-// on disk and in memory.
+// Millions of messages in flight, as many as the environment says and far more than the cache holds, hit at random: what a
+// record costs, and what a message does, on disk and in memory. What is sent is new.
 //
-//	go test -run '^$' -bench RefineMillion -benchtime 300000x ./pipeline/refine
-func BenchmarkRefineMillion(b *testing.B) {
-	const messages = 1_000_000
-	empty := heap()
-	w := openBench(b, messages)
-	if err := w.store.DB().Flush(); err != nil {
-		b.Fatal(err)
-	}
-	disk, inMemory := w.store.DB().Metrics().DiskSpaceUsage(), heap()-empty
-	rng := rand.New(rand.NewPCG(1, 2))
-	run := func(name string, make func(i int) event.Event) {
-		b.Run(name, func(b *testing.B) {
-			w.b = b
-			w.run(make)
-			b.ReportMetric(float64(disk)/messages, "disk-B/message")
-			b.ReportMetric(float64(inMemory)/messages, "heap-B/message")
+//	CAROM_LOOKUP_MILLIONS=1,8 go test -run '^$' -bench RefineMillions -benchtime 100000x ./pipeline/refine
+func BenchmarkRefineMillions(b *testing.B) {
+	inMillions(b, func(b *testing.B, messages int) {
+		empty := heap()
+		w := openBench(b, messages)
+		if err := w.store.DB().Flush(); err != nil {
+			b.Fatal(err)
+		}
+		disk, inMemory := w.store.DB().Metrics().DiskSpaceUsage(), heap()-empty
+		rng := rand.New(rand.NewPCG(1, 2))
+		next := messages
+		run := func(name string, make func(i int) event.Event) {
+			b.Run(name, func(b *testing.B) {
+				w.b = b
+				w.run(make)
+				b.ReportMetric(float64(disk)/float64(messages), "disk-B/message")
+				b.ReportMetric(float64(inMemory)/float64(messages), "heap-B/message")
+			})
+		}
+		run("open", func(i int) event.Event { return benchHit(event.Open, rng.IntN(messages), i) })
+		run("click", func(i int) event.Event { return benchHit(event.Click, rng.IntN(messages), i) })
+		run("mixed", func(i int) event.Event {
+			return benchHit([]event.Kind{event.Open, event.Open, event.Click}[i%3], rng.IntN(messages), i)
 		})
-	}
-	run("open", func(i int) event.Event { return benchHit(event.Open, rng.IntN(messages), i) })
-	run("click", func(i int) event.Event { return benchHit(event.Click, rng.IntN(messages), i) })
-	run("mixed", func(i int) event.Event {
-		return benchHit([]event.Kind{event.Open, event.Open, event.Click}[i%3], rng.IntN(messages), i)
+		run("sent", func(int) event.Event {
+			next++
+			return benchSent(next)
+		})
 	})
+}
+
+// inMillions runs a benchmark with as many millions of messages as the environment says, 1 where it says nothing.
+func inMillions(b *testing.B, run func(b *testing.B, messages int)) {
+	for size := range strings.SplitSeq(cmp.Or(os.Getenv("CAROM_LOOKUP_MILLIONS"), "1"), ",") {
+		millions, err := strconv.Atoi(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%dM", millions), func(b *testing.B) { run(b, millions*1_000_000) })
+	}
 }
 
 // What it takes to find a message's state by its age in epochs, of four, and to find that there is none. The store holds
@@ -239,13 +256,7 @@ func BenchmarkRefineMillion(b *testing.B) {
 //	CAROM_LOOKUP_MILLIONS=1,10 go test -run '^$' -bench RefineLookup -benchtime 100000x -cpu 1 ./pipeline/refine
 func BenchmarkRefineLookup(b *testing.B) {
 	const epochs = 4
-	for size := range strings.SplitSeq(cmp.Or(os.Getenv("CAROM_LOOKUP_MILLIONS"), "1"), ",") {
-		millions, err := strconv.Atoi(size)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Run(fmt.Sprintf("%dM", millions), func(b *testing.B) { benchLookup(b, millions*1_000_000, epochs) })
-	}
+	inMillions(b, func(b *testing.B, messages int) { benchLookup(b, messages, epochs) })
 }
 
 func benchLookup(b *testing.B, messages, epochs int) {

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"carom/pipeline/event"
+)
+
+// What is filled is in the journal, as Accept makes it of a request, each event once.
+func TestFill(t *testing.T) {
+	const events = 5*batchEvents + 7
+	s, err := openJournal(t.TempDir(), unbounded())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	filled, err := fill(t.Context(), s.journal, 100, events, func() bool { return false }, io.Discard)
+	if err != nil || filled != events {
+		t.Fatalf("%d were filled: %v", filled, err)
+	}
+	if oldest, next := s.journal.Bounds(); oldest != 0 || next != events {
+		t.Fatalf("the journal holds %d to %d", oldest, next)
+	}
+	recs, err := s.journal.Read(t.Context(), 0, events, nil)
+	if err != nil || len(recs) != events {
+		t.Fatalf("%d were read: %v", len(recs), err)
+	}
+	seen := make(map[event.Key]bool)
+	for _, rec := range recs {
+		var ev event.Event
+		if err := ev.DecodeBinary(rec.Value); err != nil {
+			t.Fatal(err)
+		}
+		seen[ev.Key] = true
+		if ev.Actor.Verdict != event.Human || ev.Client.Hash == 0 || ev.Client.UserAgent != agent {
+			t.Fatalf("an event that Accept did not see: %+v", ev)
+		}
+	}
+	if len(seen) != events {
+		t.Errorf("%d different messages of %d", len(seen), events)
+	}
+}
+
+func TestSlope(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, perHour := range []float64{0, 50, -20} {
+		samples := make([]sample, 240)
+		for i := range samples {
+			samples[i].Seconds = float64(i) * 10
+			samples[i].RSS = 400 + perHour*samples[i].Seconds/3600 + rng.NormFloat64()
+		}
+		got := slopeOf(samples, func(s *sample) float64 { return s.RSS })
+		if got.low > perHour || got.high < perHour || math.Abs(got.perHour-perHour) > 3 {
+			t.Errorf("slope %+v, want %v", got, perHour)
+		}
+	}
+	var out strings.Builder
+	grows, steady := make([]sample, 100), make([]sample, 100)
+	for i := range grows {
+		grows[i] = sample{Seconds: float64(i) * 10, RSS: 1e8 + 1e6*float64(i)}
+		steady[i] = sample{Seconds: float64(i) * 10, RSS: 1e8 + 1e6*float64(i%2)}
+	}
+	if judge(&out, grows) == nil || judge(&out, steady) != nil {
+		t.Errorf("the verdicts are wrong:\n%s", out.String())
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	const whole = "HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\ncontent-length: 3\r\n\r\nGIF"
+	r := &reader{in: bufio.NewReader(strings.NewReader(whole + "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))}
+	for _, want := range []int{200, 404} {
+		if status, err := r.answer(); status != want || err != nil {
+			t.Errorf("status %d, %v: want %d", status, err, want)
+		}
+	}
+	for _, bad := range []string{"", "HTTP/1.1\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", whole[:len(whole)-1]} {
+		r.in.Reset(strings.NewReader(bad))
+		if status, err := r.answer(); err == nil {
+			t.Errorf("%q: status %d", bad, status)
+		}
+	}
+}
