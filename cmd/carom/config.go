@@ -54,7 +54,8 @@ type Config struct {
 
 // DataOptions say where the node keeps its stores.
 type DataOptions struct {
-	Dir string `yaml:"dir" doc:"folder for everything that the node keeps; made if it is missing"`
+	Dir        string `yaml:"dir" doc:"folder for everything that the node keeps; made if it is missing"`
+	CacheBytes int64  `yaml:"cache_bytes" doc:"How much memory the blocks of the state store take at most, from 8388608 to 1099511627776. Refine looks for a message's state at every hit: if the states of the messages that are hit, some 200 bytes each, fit in here, it costs half as much."`
 }
 
 // KeysOptions say where the sealing keys are.
@@ -68,13 +69,17 @@ type LogOptions struct {
 	Format string `yaml:"format" doc:"json, or console for people"`
 }
 
-const maxNodeName = 64
+const (
+	maxNodeName   = 64
+	minCacheBytes = 8 << 20
+	maxCacheBytes = 1 << 40
+)
 
 // defaultConfig is what holds where nothing is said.
 func defaultConfig() Config {
 	return Config{
 		Node:     defaultNode(),
-		Data:     DataOptions{Dir: "/var/lib/carom"},
+		Data:     DataOptions{Dir: "/var/lib/carom", CacheBytes: 256 << 20},
 		Log:      LogOptions{Level: "info", Format: "json"},
 		Track:    track.Default(),
 		Inbound:  inbound.Default(),
@@ -173,6 +178,9 @@ func (c *Config) validate() error {
 	}
 	if c.Data.Dir == "" {
 		return fmt.Errorf("data.dir: is empty: want a folder")
+	}
+	if c.Data.CacheBytes < minCacheBytes || c.Data.CacheBytes > maxCacheBytes {
+		return fmt.Errorf("data.cache_bytes: %d: want %d to %d", c.Data.CacheBytes, minCacheBytes, int64(maxCacheBytes))
 	}
 	if _, err := c.Log.level(); err != nil {
 		return fmt.Errorf("log.%w", err)

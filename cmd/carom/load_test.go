@@ -135,6 +135,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 	}{
 		{"node", func(c *Config) { c.Node = "a b" }, "node"},
 		{"data", func(c *Config) { c.Data.Dir = "" }, "data.dir"},
+		{"data", func(c *Config) { c.Data.CacheBytes = 1 }, "data.cache_bytes"},
 		{"level", func(c *Config) { c.Log.Level = "loud" }, "log.level"},
 		{"listen", func(c *Config) { c.Track.Listen = "8080" }, "track.listen"},
 		{"settle", func(c *Config) { c.Refine.Settle = -time.Second }, "refine.settle"},

@@ -37,9 +37,6 @@ const (
 	readerRelay  = "relay"  // with Kafka
 )
 
-// stateCacheBytes keeps the states of some million messages at hand: refine reads one for every hit.
-const stateCacheBytes = 256 << 20
-
 // stages are what lies behind the journal: all of the pipeline in this process, or this node's part of it with topics
 // in between.
 type stages interface {
@@ -133,7 +130,7 @@ func (n *node) openPipeline(secret suppress.Secret, reg *prometheus.Registry) (e
 		return err
 	}
 	begun = n.opened("journal", begun)
-	if n.state, err = openStore(c.Data.Dir, kv.RoleState, stateCacheBytes, n.log, reg); err != nil {
+	if n.state, err = openStore(c.Data.Dir, kv.RoleState, c.Data.CacheBytes, n.log, reg); err != nil {
 		return err
 	}
 	begun = n.opened("state store", begun)

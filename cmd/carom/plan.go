@@ -180,7 +180,7 @@ func newPlan(c *Config, l load) plan {
 	if l.workers == 1 && l.edges == 1 {
 		p.Memory = journalCache
 	}
-	p.Memory += baseBytes + memtableBytes + stateCacheBytes + float64(c.Refine.CacheMessages)*messageBytes +
+	p.Memory += baseBytes + memtableBytes + float64(c.Data.CacheBytes) + float64(c.Refine.CacheMessages)*messageBytes +
 		float64(c.Rollup.CacheEnrollments)*enrollBytes + float64(c.Rollup.CacheRows)*cohortRowBytes +
 		min(float64(c.Refine.RollBytes), 2*rollNameBytes*messagesKept(c, &l))
 	perHour := recordBytes.of(&l) / 24 / float64(l.edges)

@@ -128,7 +128,7 @@ func openPlanned(b *testing.B) *planned {
 	reg := prometheus.NewRegistry()
 	var errs [4]error
 	n.heard, errs[0] = openStore(c.Data.Dir, kv.RoleJournal, 0, zap.NewNop(), reg)
-	n.state, errs[1] = openStore(c.Data.Dir, kv.RoleState, stateCacheBytes, zap.NewNop(), reg)
+	n.state, errs[1] = openStore(c.Data.Dir, kv.RoleState, c.Data.CacheBytes, zap.NewNop(), reg)
 	n.journal, errs[2] = journal.Open(n.heard, c.Journal, journal.Deps{Node: "n1", Readers: []string{readerRefine}})
 	n.stages, errs[3] = openEmbedded(&c, suppress.Secret{}, n.journal, n.heard, n.state, zap.NewNop(), reg)
 	if err := errors.Join(errs[:]...); err != nil {
