@@ -31,6 +31,7 @@ type Config struct {
 	Data    DataOptions      `yaml:"data"`
 	Keys    KeysOptions      `yaml:"keys"`
 	Log     LogOptions       `yaml:"log"`
+	Runtime RuntimeOptions   `yaml:"runtime"`
 	Track   track.Options    `yaml:"track"`
 	Inbound inbound.Options  `yaml:"inbound"`
 	API     api.Options      `yaml:"api"`
@@ -192,6 +193,7 @@ func (c *Config) validate() error {
 		name  string
 		check interface{ Validate() error }
 	}{
+		{"runtime", c.Runtime},
 		{"track", c.Track},
 		{"inbound", c.Inbound},
 		{"api", c.API},

@@ -61,6 +61,7 @@ func newServeCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = logger.Sync() }()
+			tuneRuntime(c.Runtime, logger)
 			if flags.dev {
 				if err := ensureKeys(&c, logger); err != nil {
 					return err
