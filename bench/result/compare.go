@@ -93,7 +93,7 @@ var figures = slices.Concat(
 		{"server_rss_bytes", "server's memory at its peak", "server RSS", Lower, Bytes, func(r *Result) (float64, bool) {
 			return ofServer(r, func(u *CPU) float64 { return float64(u.PeakRSS) })
 		}},
-		{"harness_us_per_item", "harness's CPU an item", "harness/item", "", Micros, func(r *Result) (float64, bool) { return r.Harness.PerItem, r.Harness.PerItem > 0 }},
+		{"harness_share", "harness's share of the machine", "harness", "", percent, func(r *Result) (float64, bool) { return r.Harness.Share, r.Harness.Share > 0 }},
 	},
 )
 

@@ -2,6 +2,7 @@ package result
 
 import (
 	"bytes"
+	"cmp"
 	"compress/zlib"
 	"encoding/base64"
 	"encoding/binary"
@@ -109,15 +110,7 @@ func micros(nanos int64) float64 { return float64(nanos) / 1000 }
 
 // At is the value of a percentile of Percentiles.
 func (d *Distribution) At(p float64) (micros float64, ok bool) {
-	i, ok := slices.BinarySearchFunc(d.Percentiles, p, func(x Percentile, p float64) int {
-		switch {
-		case x.P < p:
-			return -1
-		case x.P > p:
-			return 1
-		}
-		return 0
-	})
+	i, ok := slices.BinarySearchFunc(d.Percentiles, p, func(x Percentile, p float64) int { return cmp.Compare(x.P, p) })
 	if !ok {
 		return 0, false
 	}

@@ -45,7 +45,7 @@ func sample(tb testing.TB, s sampled) *Result {
 	} else {
 		r.Load.Stages = []Stage{{0, 0, r.Seconds}}
 	}
-	const times = 300 // drawn for a second, each standing for many
+	const times = 200 // drawn for a second, each standing for many
 	for i := range s.seconds {
 		wanted := s.rate
 		if s.ramp {
@@ -152,7 +152,7 @@ func rounds(tb testing.TB) (all []*Result) {
 		}{{"carom, pgo", 21_500, 760, 45}, {"carom", 21_000, 780, 46}, {"bare fasthttp", 27_000, 640, 33}, {"nginx, log unbuffered", 16_000, 1100, 61}} {
 			seed := uint64(100 + 10*round + i)
 			wobble := 0.96 + 0.08*rand.New(rand.NewPCG(seed, 1)).Float64()
-			all = append(all, sample(tb, sampled{name: x.name, kind: "http", seed: seed, seconds: 15, able: x.able * slow * wobble, median: x.median / slow, sigma: 0.45, server: x.server / wobble}))
+			all = append(all, sample(tb, sampled{name: x.name, kind: "http", seed: seed, seconds: 10, able: x.able * slow * wobble, median: x.median / slow, sigma: 0.45, server: x.server / wobble}))
 		}
 	}
 	return all

@@ -2,6 +2,7 @@ package result
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -182,15 +183,7 @@ func (r *Result) errorsByCount() (es []failure) {
 	for _, text := range slices.Sorted(maps.Keys(r.Errors)) {
 		es = append(es, failure{text, r.Errors[text]})
 	}
-	slices.SortStableFunc(es, func(a, b failure) int {
-		switch {
-		case a.count > b.count:
-			return -1
-		case a.count < b.count:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(es, func(a, b failure) int { return cmp.Compare(b.count, a.count) })
 	return es
 }
 
