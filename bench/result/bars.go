@@ -8,7 +8,6 @@ import (
 // barPlot has a bar for each name, as long as its median, and a dot for each round.
 type barPlot struct {
 	id, title, about string
-	unit             string
 	bars             []bar
 	hi               float64
 }

@@ -22,6 +22,7 @@ type page struct {
 	Notes       []string
 	Tiles       []tile
 	Short       []shortLine
+	First       string   // what Short compares with
 	Latency     *section // one result: its distributions
 	Ratios      *ratioTable
 	Bars        []*figureBox
@@ -125,9 +126,9 @@ func (c *Comparison) page() *page {
 	} else {
 		p.Ratios = c.ratioTable()
 		if len(c.groups) > 1 {
-			p.Short = c.short()
+			p.Short, p.First = c.short(), c.groups[0].label()
 		}
-		for _, x := range []struct{ key, title string }{{"rate_per_s", "Items a second"}, {"p99_us", "Latency that 99 of 100 do not exceed"}, {"server_us_per_item", "Server's CPU an item"}} {
+		for _, x := range []struct{ key, title string }{{"rate_per_s", "Items a second"}, {"p99_us", "Latency, p99"}, {"server_us_per_item", "Server's CPU an item"}} {
 			if box := c.barBox(x.key, x.title); box != nil {
 				p.Bars = append(p.Bars, box)
 			}

@@ -122,7 +122,7 @@ func (p *plot) drawAs(s size) drawing {
 		last = at + room
 		d.XTicks = append(d.XTicks, drawnTick{at, t.label, at+room-8 > float64(s.w)})
 	}
-	for _, t := range p.y.ticks(max(3, (s.h-roomTop-roomBottom)/42)) {
+	for _, t := range p.y.ticks(max(3, (s.h-roomTop-roomBottom)/34)) {
 		d.YTicks = append(d.YTicks, drawnTick{At: tenth(y(t.value)), Label: t.label})
 	}
 	for _, l := range p.lines {
