@@ -66,13 +66,10 @@ func (c *conn) next() error {
 		}
 		c.checkLimits()
 		if c.ending {
-			_ = c.flush()
+			_ = c.flush(time.Now())
 			return io.EOF
 		}
-		c.by, c.pause = time.Now().Add(c.server.options.CommandTimeout), 0
-		if c.mail.chunked {
-			c.by = earlier(c.by, c.mail.by)
-		}
+		c.by, c.pause = time.Time{}, 0
 		line, err := c.readLine()
 		if err != nil {
 			c.unread(err)

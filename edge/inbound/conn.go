@@ -60,9 +60,11 @@ type conn struct {
 	refused  int // recipients
 	commands int // since the last mail
 
-	by      time.Time     // when the command or the mail must be complete
+	by      time.Time     // when the command or the mail must be complete; zero before the wait for a command
 	pause   time.Duration // longest wait for the next byte of a mail; 0 in commands
 	expires time.Time     // when the connection must end
+	readBy  time.Time     // raw's deadline; zero if it isn't ours
+	writeBy time.Time     // the same for writing
 
 	closing sync.Once
 }
@@ -134,15 +136,19 @@ func (c *conn) hangUp(r *reply, reason string) {
 	c.ending = true
 }
 
-// flush sends the replies that wait. The client gets WriteTimeout for all of them.
-func (c *conn) flush() error {
+// flush sends the replies that wait. The client gets WriteTimeout for all of them, or up to a quarter less: so one
+// deadline serves for many replies.
+func (c *conn) flush(now time.Time) error {
 	if len(c.out) == 0 {
 		return nil
 	}
 	if c.deaf {
 		return io.ErrClosedPipe
 	}
-	_ = c.raw.SetWriteDeadline(time.Now().Add(c.server.options.WriteTimeout))
+	if t := c.server.options.WriteTimeout; c.writeBy.Sub(now) < t-t/4 {
+		c.writeBy = now.Add(t)
+		_ = c.raw.SetWriteDeadline(c.writeBy)
+	}
 	_, err := c.rw.Write(c.out)
 	if c.out = c.out[:0]; cap(c.out) > 4*readAhead {
 		c.out = nil
@@ -157,12 +163,13 @@ func (c *conn) flush() error {
 // fill reads from the network. It is the only place that waits for the client, so here the replies are sent: those to
 // pipelined commands go out together (RFC 2920 §3.2).
 func (c *conn) fill(b []byte) (int, error) {
-	if err := c.flush(); err != nil {
+	now := time.Now()
+	if err := c.flush(now); err != nil {
 		return 0, err
 	}
+	by := c.deadline(now)
 	for {
-		by := c.deadline()
-		_ = c.raw.SetReadDeadline(by)
+		c.readUntil(by, now)
 		// The gate first says that it drains and then moves the deadline into the past. If it does so before the line
 		// above, this sees it; if after, the read below ends at once.
 		if c.server.gate.draining.Load() && !c.mail.open {
@@ -172,19 +179,38 @@ func (c *conn) fill(b []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(by) {
-			continue // woken by the gate in the middle of a mail, which may be finished
+		if now = time.Now(); errors.Is(err, os.ErrDeadlineExceeded) && now.Before(by) {
+			// Woken by the gate in the middle of a mail, which may be finished, or by a deadline that was good enough.
+			c.readBy = time.Time{}
+			continue
 		}
 		return 0, err
 	}
 }
 
-func (c *conn) deadline() time.Time {
+// deadline says until when fill may wait.
+func (c *conn) deadline(now time.Time) time.Time {
+	if c.by.IsZero() {
+		c.by = now.Add(c.server.options.CommandTimeout)
+		if c.mail.chunked {
+			c.by = earlier(c.by, c.mail.by)
+		}
+	}
 	by := c.by
 	if c.pause > 0 {
-		by = earlier(by, time.Now().Add(c.pause))
+		by = earlier(by, now.Add(c.pause))
 	}
 	return earlier(by, c.expires)
+}
+
+// readUntil sets raw's deadline. One that passes earlier is good enough, unless it is much earlier: fill then looks at
+// the clock and waits on. So a deadline serves for many commands.
+func (c *conn) readUntil(by, now time.Time) {
+	if !by.Before(c.readBy) && c.readBy.Sub(now) > by.Sub(now)/2 {
+		return
+	}
+	c.readBy = by
+	_ = c.raw.SetReadDeadline(by)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -198,7 +224,7 @@ func earlier(a, b time.Time) time.Time {
 func (c *conn) Close() error {
 	c.closing.Do(func() {
 		c.ending = true
-		_ = c.flush()
+		_ = c.flush(time.Now())
 		if c.lingers {
 			c.linger()
 		}

@@ -25,5 +25,6 @@
 //   - Only CRLF ends a line, and only CRLF.CRLF a mail. A bare LF is content in a mail, and an error in a command.
 //   - A refused chunk is still read (it isn't commands), and ends the mail (the rest would complete one with a hole).
 //   - The clock for a pause in a mail starts anew with every read; the clocks for a command, a mail and a session don't.
+//   - A deadline of the transport may pass early (readUntil): fill knows until when it may wait, and looks at the clock.
 //   - 5xx loses a bounce for good. It is for what can't become right by trying again.
 package inbound

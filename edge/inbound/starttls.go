@@ -30,7 +30,7 @@ func (c *conn) handleStartTLS(arg string) {
 // without waiting for the reply is thrown away: it came in the clear, and must not count as said under TLS.
 func (c *conn) upgrade() {
 	c.upgrading = false
-	if c.flush() != nil {
+	if c.flush(time.Now()) != nil {
 		return
 	}
 	if n := c.in.Buffered(); n > 0 {
@@ -40,6 +40,7 @@ func (c *conn) upgrade() {
 	}
 	t := tls.Server(c.raw, c.server.certificate.config)
 	_ = c.raw.SetDeadline(earlier(time.Now().Add(handshakeTimeout), c.expires))
+	c.readBy, c.writeBy = time.Time{}, time.Time{}
 	if err := t.Handshake(); err != nil {
 		c.server.metrics.handshakes.WithLabelValues("failed").Inc()
 		c.log.Debug("TLS handshake failed", zap.Error(err))
