@@ -55,7 +55,7 @@ func (o *MailOptions) Validate() error {
 	case o.Senders < 1:
 		return fmt.Errorf("%d senders: want 1 or more", o.Senders)
 	}
-	return nil
+	return checkRun(o.Run)
 }
 
 const (

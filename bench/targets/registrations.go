@@ -39,6 +39,18 @@ func (o *RegistrationOptions) Validate() error {
 			return fmt.Errorf("%s: %d: want %d to %d", n.name, n.value, n.low, n.top)
 		}
 	}
+	return checkRun(o.Run)
+}
+
+// checkRun makes sure that a run's name can be part of a message's id.
+func checkRun(run string) error {
+	ok := run != "" && len(run) <= 32
+	for _, c := range []byte(run) {
+		ok = ok && ('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9')
+	}
+	if !ok {
+		return fmt.Errorf("run: %q: want letters and digits, at most 32", run)
+	}
 	return nil
 }
 
@@ -97,6 +109,9 @@ func NewRegistrations(o RegistrationOptions) (*Registrations, error) {
 
 // Batch returns how many messages a request has.
 func (r *Registrations) Batch() int { return r.o.Batch }
+
+// Links returns how many links a message has.
+func (r *Registrations) Links() int { return r.o.Links }
 
 // Feed returns requests for one client.
 func (r *Registrations) Feed() *RegistrationFeed {

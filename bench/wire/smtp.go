@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,13 +66,8 @@ type SMTP struct {
 	counts *SMTPCounts
 	tls    *tls.Config
 
-	mu     sync.Mutex
-	raw    net.Conn // guarded by mu: the connection, below TLS; nil without one
-	busy   bool     // guarded by mu: Do runs
-	closed bool     // guarded by mu
+	connection
 
-	// What follows is that of the goroutine that calls Do.
-	conn    net.Conn // raw, or TLS on it; nil without a connection
 	replies replyReader
 	offers  Offer
 	sent    int  // mails over this connection, or tried
@@ -127,19 +121,6 @@ func (c *SMTP) Do(ctx context.Context) load.Answer {
 	a.Code, a.Items, a.Err = c.deliver(ctx, m)
 	a.Bytes = c.wrote + c.replies.total - before
 	return a
-}
-
-func (c *SMTP) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = !c.closed
-	return c.busy
-}
-
-func (c *SMTP) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.busy = false
 }
 
 // deliver sends a mail, over a new connection if that in hand turns out to have ended: servers end those that rest, or
@@ -200,41 +181,17 @@ const goodbyeTimeout = 100 * time.Millisecond
 
 // Close ends the connection, with QUIT if no mail is on its way.
 func (c *SMTP) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	if c.raw == nil {
-		return nil
-	}
-	if !c.busy {
-		_ = c.raw.SetDeadline(time.Now().Add(goodbyeTimeout))
-		_, _ = c.conn.Write([]byte("QUIT\r\n"))
-	}
-	_ = c.raw.Close()
-	c.raw = nil
-	return nil
-}
-
-// use takes a connection that was made.
-func (c *SMTP) use(conn net.Conn) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		_ = conn.Close()
-		return net.ErrClosed
-	}
-	c.raw, c.conn = conn, conn
+	c.close(func(conn net.Conn) {
+		_ = conn.SetDeadline(time.Now().Add(goodbyeTimeout))
+		_, _ = conn.Write([]byte("QUIT\r\n"))
+	})
 	return nil
 }
 
 // drop ends the connection at once.
 func (c *SMTP) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.raw != nil {
-		_ = c.raw.Close()
-	}
-	c.raw, c.conn, c.sent, c.unclean = nil, nil, 0, false
+	c.connection.drop()
+	c.sent, c.unclean = 0, false
 }
 
 func (c *SMTP) write(b []byte) error {

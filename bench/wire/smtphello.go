@@ -108,9 +108,7 @@ func (c *SMTP) startTLS(ctx context.Context) error {
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("STARTTLS: %w", plain(err))
 	}
-	c.mu.Lock()
-	c.conn = secure // which Close reads
-	c.mu.Unlock()
+	c.secure(secure)
 	c.replies.reset(secure)
 	c.offers.TLS = true
 	return c.hello()
