@@ -2,6 +2,7 @@ package targets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -90,15 +91,21 @@ type mailBatch struct {
 	bytes []byte
 }
 
-// NewGenerator checks the options.
+// NewGenerator checks the options, and makes the first mails.
 func NewGenerator(o MailOptions) (*Generator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return &Generator{
+	g := &Generator{
 		o: o, full: make(chan *mailBatch, mailsAhead), empty: make(chan *mailBatch, mailsAhead),
 		rand: rand.New(rand.NewPCG(o.Seed, 5321)),
-	}, nil
+	}
+	first := new(mailBatch)
+	if err := g.fill(first); err != nil { // an account that can't be sealed, say
+		return nil, err
+	}
+	g.full <- first
+	return g, nil
 }
 
 // Run makes mails until ctx is done, which is no error.
@@ -111,6 +118,7 @@ func (g *Generator) Run(ctx context.Context) error {
 			b = new(mailBatch)
 		}
 		if err := g.fill(b); err != nil {
+			close(g.full)
 			return err
 		}
 		select {
@@ -140,7 +148,11 @@ func (f *mailFeed) Next(ctx context.Context) (*Mail, error) {
 			f.batch = nil
 		}
 		select {
-		case f.batch = <-f.g.full:
+		case b, more := <-f.g.full:
+			if !more {
+				return nil, errors.New("no more mails are made")
+			}
+			f.batch = b
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -11,6 +11,8 @@ func newBenchCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.AddCommand(newBenchSMTPCommand())
+	cmd.AddCommand(newBenchAPICommand())
 	cmd.AddCommand(newBenchVerdictsCommand())
 	return cmd
 }

@@ -69,6 +69,7 @@ type measured struct {
 	kind    string            // http, smtp, api
 	target  string            // URL, or host and port
 	options map[string]string // settings that the figures depend on, by flag
+	notes   func() []string   // what else a reader must know, when all is over; nil: nothing
 }
 
 // run makes the load, shows how it goes, and writes what came of it. Failures are no error: the result tells them.
@@ -84,6 +85,9 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 		r.Name = m.kind + " " + m.target
 	}
 	r.Machine.Carom = version()
+	if m.notes != nil {
+		r.Notes = append(r.Notes, m.notes()...)
+	}
 	if err := f.write(out, r); err != nil {
 		return err
 	}
