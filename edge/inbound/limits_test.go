@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,60 @@ func TestTimeouts(t *testing.T) {
 			}
 		})
 	})
+}
+
+// slowly pauses in the middle of a write, as often as pauses says.
+type slowly struct {
+	net.Conn
+	pause  time.Duration
+	pauses *int
+}
+
+func (s slowly) Write(b []byte) (int, error) {
+	half := len(b) / 2
+	if *s.pauses == 0 || half == 0 {
+		return s.Conn.Write(b)
+	}
+	*s.pauses--
+	n, err := s.Conn.Write(b[:half])
+	if err != nil {
+		return n, err
+	}
+	time.Sleep(s.pause)
+	m, err := s.Conn.Write(b[half:])
+	return n + m, err
+}
+
+// A deadline of the transport that was set for an earlier command passes in the middle of a later one, which has its
+// time all the same: in the clear, and in the middle of a TLS record.
+func TestDeadlineOfAnEarlierCommand(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f, pool := withCertificate(t, overPipes)
+			pauses := 0
+			c := newClient(t, slowly{f.pipes.dial(), f.options.CommandTimeout * 7 / 10, &pauses})
+			c.want("220")
+			c.do("EHLO client.example.net", "250")
+			if secure {
+				var err error
+				if c, err = c.startTLS(pool); err != nil {
+					t.Fatal(err)
+				}
+				c.do("EHLO client.example.net", "250")
+			}
+			for range 5 {
+				time.Sleep(f.options.CommandTimeout / 3)
+				c.do("NOOP", "250")
+			}
+			pauses = 1
+			c.do("NOOP", "250")
+			began := time.Now()
+			c.want("421 4.4.2")
+			if took := time.Since(began); took != f.options.CommandTimeout {
+				t.Errorf("secure %v: idle for %v", secure, took)
+			}
+		})
+	}
 }
 
 // The memory of all mails together is bounded; who comes too much is deferred.

@@ -61,10 +61,16 @@ func replaceFile(t *testing.T, name string, content []byte) {
 
 func withTLS(t *testing.T) (f *fixture, pool *x509.CertPool) {
 	t.Helper()
+	return withCertificate(t, overTCP)
+}
+
+// withCertificate starts a server in one of two ways, overTCP and overPipes.
+func withCertificate(t *testing.T, start func(testing.TB, func(*Options)) *fixture) (f *fixture, pool *x509.CertPool) {
+	t.Helper()
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	pool = pair(t, cert, key, "mx.example.com")
-	return overTCP(t, func(o *Options) { o.TLSCertFile, o.TLSKeyFile = cert, key }), pool
+	return start(t, func(o *Options) { o.TLSCertFile, o.TLSKeyFile = cert, key }), pool
 }
 
 // startTLS changes a client over; the certificate must be of the pool.
