@@ -117,6 +117,9 @@ fuzz: ## run every fuzz test for FUZZTIME (60s; 1000x for as many inputs)
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+bench-self: build ## what a mail costs the harness, beside Postfix's smtp-source on a server that discards
+	CAROM=$(BIN) bench/wire/selfsmtp.sh
+
 docs: build ## write the generated reference pages anew
 	$(BIN) config reference > deploy/CONFIG.md
 
