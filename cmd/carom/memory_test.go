@@ -75,7 +75,7 @@ func TestMemoryAllowed(t *testing.T) {
 
 func TestHeapLimit(t *testing.T) {
 	for memory, want := range map[int64]int64{256 << 20: 64 << 20, 1 << 30: 256 << 20, 4 << 30: 2560 << 20} {
-		if got := heapLimit(memory); got != want {
+		if got := heapLimit(memory, 256<<20); got != want {
 			t.Errorf("of %d bytes the heap gets %d, want %d", memory, got, want)
 		}
 	}

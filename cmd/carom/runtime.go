@@ -12,7 +12,7 @@ import (
 
 // RuntimeOptions bound what the process takes of its machine.
 type RuntimeOptions struct {
-	MemoryLimit int64 `yaml:"memory_limit" doc:"How many bytes the process should take at most, from 268435456 on; 0: what its cgroup or the machine allows. Go's heap gets three quarters of it, less 512 MiB for caches and memtables of the stores, but a quarter at least: near that, memory is freed earlier, at the cost of CPU. The log says how much that is. A GOMEMLIMIT in the environment stands above this, and a GOGC above how much garbage may come together before that."`
+	MemoryLimit int64 `yaml:"memory_limit" doc:"How many bytes the process should take at most, from 268435456 on; 0: what its cgroup or the machine allows. Go's heap gets three quarters of it, less 256 MiB and data.cache_bytes, which the stores take, but a quarter at least: near that, memory is freed earlier, at the cost of CPU. The log says how much that is. A GOMEMLIMIT in the environment stands above this, and a GOGC above how much garbage may come together before that."`
 }
 
 // Validate names the first setting that can't be used.
@@ -25,8 +25,9 @@ func (o RuntimeOptions) Validate() error {
 
 const (
 	minMemory = 256 << 20
-	// storesMemory is what the two stores take outside of Go's heap: 320 MiB of caches, and the memtables in use.
-	storesMemory = 512 << 20
+	// storesMemory is what the two stores take outside of Go's heap beside the state's cache: the journal's, which is of
+	// 64 MiB, and two memtables each.
+	storesMemory = 256 << 20
 	// gcPercent lets the heap grow to three times what lives before garbage is collected, as far as the limit allows. With
 	// all roles in one process that saves 6 % of the CPU of an open against Go's own 100, and takes a fifth more memory; 400
 	// would save 1 % more. The tracking edge alone makes no garbage.
@@ -42,7 +43,7 @@ func keepTwoProcs() {
 }
 
 // tuneRuntime sets how Go collects garbage, unless the operator did, and says what holds.
-func tuneRuntime(o RuntimeOptions, log *zap.Logger) {
+func tuneRuntime(c *Config, log *zap.Logger) {
 	percent := gcPercent
 	if given := debug.SetGCPercent(gcPercent); os.Getenv("GOGC") != "" {
 		percent = given
@@ -50,12 +51,12 @@ func tuneRuntime(o RuntimeOptions, log *zap.Logger) {
 	}
 	fields := []zap.Field{zap.Int("gomaxprocs", runtime.GOMAXPROCS(0)), zap.Int("gc-percent", percent)}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		memory, source := o.MemoryLimit, "runtime.memory_limit"
+		memory, source := c.Runtime.MemoryLimit, "runtime.memory_limit"
 		if memory == 0 {
 			memory, source = memoryAllowed("/")
 		}
 		if memory > 0 {
-			debug.SetMemoryLimit(heapLimit(memory))
+			debug.SetMemoryLimit(heapLimit(memory, c.Data.CacheBytes))
 		}
 		fields = append(fields, zap.Int64("memory-bytes", memory), zap.String("memory-by", source))
 	} else {
@@ -67,5 +68,5 @@ func tuneRuntime(o RuntimeOptions, log *zap.Logger) {
 	log.Info("runtime", fields...)
 }
 
-// heapLimit is what Go may take of a process's memory.
-func heapLimit(memory int64) int64 { return max(memory/4*3-storesMemory, memory/4) }
+// heapLimit is what Go may take of a process's memory, of which the state's cache takes some.
+func heapLimit(memory, cache int64) int64 { return max(memory/4*3-storesMemory-cache, memory/4) }

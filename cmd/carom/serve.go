@@ -61,7 +61,7 @@ func newServeCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = logger.Sync() }()
-			tuneRuntime(c.Runtime, logger)
+			tuneRuntime(&c, logger)
 			if flags.dev {
 				if err := ensureKeys(&c, logger); err != nil {
 					return err

@@ -25,6 +25,10 @@ import (
 
 // ride reads into b, which is empty, until what comes is not for the lane.
 func (c *conn) ride(b []byte) (int, error) {
+	if c.listener.closing.Load() { // accepted at the last moment, when closeIdle could not see it yet
+		c.left = true
+		return 0, io.EOF
+	}
 	for {
 		n, err := c.await(b)
 		if err != nil {
