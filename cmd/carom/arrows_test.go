@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"bench/progress":    {},
 	"bench/result":      {},
 	"bench/load":        {"bench/result", "bench/progress"},
+	"bench/null":        {},
 	"bench/wire":        {"bench/load", "bench/targets"},
 	"bench/targets":     {"edge/mailbox", "edge/ref", "pipeline/event"},
 	"bench/node":        {},

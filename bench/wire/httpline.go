@@ -1,0 +1,112 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// line is an open connection, or none.
+type line struct {
+	conn net.Conn
+	raw  syscall.RawConn // of a connection without TLS, where the system has what exchangeRaw needs
+	step func(fd uintptr) bool
+	out  []byte // that step has not written yet
+	in   *answer
+	err  error // what ended step
+
+	deadline time.Time
+
+	mu sync.Mutex // guards conn against hangUp
+}
+
+// open takes a connection over.
+func (l *line) open(conn net.Conn) error {
+	l.mu.Lock()
+	l.conn = conn
+	l.mu.Unlock()
+	l.deadline, l.raw = time.Time{}, nil
+	if tcp, ok := conn.(*net.TCPConn); ok && canExchangeRaw {
+		raw, err := tcp.SyscallConn()
+		if err != nil {
+			return err
+		}
+		l.raw = raw
+		if l.step == nil {
+			l.step = l.rawStep
+		}
+	}
+	return nil
+}
+
+func (l *line) isOpen() bool { return l.conn != nil }
+
+func (l *line) close() {
+	if l.conn == nil {
+		return
+	}
+	_ = l.conn.Close() // all that matters was read
+	l.mu.Lock()
+	l.conn = nil
+	l.mu.Unlock()
+}
+
+// hangUp ends the connection for whoever waits on it. Unlike all others it may be called at any time.
+func (l *line) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// limit bounds the next exchange. Setting a deadline costs, and an eighth more or less is no matter: it is moved on only
+// then.
+func (l *line) limit(now time.Time, timeout time.Duration) error {
+	if l.deadline.Sub(now) > timeout-timeout/8 {
+		return nil
+	}
+	l.deadline = now.Add(timeout)
+	return l.conn.SetDeadline(l.deadline)
+}
+
+// hungUp reports whether the server has closed the connection, or sent what nobody asked for.
+func (l *line) hungUp() bool {
+	if l.raw == nil {
+		return false // of TLS that can't be told; the next request fails
+	}
+	gone := false
+	err := l.raw.Control(func(fd uintptr) { gone = peeked(fd) })
+	return err != nil || gone
+}
+
+// exchange sends a request and reads its answer.
+func (l *line) exchange(request []byte, a *answer) error {
+	if l.raw != nil {
+		return l.exchangeRaw(request, a)
+	}
+	if _, err := l.conn.Write(request); err != nil {
+		return err
+	}
+	return l.read(a)
+}
+
+func (l *line) read(a *answer) error {
+	for {
+		n, err := l.conn.Read(a.room())
+		if n > 0 {
+			if done, bad := a.filled(n); done || bad != nil {
+				return bad
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return a.ended()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
