@@ -7,12 +7,10 @@ const longestSleep = 100 * time.Millisecond
 
 // pacer makes a function that sleeps, for one goroutine; done ends its use. Tests, whose time is not the kernel's, have
 // one of their own.
-type pacer func() (sleep func(time.Duration), done func())
+type pacer func() (sleep func(time.Duration), done func(), err error)
 
 // pace hands out requests at their times, until there are no more.
-func (d *dispatcher) pace(p pacer) {
-	sleep, done := p()
-	defer done()
+func (d *dispatcher) pace(sleep func(time.Duration)) {
 	for {
 		next, ok := d.release()
 		if !ok {

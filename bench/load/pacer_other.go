@@ -5,4 +5,6 @@ package load
 import "time"
 
 // exactly makes a function that sleeps as exactly as the runtime does.
-func exactly() (sleep func(time.Duration), done func()) { return time.Sleep, func() {} }
+func exactly() (sleep func(time.Duration), done func(), err error) {
+	return time.Sleep, func() {}, nil
+}

@@ -50,7 +50,12 @@ func run(ctx context.Context, p Plan, newClient func(i int) (Client, error), o O
 	if err := r.openMeters(); err != nil {
 		return nil, err
 	}
-	r.drive(ctx, pacer)
+	sleep, done, err := pacer()
+	if err != nil {
+		return nil, err
+	}
+	r.drive(ctx, sleep)
+	done()
 	if r.cut.Load() && r.stopped <= p.Warmup {
 		return nil, errors.New("measure: ended in the warm-up: nothing was measured")
 	}
@@ -93,7 +98,7 @@ func (r *runner) openMeters() (err error) {
 }
 
 // drive lets the clients work until the plan ends or ctx does.
-func (r *runner) drive(ctx context.Context, pacer pacer) {
+func (r *runner) drive(ctx context.Context, sleep func(time.Duration)) {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	r.began = time.Now()
@@ -104,7 +109,7 @@ func (r *runner) drive(ctx context.Context, pacer pacer) {
 	take := func(*turn) order { return r.again() }
 	if !r.plan.Closed() {
 		take = d.take
-		pacing.Go(func() { d.pace(pacer) })
+		pacing.Go(func() { d.pace(sleep) })
 	}
 	for i, c := range r.clients {
 		running.Go(func() { r.work(work, c, r.tallies[i], take) })

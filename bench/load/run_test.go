@@ -18,7 +18,7 @@ import (
 )
 
 // bubbled sleeps in the time of a synctest bubble.
-func bubbled() (func(time.Duration), func()) { return time.Sleep, func() {} }
+func bubbled() (func(time.Duration), func(), error) { return time.Sleep, func() {}, nil }
 
 // fake is a client that does what a function says.
 type fake struct {

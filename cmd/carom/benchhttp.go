@@ -5,8 +5,8 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"runtime/debug"
 	"strings"
+	"time"
 
 	benchload "carom/bench/load"
 	"carom/bench/targets"
@@ -71,14 +71,10 @@ The harness's own CPU time is told with every result. It should stay well below 
 	return cmd
 }
 
-// harnessGC lets the harness's heap, which is small, grow before it is swept: the sweeps would cost the server's time.
-const harnessGC = 400
-
 func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.load.check(); err != nil {
 		return err
 	}
-	debug.SetGCPercent(harnessGC)
 	switch {
 	case len(args) == 1 && f.urls != "":
 		return usageError{fmt.Errorf("--urls and a URL: want one of them")}
@@ -111,8 +107,11 @@ func (f *httpFlags) minted(cmd *cobra.Command, base, keysFile string) error {
 		return usageError{fmt.Errorf("--%w", err)}
 	}
 	defer hits.Close()
-	return f.ask(cmd, base, u.Scheme+"://"+u.Host, hits.Hits, map[string]string{
-		"clicks": fmt.Sprint(f.clicks), "repeats": fmt.Sprint(f.repeats),
+	return f.ask(cmd, u.Scheme+"://"+u.Host, hits.Hits, measured{
+		target: base, options: map[string]string{"clicks": fmt.Sprint(f.clicks), "repeats": fmt.Sprint(f.repeats)},
+		notes: func() []string {
+			return []string{fmt.Sprintf("of the harness's CPU time, minting took %s a hit", hits.Cost().Round(10*time.Nanosecond))}
+		},
 	})
 }
 
@@ -126,7 +125,7 @@ func (f *httpFlags) given(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		target = args[0]
 	}
-	return f.ask(cmd, target, urls.Base(), urls.Hits, map[string]string{"urls": fmt.Sprint(urls.Len())})
+	return f.ask(cmd, urls.Base(), urls.Hits, measured{target: target, options: map[string]string{"urls": fmt.Sprint(urls.Len())}})
 }
 
 func (f *httpFlags) readURLs(in io.Reader, args []string) (urls *targets.URLs, err error) {
@@ -150,14 +149,14 @@ func (f *httpFlags) readURLs(in io.Reader, args []string) (urls *targets.URLs, e
 	return urls, nil
 }
 
-func (f *httpFlags) ask(cmd *cobra.Command, target, base string, hits func() targets.Hits, options map[string]string) error {
+func (f *httpFlags) ask(cmd *cobra.Command, base string, hits func() targets.Hits, m measured) error {
 	o := wire.HTTPOptions{Base: base, Reuse: f.reuse, Head: f.head, ForwardedFor: f.forward, Insecure: f.trust, Timeout: f.load.plan.Timeout}
-	options["reuse"] = fmt.Sprint(f.reuse)
+	m.kind = "http"
+	m.options["reuse"] = fmt.Sprint(f.reuse)
 	if f.head {
-		options["head"] = "true"
+		m.options["head"] = "true"
 	}
-	return f.load.run(cmd, measured{kind: "http", target: target, options: options}, func(int) (benchload.Client, error) {
+	return f.load.run(cmd, m, func(int) (benchload.Client, error) {
 		return wire.NewHTTP(cmd.Context(), o, hits())
 	})
 }
-
