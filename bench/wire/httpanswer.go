@@ -136,6 +136,7 @@ func (a *answer) step() error {
 
 var (
 	headEnd = []byte("\r\n\r\n")
+	lineEnd = []byte("\r\n")
 	version = []byte("HTTP/1.")
 )
 
@@ -180,7 +181,7 @@ func (a *answer) stepHead(data []byte) error {
 
 // readHead reads the status line and those fields that matter.
 func (a *answer) readHead(head []byte) error {
-	line, rest, _ := bytes.Cut(head, crlf)
+	line, rest, _ := bytes.Cut(head, lineEnd)
 	// HTTP/1.1 200 OK
 	if len(line) < 12 || line[8] != ' ' || len(line) > 12 && line[12] != ' ' {
 		return errNoHTTP
@@ -192,7 +193,7 @@ func (a *answer) readHead(head []byte) error {
 	a.status, a.length, a.chunked, a.gif, a.hasLocation = int(status), -1, false, false, false
 	a.close = line[7] == '0'
 	for len(rest) > 0 {
-		line, rest, _ = bytes.Cut(rest, crlf)
+		line, rest, _ = bytes.Cut(rest, lineEnd)
 		if err := a.readField(line); err != nil {
 			return err
 		}
@@ -202,8 +203,6 @@ func (a *answer) readHead(head []byte) error {
 	}
 	return nil
 }
-
-var crlf = []byte("\r\n")
 
 // readField reads one header field. Names are told apart by their length first, which is cheap.
 func (a *answer) readField(line []byte) error {
