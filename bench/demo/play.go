@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carom/bench/mails"
 	"carom/bench/node"
 	"carom/bench/progress"
 )
@@ -157,29 +158,39 @@ type letter struct {
 	to, text string
 }
 
+func (m *message) about() *mails.About {
+	return &mails.About{
+		Message: m.id, Sender: m.sender.name, Contact: m.contact, Recipient: m.recipient,
+		ReturnPath: m.links.ReturnPath, ReplyTo: m.links.ReplyTo, Ref: m.links.Headers["X-Carom-Ref"],
+	}
+}
+
 func bounceMails(m *message, now time.Time) []letter {
+	var status mails.Status
 	switch {
 	case m.fate.has(bouncesHard):
-		return []letter{{"", m.links.ReturnPath, statusReport(m, "failed", "5.1.1", "550 5.1.1 <"+m.recipient+">: no such user here", now)}}
+		status = mails.Status{Action: "failed", Code: "5.1.1", Diagnostic: "550 5.1.1 <" + m.recipient + ">: no such user here"}
 	case m.fate.has(bouncesSoft):
-		return []letter{{"", m.links.ReturnPath, statusReport(m, "failed", "5.2.2", "552 5.2.2 <"+m.recipient+">: mailbox is full", now)}}
+		status = mails.Status{Action: "failed", Code: "5.2.2", Diagnostic: "552 5.2.2 <" + m.recipient + ">: mailbox is full"}
 	case m.fate.has(isDelayed):
-		return []letter{{"", m.links.ReturnPath, statusReport(m, "delayed", "4.4.1", "421 4.4.1 connection timed out", now)}}
+		status = mails.Status{Action: "delayed", Code: "4.4.1", Diagnostic: "421 4.4.1 connection timed out"}
+	default:
+		return nil
 	}
-	return nil
+	return []letter{{"", m.links.ReturnPath, mails.StatusReport(m.about(), status, now)}}
 }
 
 func answerMails(feedback string) func(*message, time.Time) []letter {
 	return func(m *message, now time.Time) []letter {
 		var all []letter
 		if m.fate.has(isReplied) {
-			all = append(all, letter{m.recipient, m.links.ReplyTo, reply(m, now)})
+			all = append(all, letter{m.recipient, m.links.ReplyTo, mails.Reply(m.about(), now)})
 		}
 		if m.fate.has(isAway) {
-			all = append(all, letter{"", m.links.ReplyTo, vacation(m, now)})
+			all = append(all, letter{"", m.links.ReplyTo, mails.Vacation(m.about(), now)})
 		}
 		if m.fate.has(isComplained) {
-			all = append(all, letter{"feedback@example.net", feedback, complaint(m, feedback, now)})
+			all = append(all, letter{"feedback@example.net", feedback, mails.Complaint(m.about(), feedback, now)})
 		}
 		return all
 	}

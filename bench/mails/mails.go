@@ -1,4 +1,4 @@
-package demo
+package mails
 
 import (
 	"fmt"
@@ -6,12 +6,28 @@ import (
 	"time"
 )
 
-// The mails that come back. Every one is a whole RFC 5322 message with CRLF line ends.
+// About is the message that a mail is about.
+type About struct {
+	Message    string // its Message-ID, without brackets
+	Sender     string // who sent it, as the local part of an address
+	Contact    string // a token of the boundaries, so without blanks and quotes
+	Recipient  string
+	ReturnPath string // where reports go
+	ReplyTo    string // where answers go
+	Ref        string // X-Carom-Ref
+}
+
+// Status is what a status report tells.
+type Status struct {
+	Action     string // failed, delayed
+	Code       string // enhanced status, 5.1.1
+	Diagnostic string // what the other server said
+}
 
 const mailDate = "Mon, 02 Jan 2006 15:04:05 -0700"
 
-// statusReport returns a delivery status notification (RFC 3464) about m.
-func statusReport(m *message, action, status, diagnostic string, now time.Time) string {
+// StatusReport returns a delivery status notification (RFC 3464) about m.
+func StatusReport(m *About, s Status, now time.Time) string {
 	return crlf(fmt.Sprintf(`From: MAILER-DAEMON@mx.example.net
 To: <%[1]s>
 Date: %[2]s
@@ -48,12 +64,12 @@ Message-ID: <%[9]s>
 X-Carom-Ref: %[10]s
 
 --b-%[3]s--
-`, m.links.ReturnPath, now.Format(mailDate), m.contact, action, m.recipient, status, diagnostic,
-		m.sender.name, m.id, m.links.Headers["X-Carom-Ref"]))
+`, m.ReturnPath, now.Format(mailDate), m.Contact, s.Action, m.Recipient, s.Code, s.Diagnostic,
+		m.Sender, m.Message, m.Ref))
 }
 
-// reply returns a person's answer to m.
-func reply(m *message, now time.Time) string {
+// Reply returns a person's answer to m.
+func Reply(m *About, now time.Time) string {
 	return crlf(fmt.Sprintf(`From: %[1]s
 To: <%[2]s>
 Date: %[3]s
@@ -67,11 +83,11 @@ Content-Type: text/plain; charset=utf-8
 Thank you, that sounds good. When would it suit you?
 
 > We wondered whether ...
-`, m.recipient, m.links.ReplyTo, now.Format(mailDate), m.id))
+`, m.Recipient, m.ReplyTo, now.Format(mailDate), m.Message))
 }
 
-// vacation returns the answer of a mailbox whose owner is away (RFC 3834).
-func vacation(m *message, now time.Time) string {
+// Vacation returns the answer of a mailbox whose owner is away (RFC 3834).
+func Vacation(m *About, now time.Time) string {
 	return crlf(fmt.Sprintf(`From: %[1]s
 To: <%[2]s>
 Date: %[3]s
@@ -84,11 +100,11 @@ MIME-Version: 1.0
 Content-Type: text/plain; charset=utf-8
 
 I am away until Monday.
-`, m.recipient, m.links.ReplyTo, now.Format(mailDate), m.id))
+`, m.Recipient, m.ReplyTo, now.Format(mailDate), m.Message))
 }
 
-// complaint returns a feedback report (RFC 5965) about m.
-func complaint(m *message, to string, now time.Time) string {
+// Complaint returns a feedback report (RFC 5965) about m.
+func Complaint(m *About, to string, now time.Time) string {
 	return crlf(fmt.Sprintf(`From: feedback@example.net
 To: <%[1]s>
 Date: %[2]s
@@ -119,7 +135,7 @@ Message-ID: <%[3]s>
 X-Carom-Ref: %[7]s
 
 --f-%[4]s--
-`, to, now.Format(mailDate), m.id, m.contact, m.recipient, m.sender.name, m.links.Headers["X-Carom-Ref"]))
+`, to, now.Format(mailDate), m.Message, m.Contact, m.Recipient, m.Sender, m.Ref))
 }
 
 func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
