@@ -19,6 +19,7 @@ type Event struct {
 	Revision int       `json:"revision"`
 	Kind     string    `json:"kind"`
 	Time     time.Time `json:"time"`
+	Account  string    `json:"account"`
 	Sender   string    `json:"sender"`
 	Message  string    `json:"message"`
 	Inferred bool      `json:"inferred"`

@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"bench/node":        {},
 	"bench/peers":       {"bench/result", "edge/ref", "pipeline/event"},
 	"bench/mails":       {},
-	"bench/scenario":    {"bench/mails", "bench/node", "bench/progress", "bench/result", "pipeline/event"},
+	"bench/scenario":    {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "pipeline/event"},
 	"bench/verdicts":    {"bench/node", "bench/progress"},
 	"bench/growth":      {"bench/progress", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"cmd/carom":         nil, // wires everything

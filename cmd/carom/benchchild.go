@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,8 @@ import (
 type childNode struct {
 	cmd    *exec.Cmd
 	dir    string
+	roles  []string
+	set    map[string]string
 	exited chan struct{} // closed when the process has ended, and then err is set
 	err    error
 
@@ -56,7 +60,7 @@ func startChildNode(ctx context.Context, dir string, roles []string, set map[str
 	if err != nil {
 		return nil, fmt.Errorf("start a node: %w", err)
 	}
-	c := &childNode{dir: dir, exited: make(chan struct{})}
+	c := &childNode{dir: dir, roles: roles, set: set, exited: make(chan struct{})}
 	c.cmd = exec.Command(self, "serve", "--dev", "--roles", strings.Join(roles, ","))
 	if c.cmd.Env, err = childEnvironment(dir, set); err != nil {
 		return nil, fmt.Errorf("start a node: %w", err)
@@ -144,6 +148,50 @@ func (c *childNode) listen(logs io.Reader, listening chan<- struct{}, tail *tail
 func (c *childNode) keysFile() string { return filepath.Join(c.dir, "data", keysName) }
 
 func (c *childNode) pid() int { return c.cmd.Process.Pid }
+
+// killAndRestart is kill -9, and a start with the same data and at the same addresses. It returns when the node is ready.
+func (c *childNode) killAndRestart(ctx context.Context) error {
+	_ = c.cmd.Process.Kill()
+	<-c.exited
+	set := maps.Clone(c.set)
+	for key, address := range map[string]string{"api.listen": c.api, "track.listen": c.track, "inbound.listen": c.inbound} {
+		if address != "" {
+			set[key] = address
+		}
+	}
+	again, err := startChildNode(ctx, c.dir, c.roles, set)
+	if err != nil {
+		return err
+	}
+	*c = *again
+	return c.untilReady(ctx)
+}
+
+// untilReady waits until the node says that it is.
+func (c *childNode) untilReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, childStart)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.api+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		answer, err := http.DefaultClient.Do(request)
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until the node is ready: %w", ctx.Err())
+		case <-c.exited:
+			return fmt.Errorf("the node ended: %w", c.err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
 
 // stop ends the node, kindly first.
 func (c *childNode) stop() error {
