@@ -40,7 +40,7 @@ func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
 	p := newPlatform(n, "soak")
 	rate := o.rate
 	if rate <= 0 {
-		if rate, err = p.find(ctx); err != nil {
+		if rate, err = p.find(ctx, show); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "closed loop: %.0f events/s from socket to score; soak at %.0f\n", rate, rate*soakFraction)
@@ -74,7 +74,7 @@ func (p *platform) play(ctx context.Context, turn func(ctx context.Context) bool
 }
 
 // find returns how many events a second go all the way to the scores, when nobody waits but for that.
-func (p *platform) find(ctx context.Context) (rate float64, err error) {
+func (p *platform) find(ctx context.Context, show io.Writer) (rate float64, err error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, findFor)
 	defer cancel()
@@ -102,9 +102,12 @@ func (p *platform) find(ctx context.Context) (rate float64, err error) {
 	if err := p.drained(drain); err != nil {
 		return 0, err
 	}
-	_, err = p.heard()
+	_, failure := p.heard()
 	if p.events() == 0 {
-		return 0, errors.Join(errors.New("nothing was answered"), err)
+		return 0, errors.Join(errors.New("nothing was answered"), failure)
+	}
+	if failure != nil {
+		fmt.Fprintf(show, "%d failed, the last: %v\n", p.failed.Load(), failure)
 	}
 	return float64(p.events()) / time.Since(began).Seconds(), nil
 }
