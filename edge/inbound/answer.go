@@ -13,8 +13,8 @@ import (
 // proxyTimeout bounds the wait for a PROXY protocol header, which the proxy sends before anything else.
 const proxyTimeout = 10 * time.Second
 
-// answered takes the last line of a reply that the library wrote. Successes are worded here, because the library
-// repeats the client's words in them, and announces what isn't so.
+// answered takes a reply that the library wrote; all have one line. Successes are worded here, because the library
+// repeats the client's words in them.
 func (c *conn) answered(line []byte) {
 	switch {
 	case c.command == cmdGreeting:

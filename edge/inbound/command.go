@@ -222,9 +222,7 @@ func (c *conn) handleHello(cmd command, name string) bool {
 	}
 	c.mail.reset()
 	c.helo, c.esmtp = name, cmd == cmdEHLO
-	if c.esmtp {
-		return c.pass("EHLO " + name)
-	}
+	// What the library would say to EHLO is not so: conn words the answer.
 	return c.pass("HELO " + name)
 }
 

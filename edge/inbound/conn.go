@@ -71,9 +71,13 @@ type conn struct {
 
 func newConn(s *Server, raw net.Conn) *conn {
 	c := &conn{server: s, log: s.log, raw: raw, rw: raw, command: cmdGreeting, expires: time.Now().Add(s.options.SessionTimeout)}
-	c.in = bufio.NewReaderSize(readerFunc(c.fill), readAhead)
+	c.in = readers.Get().(*bufio.Reader)
+	c.in.Reset(readerFunc(c.fill))
 	return c
 }
+
+// readers are those of connections that are over: many clients connect anew for each mail.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readAhead) }}
 
 type readerFunc func([]byte) (int, error)
 
@@ -108,11 +112,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		if end == 0 {
 			return len(b), nil
 		}
-		line := c.partial[:end]
-		// Continuation lines come with EHLO only, which is answered anew.
-		if len(line) < 4 || line[3] != '-' {
-			c.answered(line)
-		}
+		c.answered(c.partial[:end])
 		c.partial = append(c.partial[:0], c.partial[end:]...)
 	}
 }
@@ -233,6 +233,9 @@ func (c *conn) Close() error {
 		}
 		_ = c.raw.Close()
 		c.mail.reset()
+		c.in.Reset(nil) // nobody reads any more: ending is set
+		readers.Put(c.in)
+		c.in = nil
 		c.server.gate.leave(c)
 	})
 	return nil

@@ -80,7 +80,9 @@ func hostname() string {
 
 // Listen opens the operator's mailbox, reads the certificate and opens the port.
 func (s *Server) Listen() error {
-	l, err := net.Listen("tcp", s.options.Listen)
+	// A client that is gone is told by the deadlines, which every wait has.
+	config := net.ListenConfig{KeepAlive: -1}
+	l, err := config.Listen(context.Background(), "tcp", s.options.Listen)
 	if err != nil {
 		return fmt.Errorf("inbound.listen: %q: %w", s.options.Listen, err)
 	}
@@ -106,7 +108,6 @@ func (s *Server) prepare(l net.Listener) (err error) {
 	s.listening.Store(s.gate)
 	s.library = smtp.NewServer(smtp.BackendFunc(newSession))
 	s.library.Domain = s.options.Hostname
-	s.library.EnableSMTPUTF8 = true
 	// Sizes, lines and times are conn's to bound.
 	s.library.MaxLineLength = 0
 	s.library.ErrorLog = libraryLog{s.log, s.metrics}
