@@ -283,7 +283,9 @@ func (cell *ratioCell) ratio(f figure, r *Ratio) {
 	if r.Min != r.Max {
 		cell.RatioSpread = ratioText(r.Min) + "–" + ratioText(r.Max)
 	}
-	cell.Verdict = r.Verdict
+	if r.Verdict != Few { // the reading below the table says it once
+		cell.Verdict = r.Verdict
+	}
 	cell.Mood = moodOf(f, r.Verdict)
 }
 
@@ -314,8 +316,6 @@ func (c *Comparison) short() (lines []shortLine) {
 				text += fmt.Sprintf(" (%s–%s), %s", ratioText(v.Ratio.Min), ratioText(v.Ratio.Max), v.Ratio.Verdict)
 			case Same:
 				text += ", no difference beyond the spread"
-			case Few:
-				text += ", too few rounds to tell"
 			}
 			line.Parts = append(line.Parts, shortPart{moodOf(f, v.Ratio.Verdict), text})
 		}
