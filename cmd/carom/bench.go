@@ -21,6 +21,7 @@ given no target.`,
 	cmd.AddCommand(newBenchSMTPCommand())
 	cmd.AddCommand(newBenchAPICommand())
 	cmd.AddCommand(newBenchEndToEndCommand())
+	cmd.AddCommand(newBenchCompareCommand())
 	cmd.AddCommand(newBenchVerdictsCommand())
 	cmd.AddCommand(newBenchNullCommand())
 	return cmd
