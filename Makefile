@@ -117,7 +117,8 @@ fuzz: ## run every fuzz test for FUZZTIME (60s; 1000x for as many inputs)
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench-self: build ## what a mail costs the harness, beside Postfix's smtp-source on a server that discards
+bench-self: build ## what a request and a mail cost the harness, beside wrk and Postfix's smtp-source, on servers that do nothing (needs root)
+	CAROM=$(BIN) bench/wire/selfhttp.sh
 	CAROM=$(BIN) bench/wire/selfsmtp.sh
 
 docs: build ## write the generated reference pages anew
