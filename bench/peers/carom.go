@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -40,7 +41,10 @@ func carom(name, protocol, role string, listens func(at *place) (track, inbound 
 			if err := os.WriteFile(filepath.Join(at.dir, "carom.yaml"), []byte(conf), 0o600); err != nil {
 				return nil, fmt.Errorf("write Carom's settings: %w", err)
 			}
-			return exec.Command(at.tools.carom, "serve", "--config", "carom.yaml", "--roles", role), nil
+			cmd := exec.Command(at.tools.carom, "serve", "--config", "carom.yaml", "--roles", role)
+			// Those of a real node on this machine would stand over the file's.
+			cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "CAROM_") })
+			return cmd, nil
 		},
 		kept: func(at *place) (int64, error) {
 			return countOutput(exec.Command(at.tools.carom, "events", "--data", filepath.Join(at.dir, "data")))

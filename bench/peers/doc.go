@@ -3,7 +3,7 @@
 //
 //	peers × connections ─▶ rounds, in another order each ─▶ cells
 //	                         │ start the server, check what it answers
-//	                         │ warm up, measure              ◀── load: wrk, smtp-source
+//	                         │ warm up, measure              ◀── load: carom bench, or wrk and smtp-source
 //	                         │ stop it, count what it kept
 //	                         ▼
 //	      table, JSON, page ◀── ratios within each round: median, and the least and the greatest
@@ -17,7 +17,7 @@
 //   - What disturbs a machine for minutes disturbs all peers of a round alike. So ratios are taken within a round; a
 //     ratio of medians would compare different minutes.
 //   - A server that keeps less than it answers was asked the same thing twice, or it cheats. One that keeps a little more
-//     was asked by clients that were cut off at the end: at most one request a connection.
+//     was asked by wrk, which hangs up on a request of every connection when its time is over.
 //   - The Go peers are this binary, run again: see serve.go.
 //   - The dirty pages of one peer are written out before the next one begins, or they would be charged to it.
 package main

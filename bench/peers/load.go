@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"carom/bench/result"
 )
 
 // load asks a server over and over, each client again as soon as it is answered.
@@ -18,6 +20,8 @@ type load interface {
 // job is one run of a load.
 type job struct {
 	addr        string
+	name        string // of the peer
+	server      int    // its process id
 	connections int
 	duration    time.Duration
 	warmup      bool   // comes before the run that counts, against the same server
@@ -28,10 +32,13 @@ type job struct {
 type measure struct {
 	Answered int64         `json:"answered"` // rightly
 	Failed   int64         `json:"failed"`
+	Cut      int64         `json:"cut"` // at most so many were asked and their answers not waited for
 	Seconds  float64       `json:"seconds"`
 	P50      float64       `json:"p50_us,omitempty"` // latency; 0 if the load doesn't tell
 	P99      float64       `json:"p99_us,omitempty"`
 	CPU      time.Duration `json:"harness_cpu_ns"` // user and system
+
+	detail *result.Result // of our own harness
 }
 
 func (m *measure) rate() float64 { return float64(m.Answered) / m.Seconds }

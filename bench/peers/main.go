@@ -74,7 +74,7 @@ func runMain(ctx context.Context, args []string, out, progress io.Writer) (err e
 		return errors.Join(writeFailures(progress, &r), ctx.Err(), errors.New("nothing could be measured"))
 	}
 	fmt.Fprintln(progress)
-	return errors.Join(writeTables(out, &r), r.writeFiles(&o), ctx.Err())
+	return errors.Join(writeTables(out, &r), r.writeFiles(&o, progress), ctx.Err())
 }
 
 // rounds measures every peer at every number of connections, as many times as it is told, or until ctx is done.

@@ -16,11 +16,19 @@ type options struct {
 	Connections counts `json:"connections"` // over HTTP
 	Sessions    counts `json:"sessions"`    // over SMTP
 	Peers       words  `json:"peers,omitempty"`
+	Load        string `json:"load"`
 	Carom       string `json:"-"` // files and folders
 	Haraka      string `json:"-"`
 	Dir         string `json:"-"`
 	JSON        string `json:"-"`
+	Pages       string `json:"-"`
 }
+
+// The values of options.Load.
+const (
+	ownLoad   = "carom"
+	otherLoad = "others"
+)
 
 type usageError struct{ error }
 
@@ -36,10 +44,12 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	f.Var(&o.Connections, "connections", "numbers of HTTP connections, each 1 to 10000; none switches HTTP off")
 	f.Var(&o.Sessions, "sessions", "numbers of SMTP sessions, likewise")
 	f.Var(&o.Peers, "peers", "names of the peers; left out: all")
+	f.StringVar(&o.Load, "load", otherLoad, ownLoad+": carom bench; "+otherLoad+": wrk and smtp-source")
 	f.StringVar(&o.Carom, "carom", "bin/carom", "Carom's binary")
 	f.StringVar(&o.Haraka, "haraka", "bin/peers/haraka", "folder in which npm installed Haraka")
 	f.StringVar(&o.Dir, "dir", "bin/peers", "folder on the disk that is to be measured, for the peers' files")
 	f.StringVar(&o.JSON, "json", "bin/peers/result.json", "file for everything that was measured")
+	f.StringVar(&o.Pages, "pages", "bin/peers", "folder for the pages with plots, and the measurements that they show")
 	if err := f.Parse(args); err != nil {
 		return o, usageError{err}
 	}
@@ -57,6 +67,9 @@ func (o *options) validate() error {
 		if n.value < n.low || n.value > n.top {
 			return usageError{fmt.Errorf("-%s %d: want %d to %d", n.name, n.value, n.low, n.top)}
 		}
+	}
+	if o.Load != ownLoad && o.Load != otherLoad {
+		return usageError{fmt.Errorf("-load %q: want %s or %s", o.Load, ownLoad, otherLoad)}
 	}
 	return nil
 }

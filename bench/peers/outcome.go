@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -42,10 +43,20 @@ func (r *outcome) writeJSON(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// writeFiles writes what was asked for.
-func (r *outcome) writeFiles(o *options) error {
-	if o.JSON == "" {
+// writeFiles writes what was asked for, and tells which files.
+func (r *outcome) writeFiles(o *options, progress io.Writer) error {
+	if o.JSON != "" {
+		if err := r.writeJSON(o.JSON); err != nil {
+			return err
+		}
+		fmt.Fprintf(progress, "everything that was measured: %s\n", o.JSON)
+	}
+	if o.Pages == "" {
 		return nil
 	}
-	return r.writeJSON(o.JSON)
+	pages, err := writePages(o.Pages, r.Cells)
+	for _, page := range pages {
+		fmt.Fprintf(progress, "page: %s\n", page)
+	}
+	return err
 }

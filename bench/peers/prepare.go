@@ -10,6 +10,10 @@ func (b *bench) prepare(o *options, peers []peer) error {
 		}
 		return false
 	}
+	if o.Load == ownLoad {
+		b.loads[overHTTP], b.loads[overSMTP] = ownHTTP(&b.tools), ownSMTP(&b.tools)
+		return nil
+	}
 	if speaks(overHTTP) && len(o.Connections) > 0 {
 		w, err := newWrk(b.dir, b.minter, b.warmup, b.duration, b.cores)
 		if err != nil {

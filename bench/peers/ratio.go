@@ -1,8 +1,6 @@
 package main
 
-import (
-	"slices"
-)
+import "slices"
 
 // spread is what several rounds gave.
 type spread struct {
@@ -29,12 +27,13 @@ type figure struct {
 	lower bool
 }
 
-func byRate() figure {
-	return figure{name: "rate", of: func(c *cell) float64 { return c.rate() }}
-}
-
-func byP99() figure {
-	return figure{name: "p99", of: func(c *cell) float64 { return c.P99 }, lower: true}
+// figures are what is compared, in the order of the table's columns.
+func figures() []figure {
+	return []figure{
+		{name: "rate", of: func(c *cell) float64 { return c.rate() }},
+		{name: "p99", of: func(c *cell) float64 { return c.P99 }, lower: true},
+		{name: "cpu", of: func(c *cell) float64 { return c.serverEach() }, lower: true},
+	}
 }
 
 // ratio compares two peers in one figure.
@@ -60,7 +59,7 @@ func (r *ratio) met() bool {
 // peers.
 func ratios(cells []cell, peers []peer) []ratio {
 	var list []ratio
-	for _, f := range []figure{byRate(), byP99()} {
+	for _, f := range figures() {
 		for _, of := range peers {
 			if of.promise != caromPromise {
 				continue

@@ -38,17 +38,19 @@ func TestRatiosArePaired(t *testing.T) {
 	failed.Error = "did not answer"
 	cells := []cell{
 		at(1, "carom", 64, 800, 10), at(1, "fasthttp", 64, 1000, 20),
-		at(2, "fasthttp", 64, 100, 20), at(2, "carom", 64, 70, 5),
+		at(2, "fasthttp", 64, 100, 20), at(2, "carom", 64, 50, 5),
 		at(3, "carom", 64, 5000, 10), failed,
 		at(4, "carom", 64, 5000, 10), // its pair was not measured
-		at(1, "carom", 256, 30, 10), at(1, "fasthttp", 256, 40, 0),
+		at(1, "carom", 256, 30, 10), at(1, "fasthttp", 256, 60, 0),
 		at(2, "carom", 1024, 30, 10),
 	}
 	peers, _ := choose(everyPeer(), []string{"carom", "fasthttp"})
 	want := []ratio{
-		{Of: "carom", To: "fasthttp", Figure: "rate", Connections: 64, Bar: 0.60, spread: spread{0.75, 0.7, 0.8, 2}},
-		{Of: "carom", To: "fasthttp", Figure: "rate", Connections: 256, Bar: 0.78, spread: spread{0.75, 0.75, 0.75, 1}},
+		{Of: "carom", To: "fasthttp", Figure: "rate", Connections: 64, Bar: 0.60, spread: spread{0.65, 0.5, 0.8, 2}},
+		{Of: "carom", To: "fasthttp", Figure: "rate", Connections: 256, Bar: 0.78, spread: spread{0.5, 0.5, 0.5, 1}},
 		{Of: "carom", To: "fasthttp", Figure: "p99", Connections: 64, Lower: true, spread: spread{0.375, 0.25, 0.5, 2}},
+		{Of: "carom", To: "fasthttp", Figure: "cpu", Connections: 64, Lower: true, spread: spread{1.625, 1.25, 2, 2}},
+		{Of: "carom", To: "fasthttp", Figure: "cpu", Connections: 256, Lower: true, spread: spread{2, 2, 2, 1}},
 	}
 	if got := ratios(cells, peers); !reflect.DeepEqual(got, want) {
 		t.Errorf("ratios:\n%+v\nwant\n%+v", got, want)

@@ -127,9 +127,9 @@ func TestCheckPixel(t *testing.T) {
 
 func TestKeptIsExact(t *testing.T) {
 	for kept, ok := range map[int64]bool{99: false, 100: true, 108: true, 109: false} {
-		c := cell{Connections: 4, Asked: 100, Kept: &kept}
+		c := cell{measure: measure{Cut: 8}, Asked: 100, Kept: &kept}
 		if err := checkKept(&c); (err == nil) != ok {
-			t.Errorf("%d records of 100 answers over 4 connections, in two runs: %v", kept, err)
+			t.Errorf("%d records of 100 answers, 8 cut off: %v", kept, err)
 		}
 	}
 }

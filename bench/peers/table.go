@@ -73,7 +73,7 @@ func sumUp(cells []cell, p *peer, connections int) (row, bool) {
 		return over(func(c *cell) float64 { return cpu(c).Seconds() / c.Seconds }).Median
 	}
 	each := func(cpu func(c *cell) time.Duration) float64 {
-		return over(func(c *cell) float64 { return cpu(c).Seconds() * 1e6 / float64(c.Answered) }).Median
+		return over(func(c *cell) float64 { return micros(cpu(c)) / float64(c.Answered) }).Median
 	}
 	server, harness := func(c *cell) time.Duration { return c.ServerCPU }, func(c *cell) time.Duration { return c.CPU }
 	return row{
@@ -104,29 +104,55 @@ func millis(micros float64) string {
 	return fmt.Sprintf("%.2f ms", micros/1000)
 }
 
+// writeRatios prints a line for each pair of peers and number of connections, and in it all figures.
 func writeRatios(w io.Writer, r *outcome) error {
 	if len(r.Ratios) == 0 {
 		return nil
 	}
-	fmt.Fprint(w, "\nRatios within each round; a rate: more is better, p99: less is better.\n\n")
+	fmt.Fprint(w, "\nRatios within each round, their median and min..max, and the bar where there is one. Rate: more is better. p99, and the server's CPU for an answer: less is better.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "what\tconnections\tratio\tmin..max\tbar\t\t")
+	head := "what\tconnections\t"
+	for _, f := range figures() {
+		head += f.name + "\t\t\t"
+	}
+	fmt.Fprintln(t, head)
 	for i := range r.Ratios {
 		x := &r.Ratios[i]
-		what := x.Of + " / " + x.To
-		if x.Figure != "rate" {
-			what += ", " + x.Figure
+		if x.Figure != figures()[0].name {
+			continue // it stands in the line of its rate
 		}
-		bar, met := "", ""
-		if x.Bar > 0 {
-			bar, met = fmt.Sprintf("%.2f", x.Bar), "met"
-			if !x.met() {
-				met = "MISSED"
-			}
+		fmt.Fprintf(t, "%s / %s\t%d\t", x.Of, x.To, x.Connections)
+		for _, f := range figures() {
+			fmt.Fprint(t, r.ratioOf(x, f.name).columns())
 		}
-		fmt.Fprintf(t, "%s\t%d\t%.2f\t%.2f..%.2f\t%s\t%s\t\n", what, x.Connections, x.Median, x.Min, x.Max, bar, met)
+		fmt.Fprintln(t)
 	}
 	return t.Flush()
+}
+
+// ratioOf returns another figure of the same pair, nil if it was not measured.
+func (r *outcome) ratioOf(x *ratio, name string) *ratio {
+	for i := range r.Ratios {
+		if y := &r.Ratios[i]; y.Figure == name && y.Of == x.Of && y.To == x.To && y.Connections == x.Connections {
+			return y
+		}
+	}
+	return nil
+}
+
+func (r *ratio) columns() string {
+	if r == nil {
+		return "-\t\t\t"
+	}
+	text := fmt.Sprintf("%.2f\t%.2f..%.2f\t", r.Median, r.Min, r.Max)
+	switch {
+	case r.Bar == 0:
+	case r.met():
+		text += fmt.Sprintf("%.2f met", r.Bar)
+	default:
+		text += fmt.Sprintf("%.2f MISSED", r.Bar)
+	}
+	return text + "\t"
 }
 
 // writeFailures names every cell that counts nowhere.

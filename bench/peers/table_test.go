@@ -22,12 +22,11 @@ func TestTables(t *testing.T) {
 		"     carom          256        750    750..750  3.00 ms  6.00 ms    1.50   2000.0  0.50    666.7       1\n" +
 		"  fasthttp          256       1000  1000..1000        -        -    1.50   1500.0  0.50    500.0       1\n" +
 		"\n" +
-		"Ratios within each round; a rate: more is better, p99: less is better.\n" +
+		"Ratios within each round, their median and min..max, and the bar where there is one. Rate: more is better. p99, and the server's CPU for an answer: less is better.\n" +
 		"\n" +
-		"                   what  connections  ratio    min..max   bar        \n" +
-		"       carom / fasthttp           64   0.65  0.50..0.80  0.60     met\n" +
-		"       carom / fasthttp          256   0.75  0.75..0.75  0.78  MISSED\n" +
-		"  carom / fasthttp, p99           64   0.90  0.80..1.00              \n" +
+		"              what  connections  rate                            p99                 cpu              \n" +
+		"  carom / fasthttp           64  0.65  0.50..0.80     0.60 met  0.90  0.80..1.00    1.62  1.25..2.00  \n" +
+		"  carom / fasthttp          256  0.75  0.75..0.75  0.78 MISSED     -                1.33  1.33..1.33  \n" +
 		"\n" +
 		"Left out:\n" +
 		"  round 2, nginx-off, 64 connections: check: the answer is no pixel\n"

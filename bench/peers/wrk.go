@@ -53,7 +53,7 @@ func (w *wrkLoad) run(ctx context.Context, j job) (measure, error) {
 		return measure{}, err
 	}
 	m, err := readWrk(out)
-	m.CPU = cpu
+	m.CPU, m.Cut = cpu, int64(j.connections) // it hangs up when its time is over
 	return m, err
 }
 
