@@ -3,7 +3,9 @@ package scenario
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -16,7 +18,7 @@ import (
 
 // How the topics are read.
 const (
-	brokerTimeout = 30 * time.Second // for the next record, of which there is one
+	brokerTimeout = 30 * time.Second // of a connection, and of each fetch
 	maxFetch      = 8 << 20
 )
 
@@ -44,33 +46,55 @@ func (p *player) readTopic(ctx context.Context, topic string, got func(partition
 }
 
 func (p *player) readPartition(ctx context.Context, topic string, id int, got func(int, []byte) error) error {
-	leader, err := kafka.DialLeader(ctx, "tcp", p.options.Brokers[0], topic, id)
+	dialing, cancel := context.WithTimeout(ctx, brokerTimeout)
+	defer cancel()
+	leader, err := kafka.DialLeader(dialing, "tcp", p.options.Brokers[0], topic, id)
 	if err != nil {
 		return err
 	}
+	defer leader.Close()
 	first, end, err := leader.ReadOffsets()
-	leader.Close()
-	if err != nil || first == end {
-		return err
-	}
-	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: p.options.Brokers, Topic: topic, Partition: id, MinBytes: 1, MaxBytes: maxFetch})
-	defer reader.Close()
-	if err := reader.SetOffset(first); err != nil {
+	if err != nil {
 		return err
 	}
 	for at := first; at < end; {
-		wait, cancel := context.WithTimeout(ctx, brokerTimeout)
-		record, err := reader.ReadMessage(wait)
-		cancel()
-		if err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		at = record.Offset + 1
-		if err := got(id, record.Value); err != nil {
-			return fmt.Errorf("offset %d: %w", record.Offset, err)
+		if _, err := leader.Seek(at, kafka.SeekAbsolute); err != nil {
+			return err
+		}
+		if err := leader.SetDeadline(time.Now().Add(brokerTimeout)); err != nil {
+			return err
+		}
+		before := at
+		if at, err = readBatch(leader, at, func(value []byte) error { return got(id, value) }); err != nil {
+			return fmt.Errorf("offset %d: %w", at, err)
+		}
+		if at == before {
+			return fmt.Errorf("offset %d: the broker gives nothing, although it has records up to %d", at, end)
 		}
 	}
 	return nil
+}
+
+// readBatch makes one fetch and returns the offset to go on from.
+func readBatch(leader *kafka.Conn, at int64, got func(value []byte) error) (next int64, err error) {
+	batch := leader.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: maxFetch, MaxWait: time.Second})
+	defer batch.Close()
+	for {
+		record, err := batch.ReadMessage()
+		switch {
+		case errors.Is(err, io.EOF):
+			return at, nil
+		case err != nil:
+			return at, err
+		}
+		at = record.Offset + 1
+		if err := got(record.Value); err != nil {
+			return at, err
+		}
+	}
 }
 
 // checkEventsTopic checks the topic of events, as a consumer reads it: what it has seen it drops by its origin.
