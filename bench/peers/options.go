@@ -44,7 +44,7 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	f.Var(&o.Connections, "connections", "numbers of HTTP connections, each 1 to 10000; none switches HTTP off")
 	f.Var(&o.Sessions, "sessions", "numbers of SMTP sessions, likewise")
 	f.Var(&o.Peers, "peers", "names of the peers; left out: all")
-	f.StringVar(&o.Load, "load", otherLoad, ownLoad+": carom bench; "+otherLoad+": wrk and smtp-source")
+	f.StringVar(&o.Load, "load", ownLoad, ownLoad+": carom bench; "+otherLoad+": wrk and smtp-source")
 	f.StringVar(&o.Carom, "carom", "bin/carom", "Carom's binary")
 	f.StringVar(&o.Haraka, "haraka", "bin/peers/haraka", "folder in which npm installed Haraka")
 	f.StringVar(&o.Dir, "dir", "bin/peers", "folder on the disk that is to be measured, for the peers' files")
