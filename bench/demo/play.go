@@ -160,7 +160,7 @@ type letter struct {
 
 func (m *message) about() *mails.About {
 	return &mails.About{
-		Message: m.id, Sender: m.sender.name, Contact: m.contact, Recipient: m.recipient,
+		Message: m.id, Sender: m.sender.name, Recipient: m.recipient,
 		ReturnPath: m.links.ReturnPath, ReplyTo: m.links.ReplyTo, Ref: m.links.Headers["X-Carom-Ref"],
 	}
 }

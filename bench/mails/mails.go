@@ -1,16 +1,11 @@
 package mails
 
-import (
-	"fmt"
-	"strings"
-	"time"
-)
+import "time"
 
 // About is the message that a mail is about.
 type About struct {
 	Message    string // its Message-ID, without brackets
 	Sender     string // who sent it, as the local part of an address
-	Contact    string // a token of the boundaries, so without blanks and quotes
 	Recipient  string
 	ReturnPath string // where reports go
 	ReplyTo    string // where answers go
@@ -24,118 +19,37 @@ type Status struct {
 	Diagnostic string // what the other server said
 }
 
-const mailDate = "Mon, 02 Jan 2006 15:04:05 -0700"
-
 // StatusReport returns a delivery status notification (RFC 3464) about m.
 func StatusReport(m *About, s Status, now time.Time) string {
-	return crlf(fmt.Sprintf(`From: MAILER-DAEMON@mx.example.net
-To: <%[1]s>
-Date: %[2]s
-Message-ID: <%[3]s.%[4]s@mx.example.net>
-Subject: Delivery Status Notification
-Auto-Submitted: auto-replied
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b-%[3]s"
-
---b-%[3]s
-Content-Type: text/plain; charset=utf-8
-
-The mail system could not deliver your message to %[5]s as you might expect:
-%[7]s
-
---b-%[3]s
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example.net
-Arrival-Date: %[2]s
-
-Final-Recipient: rfc822; %[5]s
-Action: %[4]s
-Status: %[6]s
-Remote-MTA: dns; mail.example.net
-Diagnostic-Code: smtp; %[7]s
-
---b-%[3]s
-Content-Type: text/rfc822-headers
-
-From: %[8]s@example.com
-To: %[5]s
-Message-ID: <%[9]s>
-X-Carom-Ref: %[10]s
-
---b-%[3]s--
-`, m.ReturnPath, now.Format(mailDate), m.Contact, s.Action, m.Recipient, s.Code, s.Diagnostic,
-		m.Sender, m.Message, m.Ref))
+	why := Diagnosis{Action: s.Action, Status: s.Code, Text: s.Diagnostic}
+	return string(AppendReport(nil, m.original(), &Styles[0], &why, date(now), 0))
 }
 
 // Reply returns a person's answer to m.
 func Reply(m *About, now time.Time) string {
-	return crlf(fmt.Sprintf(`From: %[1]s
-To: <%[2]s>
-Date: %[3]s
-Message-ID: <re.%[4]s>
-In-Reply-To: <%[4]s>
-References: <%[4]s>
-Subject: Re: your mail
-MIME-Version: 1.0
-Content-Type: text/plain; charset=utf-8
-
-Thank you, that sounds good. When would it suit you?
-
-> We wondered whether ...
-`, m.Recipient, m.ReplyTo, now.Format(mailDate), m.Message))
+	return string(AppendReply(nil, m.original(), 0, date(now), 0))
 }
 
 // Vacation returns the answer of a mailbox whose owner is away (RFC 3834).
 func Vacation(m *About, now time.Time) string {
-	return crlf(fmt.Sprintf(`From: %[1]s
-To: <%[2]s>
-Date: %[3]s
-Message-ID: <away.%[4]s>
-In-Reply-To: <%[4]s>
-Auto-Submitted: auto-replied
-Precedence: bulk
-Subject: Out of office: your mail
-MIME-Version: 1.0
-Content-Type: text/plain; charset=utf-8
-
-I am away until Monday.
-`, m.Recipient, m.ReplyTo, now.Format(mailDate), m.Message))
+	return string(AppendAutoReply(nil, m.original(), 0, date(now), 0))
 }
 
 // Complaint returns a feedback report (RFC 5965) about m.
 func Complaint(m *About, to string, now time.Time) string {
-	return crlf(fmt.Sprintf(`From: feedback@example.net
-To: <%[1]s>
-Date: %[2]s
-Message-ID: <fbl.%[3]s>
-Subject: FW: your mail
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=feedback-report; boundary="f-%[4]s"
-
---f-%[4]s
-Content-Type: text/plain; charset=utf-8
-
-This is an email abuse report for an email message received from 192.0.2.1.
-
---f-%[4]s
-Content-Type: message/feedback-report
-
-Feedback-Type: abuse
-User-Agent: ExampleFBL/1.0
-Version: 1
-Original-Rcpt-To: <%[5]s>
-
---f-%[4]s
-Content-Type: text/rfc822-headers
-
-From: %[6]s@example.com
-To: %[5]s
-Message-ID: <%[3]s>
-X-Carom-Ref: %[7]s
-
---f-%[4]s--
-`, to, now.Format(mailDate), m.Message, m.Contact, m.Recipient, m.Sender, m.Ref))
+	return string(AppendComplaint(nil, m.original(), to, 0, date(now), 0))
 }
 
-func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
+func (m *About) original() *Original {
+	return &Original{
+		Message: m.Message, From: m.Sender + "@example.com", Recipient: m.Recipient, Subject: "your mail",
+		ReturnPath: m.ReturnPath, ReplyTo: m.ReplyTo, Ref: m.Ref,
+	}
+}
+
+func date(t time.Time) []byte { return AppendDate(nil, t) }
+
+// AppendDate appends a time as mails tell it (RFC 5322 §3.3).
+func AppendDate(dst []byte, t time.Time) []byte {
+	return t.AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700")
+}

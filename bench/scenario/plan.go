@@ -214,7 +214,7 @@ func (p *plan) registration(m *message) node.Registration {
 // about is what mails about a message need.
 func (p *plan) about(m *message) *mails.About {
 	return &mails.About{
-		Message: p.messageID(m.index), Sender: m.group.Name, Contact: "c" + strconv.Itoa(m.index), Recipient: p.recipient(m.index),
+		Message: p.messageID(m.index), Sender: m.group.Name, Recipient: p.recipient(m.index),
 		ReturnPath: m.links.ReturnPath, ReplyTo: m.links.ReplyTo, Ref: m.links.Headers["X-Carom-Ref"],
 	}
 }

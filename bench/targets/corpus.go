@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	crlf = "\r\n"
 	// maxCorpus bounds the mails that are kept in memory to be sent, in bytes; what lies beyond is left out.
 	maxCorpus = 512 << 20
 	// maxAddresses bounds a file of addresses, in bytes.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"carom/bench/mails"
 	"carom/edge/ref"
 	"carom/pipeline/event"
 )
@@ -166,7 +167,7 @@ func (f *mailFeed) Next(ctx context.Context) (*Mail, error) {
 func (g *Generator) fill(b *mailBatch) error {
 	now := time.Now()
 	g.now = event.Millis(now.UnixMilli())
-	g.date = now.UTC().AppendFormat(g.date[:0], "Mon, 02 Jan 2006 15:04:05 -0700")
+	g.date = mails.AppendDate(g.date[:0], now.UTC())
 	b.bytes = b.bytes[:0]
 	if b.mails == nil {
 		b.mails = make([]Mail, 0, batchMails)
@@ -188,7 +189,7 @@ func (g *Generator) make(b *mailBatch, m *Mail) error {
 	kind, size := g.o.Mix.draw(g.rand), g.o.Sizes.draw(g.rand)
 	variant := g.rand.IntN(1 << 20)
 	m.Kind, m.Facts, m.Plain = kind, 1, true
-	var o Original
+	var o mails.Original
 	for n := range g.o.Recipients {
 		message := g.nextMessage()
 		key := event.KeyOf(g.o.Account, message)
@@ -206,20 +207,20 @@ func (g *Generator) make(b *mailBatch, m *Mail) error {
 	begin := len(b.bytes)
 	switch kind {
 	case Bounce, Delay:
-		reasons := Diagnoses
+		reasons := mails.Diagnoses
 		if kind == Delay {
-			reasons = Delays
+			reasons = mails.Delays
 		}
-		b.bytes = AppendReport(b.bytes, &o, &Styles[variant%len(Styles)], &reasons[variant/len(Styles)%len(reasons)], g.date, size)
+		b.bytes = mails.AppendReport(b.bytes, &o, &mails.Styles[variant%len(mails.Styles)], &reasons[variant/len(mails.Styles)%len(reasons)], g.date, size)
 	case Complaint:
-		b.bytes = AppendComplaint(b.bytes, &o, g.o.Feedback, variant, g.date, size)
+		b.bytes = mails.AppendComplaint(b.bytes, &o, g.o.Feedback, variant, g.date, size)
 	case Reply:
-		b.bytes = AppendReply(b.bytes, &o, variant, g.date, size)
+		b.bytes = mails.AppendReply(b.bytes, &o, variant, g.date, size)
 		m.From = append(m.From[:0], o.Recipient...)
 	case AutoReply:
-		b.bytes = AppendAutoReply(b.bytes, &o, variant, g.date, size)
+		b.bytes = mails.AppendAutoReply(b.bytes, &o, variant, g.date, size)
 	case Unsubscribe:
-		b.bytes = AppendUnsubscribe(b.bytes, &o, string(m.To[0]), g.date, size)
+		b.bytes = mails.AppendUnsubscribe(b.bytes, &o, string(m.To[0]), g.date, size)
 		m.From = append(m.From[:0], o.Recipient...)
 	}
 	m.Content = b.bytes[begin:len(b.bytes):len(b.bytes)]
@@ -253,10 +254,10 @@ func (g *Generator) appendAddress(dst []byte, kind string, n int, key event.Key)
 }
 
 // original describes the message that a mail of a kind speaks of. Reports bring its sealed header back.
-func (g *Generator) original(kind, message, address string) (Original, error) {
+func (g *Generator) original(kind, message, address string) (mails.Original, error) {
 	number, _, _ := strings.Cut(message, ".")
 	sender := "sender-" + strconv.FormatInt(g.messages%int64(g.o.Senders), 10)
-	o := Original{
+	o := mails.Original{
 		Message: message, From: sender + "@example.com", Recipient: "c" + number + "@example.net",
 		Subject: "Your order", ReturnPath: address, ReplyTo: address,
 	}

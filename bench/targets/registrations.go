@@ -149,3 +149,10 @@ func (f *RegistrationFeed) Next() []byte {
 	}
 	return f.body
 }
+
+func appendAll(dst []byte, parts ...string) []byte {
+	for _, p := range parts {
+		dst = append(dst, p...)
+	}
+	return dst
+}

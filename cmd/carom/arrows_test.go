@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"bench/load":        {"bench/result", "bench/progress"},
 	"bench/null":        {},
 	"bench/wire":        {"bench/load", "bench/targets"},
-	"bench/targets":     {"edge/mailbox", "edge/ref", "pipeline/event"},
+	"bench/targets":     {"bench/mails", "edge/mailbox", "edge/ref", "pipeline/event"},
 	"bench/node":        {},
 	"bench/peers":       {"bench/result", "edge/ref", "pipeline/event"},
 	"bench/mails":       {},

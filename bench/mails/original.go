@@ -1,4 +1,4 @@
-package targets
+package mails
 
 // Original is the mail that others come back about.
 type Original struct {

@@ -1,4 +1,4 @@
-package targets
+package mails
 
 // agents are programs that write feedback reports.
 var agents = []string{"ExampleFBL/1.0", "Feedback-Loop/2.3", "abuse-reporter/0.9"}

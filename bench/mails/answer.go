@@ -1,4 +1,4 @@
-package targets
+package mails
 
 // What people answer, and what their mailboxes do for them.
 var (

@@ -1,4 +1,6 @@
-package targets
+package mails
+
+import "strings"
 
 // Diagnosis is why a mail could not be delivered.
 type Diagnosis struct {
@@ -80,7 +82,7 @@ var Delays = []Diagnosis{
 func AppendReport(dst []byte, o *Original, s *Style, why *Diagnosis, date []byte, size int) []byte {
 	begin := len(dst)
 	dst = appendHead(dst, s.daemon, o.ReturnPath, date)
-	dst = appendAll(dst, "Message-ID: <report.", o.Message, ">\r\nSubject: ", s.subject, "\r\nAuto-Submitted: auto-replied\r\n",
+	dst = appendAll(dst, "Message-ID: <", why.Action, ".", o.Message, ">\r\nSubject: ", s.subject, "\r\nAuto-Submitted: auto-replied\r\n",
 		"Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"=_report\"\r\n\r\n--=_report\r\n")
 	dst = appendForPeople(dst, o, s, why)
 	dst = appendAll(dst, "--=_report\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.net\r\n", s.extra, "Arrival-Date: ")
@@ -124,7 +126,7 @@ func appendSaid(dst []byte, o *Original, s *Style, why *Diagnosis) []byte {
 // appendDiagnosis appends what the server said.
 func appendDiagnosis(dst []byte, why *Diagnosis, recipient string) []byte {
 	for i := 0; i < len(why.Text); i++ {
-		if why.Text[i] == '%' {
+		if strings.HasPrefix(why.Text[i:], "%s") {
 			dst = append(dst, recipient...)
 			i++ // the s
 			continue
