@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"carom/bench/result"
+)
+
+// benchHTTP runs `carom bench http` in this process and returns what it measured.
+func benchHTTP(t *testing.T, args ...string) (r result.Result, progress string, err error) {
+	t.Helper()
+	cmd := newRootCommand()
+	var out, errs bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SetArgs(append([]string{"bench", "http", "--warmup", "0s", "--json", "-"}, args...))
+	err = cmd.ExecuteContext(t.Context())
+	if out.Len() > 0 {
+		if jsonErr := json.Unmarshal(out.Bytes(), &r); jsonErr != nil {
+			t.Fatalf("%v: %s", jsonErr, out.Bytes())
+		}
+	}
+	return r, errs.String(), err
+}
+
+func TestBenchHTTPOfItsOwnNode(t *testing.T) {
+	t.Setenv(actAsCarom, "1") // the node is this binary
+	t.Setenv("CAROM_DATA_DIR", "/nowhere")
+	r, progress, err := benchHTTP(t, "--rate", "200", "--duration", "1s", "--connections", "5", "--clicks", "0.5")
+	if err != nil {
+		t.Fatalf("%v: %s", err, progress)
+	}
+	if r.Requests != 200 || r.Failed != 0 || r.Load.Mode != "open" || len(r.Answers) != 2 || r.Server == nil || r.Server.Seconds <= 0 {
+		t.Errorf("want 200 opens and clicks, and the server's CPU time: %+v", r)
+	}
+}
+
+func TestBenchHTTPHitsAreEvents(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	keys := filepath.Join(s.dir, "data", keysName)
+	r, progress, err := benchHTTP(t, "http://"+s.track, "--keys", keys, "--rate", "100", "--duration", "1s", "--clicks", "0")
+	if err != nil || r.Requests != 100 {
+		t.Fatalf("%d requests, %v: %s", r.Requests, err, progress)
+	}
+	messages := make(map[string]bool)
+	s.until("there are events of all hits", func() bool {
+		for _, e := range s.events() {
+			if e.Kind == "open" {
+				messages[e.Message] = true
+			}
+		}
+		return len(messages) == 100
+	})
+}
+
+func TestBenchHTTPOfAnything(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/bad" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	defer server.Close()
+	page := filepath.Join(t.TempDir(), "page.html")
+	r, _, err := benchHTTP(t, server.URL+"/good", "--duration", "200ms", "--connections", "2", "--name", "x", "--html", page)
+	if err != nil || r.Requests == 0 || r.Failed != 0 || r.Load.Mode != "closed" || r.Name != "x" {
+		t.Errorf("%v: %+v", err, r)
+	}
+	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("<html")) {
+		t.Errorf("%v: %d bytes of a page", err, len(text))
+	}
+	// What fails is in the result, and if nothing else happens the exit code tells, too.
+	r, _, err = benchHTTP(t, server.URL+"/bad", "--rate", "50", "--duration", "200ms")
+	if err == nil || r.Failed != 10 || r.Errors["get was answered with status 418"] != 10 {
+		t.Errorf("%v: %+v", err, r)
+	}
+	list := filepath.Join(t.TempDir(), "urls")
+	if err := os.WriteFile(list, []byte(server.URL+"/bad\n"+server.URL+"/good\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, _, err = benchHTTP(t, "--urls", list, "--rate", "50", "--duration", "200ms")
+	if err != nil || r.Failed != 5 || r.Requests != 5 {
+		t.Errorf("%v: %+v", err, r)
+	}
+	// No answer is there within a microsecond: 4 a second is too much, 2, and 1.
+	_, progress, err := benchHTTP(t, server.URL, "--find-rate", "max<1us", "--rate", "4", "--duration", "10ms", "--connections", "1")
+	if err == nil || !strings.Contains(err.Error(), "none keeps max<1µs") || strings.Count(progress, "a second: too much") != 3 {
+		t.Errorf("%v: %s", err, progress)
+	}
+}
+
+func TestBenchHTTPErrors(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "http://" + l.Addr().String()
+	l.Close()
+	for _, c := range []struct {
+		args  string
+		usage bool
+		says  string
+	}{
+		{"--rate x http://127.0.0.1/", true, "--rate"},
+		{"--rate 1..5 --find-rate p99<1ms", true, "begins at one rate"},
+		{"--find-rate p99", true, "--find-rate"},
+		{"--connections 0", true, "--connections"},
+		{"--duration 0s", true, "--duration"},
+		{"--timeout 0s", true, "--timeout"},
+		{"--threads 0", true, "--threads"},
+		{"--keys k", true, "base URL"},
+		{"--urls u http://127.0.0.1/", true, "one of them"},
+		{"ftp://127.0.0.1/", true, "want a URL"},
+		{"--urls /nowhere", false, "/nowhere"},
+		{"--keys /nowhere http://127.0.0.1", false, "/nowhere"},
+		{nobody, false, "connection 1 of 64"},
+	} {
+		_, _, err := benchHTTP(t, strings.Fields(c.args)...)
+		var usage usageError
+		if err == nil || errors.As(err, &usage) != c.usage || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v: want %q", c.args, err, c.says)
+		}
+	}
+}
