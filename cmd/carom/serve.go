@@ -62,6 +62,11 @@ func newServeCommand() *cobra.Command {
 			}
 			defer func() { _ = logger.Sync() }()
 			tuneRuntime(&c, logger)
+			stop, err := profile()
+			if err != nil {
+				return err
+			}
+			defer stop()
 			if flags.dev {
 				if err := ensureKeys(&c, logger); err != nil {
 					return err
