@@ -3,12 +3,14 @@ package kv
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -323,5 +325,37 @@ func TestMetrics(t *testing.T) {
 	}
 	if families, err := reg.Gather(); err != nil || len(families) != 0 {
 		t.Errorf("after Close: %d metrics, %v", len(families), err)
+	}
+}
+
+// What is trimmed from the journal leaves the disk although nothing more is written: on a full disk nothing can be.
+func TestTrimmedRoomIsGivenBack(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{Role: RoleJournal})
+	noise := rand.NewChaCha8([32]byte{1})
+	const values, size = 64, 32 << 10
+	for i := range values {
+		value := make([]byte, size)
+		_, _ = noise.Read(value)
+		b := s.NewBatch()
+		if err := errors.Join(b.Set(AppendUint64([]byte{PrefixJournalBatch}, uint64(i)), value, nil), s.CommitNoSync(b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DB().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	tables := func() int64 { return s.DB().Metrics().Total().TablesSize }
+	if tables() < values*size {
+		t.Fatalf("%d bytes in tables", tables())
+	}
+	if err := s.DeleteRange([]byte{PrefixJournalBatch}, AppendUint64([]byte{PrefixJournalBatch}, values-1)); err != nil {
+		t.Fatal(err)
+	}
+	for poll := time.NewTicker(10 * time.Millisecond); tables() > values*size/2; {
+		select {
+		case <-poll.C:
+		case <-t.Context().Done():
+			t.Fatal("the room is not given back")
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -30,6 +31,9 @@ const (
 	// indexBlockBytes keeps the index of most tables in one block. With Pebble's default of 4 KiB nearly every table has an
 	// index of two levels, and a look at one that is in memory costs an eighth more.
 	indexBlockBytes = 256 << 10
+	// freeAfter is how soon what was trimmed from the journal gives its room on the disk back. Without it Pebble waits until a
+	// memtable is full: a journal that takes no more because the disk is full would wait for ever.
+	freeAfter = time.Second
 )
 
 // Open opens the store in the folder dir, and makes it if there is none.
@@ -155,6 +159,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		L0CompactionThreshold:       l0CompactionThreshold,
 		L0StopWritesThreshold:       l0StopWrites,
 		BytesPerSync:                bytesPerSync,
+	}
+	if s.opts.Role == RoleJournal {
+		o.FlushDelayDeleteRange = freeAfter
 	}
 	// The levels below take what level 0 has.
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)

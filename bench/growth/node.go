@@ -248,10 +248,11 @@ func (n *node) ready(ctx context.Context) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// diskBytes is what the files below a folder take.
+// diskBytes is what the files below a folder take, without write-ahead logs: of those a store keeps up to five, each of the
+// size of a memtable, to use again, and comes to have them when it has written as much.
 func diskBytes(dir string) (total int64) {
-	_ = filepath.WalkDir(dir, func(_ string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+	_ = filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(name) == ".log" {
 			return nil // what is compacted away meanwhile
 		}
 		if info, err := entry.Info(); err == nil {
