@@ -1,0 +1,45 @@
+package load
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+func TestUsageOfAProcessAndItsChildren(t *testing.T) {
+	own, err := processUsage(os.Getpid())
+	if err != nil || own.rss < 1<<20 || own.processes < 1 {
+		t.Fatalf("%+v, %v", own, err)
+	}
+	// A shell that waits for a child of its own, which says that it is there.
+	cmd := exec.Command("sh", "-c", "sh -c 'echo; read _'; exit 0")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := processUsage(cmd.Process.Pid); err != nil || u.processes != 2 || u.rss == 0 {
+		t.Errorf("%+v, %v: want 2 processes", u, err)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := processUsage(cmd.Process.Pid); err == nil {
+		t.Error("a process that has ended is measured")
+	}
+	p := Plan{Clients: 1, Stages: constant(1, time.Second), Timeout: time.Second, ServerPID: cmd.Process.Pid}
+	if _, err := Run(t.Context(), p, taking(0), nil); err == nil {
+		t.Error("a load of a server that isn't there is made")
+	}
+}
