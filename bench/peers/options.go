@@ -40,7 +40,7 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	f.SetOutput(out)
 	f.IntVar(&o.Rounds, "rounds", 5, "how often every peer is measured at every number of connections, 1 to 100")
 	f.IntVar(&o.Seconds, "seconds", 6, "how long each time, 1 to 600")
-	f.IntVar(&o.Warmup, "warmup", 1, "how long before that, in seconds, 1 to 600")
+	f.IntVar(&o.Warmup, "warmup", 2, "how long before that, in seconds, 1 to 600")
 	f.Var(&o.Connections, "connections", "numbers of HTTP connections, each 1 to 10000; none switches HTTP off")
 	f.Var(&o.Sessions, "sessions", "numbers of SMTP sessions, likewise")
 	f.Var(&o.Peers, "peers", "names of the peers; left out: all")

@@ -35,7 +35,7 @@ const (
 	rawFileName = "raw"
 	// rawRecord is how many bytes a request takes in the file: as many as it takes in Carom's journal
 	// (carom_journal_written_bytes_total / carom_journal_records_total).
-	rawRecord = 244
+	rawRecord = 252
 )
 
 // rawFile is a file that many append to.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	startTimeout = 20 * time.Second // Haraka needs some 2 s
+	startTimeout = 60 * time.Second // Haraka needs some 3 s, and much longer on a machine that is busy
 	stopTimeout  = 30 * time.Second // Carom flushes what it holds in memory
 	pollEvery    = 20 * time.Millisecond
 )
