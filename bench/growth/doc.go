@@ -13,5 +13,7 @@
 //
 //   - Both nodes of a comparison run all the time, and rounds alternate between them in the order ABBA: what else the machine
 //     does falls on both.
+//   - A soak makes the node forget in minutes what it forgets in days. What it keeps for longer, such as enrollments, grows all
+//     the same: the state's disk is told, not judged.
 //   - Every request is a new event: its token is sealed for a message of its own.
 package main

@@ -97,7 +97,8 @@ func (p *platform) send(ctx context.Context, messages int) ([]answer, error) {
 		r := messageRef(p.world, n)
 		if err := encoder.Encode(registration{
 			r.Account, r.Sender, r.Sequence, r.Contact, r.Message, fmt.Sprintf("recipient.%d@example.net", n),
-			[]string{"https://example.com/offers/autumn"}, time.Now().UTC(),
+			[]string{"https://example.com/offers/autumn"},
+			time.Now().UTC(),
 		}); err != nil {
 			return nil, err
 		}
