@@ -25,7 +25,7 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 		say("some connections did not come back within their timeout")
 	}
 	if late := histogramOf(s.lateness, nil).At(99); late > lateStart {
-		say("requests started late although a connection was free, by %s at the 99th percentile: the harness or its machine is at its limit", late)
+		say("requests started late although a connection was free, by %s at the 99th percentile: the harness or its machine is at its limit", late.Round(10*time.Microsecond))
 	}
 	threads := min(runtime.GOMAXPROCS(0), res.Machine.Cores)
 	if res.Harness.Cores > busyHarness*float64(threads) {
