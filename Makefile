@@ -60,7 +60,7 @@ test-mta: ## mail from a real Postfix and a real Exim (installs Debian packages,
 
 test-pages: ## the pages in a real Chromium (installs Debian's package if it is missing, needs root)
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
-	CAROM_TEST_CHROMIUM="$$(command -v chromium)" $(GO) test -count=1 -v -run 'InChromium$$' ./edge/track ./edge/api
+	CAROM_TEST_CHROMIUM="$$(command -v chromium)" $(GO) test -count=1 -v -run 'InChromium$$' ./edge/track ./edge/api ./bench/result
 
 test-mint: bin/venv/.stamp ## the published Python minter against the test vectors (needs python3)
 	PATH="$(CURDIR)/bin/venv/bin:$$PATH" $(GO) test -count=1 -v -run Python ./edge/ref

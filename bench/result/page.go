@@ -237,19 +237,19 @@ func (r *Result) latencySection() *section {
 			cells = append(cells, cell(row.d, p))
 		}
 		s.Numbers.Rows = append(s.Numbers.Rows, append(cells, Micros(row.d.Mean), Count(row.d.Count)))
-		s.Caption += strings.ToUpper(row.name[:1]) + row.name[1:] + ": " + row.about + ". "
+		s.Caption += capital(row.name) + ": " + row.about + ". "
 	}
 	s.Caption += "A dash: too few times to tell."
 	return s
 }
 
 func (c *Comparison) ratioTable() *ratioTable {
-	t := &ratioTable{Reading: c.reading()}
+	t := &ratioTable{Reading: mapSlice(c.reading(), func(s string) string { return capital(s) + "." })}
 	for i, g := range c.groups {
 		t.Names = append(t.Names, legendKey{Class: lineClass(i), Name: g.shownRounds()})
 	}
 	for _, f := range figures {
-		row := ratioRow{Title: strings.ToUpper(f.title[:1]) + f.title[1:]}
+		row := ratioRow{Title: capital(f.title)}
 		some := false
 		for i := range c.Compared {
 			cell := ratioCell{Value: "–"}

@@ -2,7 +2,9 @@ package result
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,8 +21,16 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+var pictures = flag.String("pictures", "", "folder for pictures of the pages, of all sorts and on all screens")
+
+// screen is what a page is looked at on.
+type screen struct {
+	name, scheme string
+	width        int64
+}
+
 // TestPageInChromium looks at the pages on a desk, on a phone and in the dark: every plot is drawn, nothing is fetched or
-// runs over the edge, and the browser has nothing to say against it. `-artifacts` keeps its pictures.
+// runs over the edge, and the browser has nothing to say against it.
 func TestPageInChromium(t *testing.T) {
 	path := os.Getenv("CAROM_TEST_CHROMIUM")
 	if path == "" {
@@ -49,17 +59,23 @@ func TestPageInChromium(t *testing.T) {
 	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
 		t.Fatal(err)
 	}
-	for name, p := range pages(t) {
+	screens := []screen{{"light", "light", 1280}, {"narrow", "dark", 360}}
+	all := pages(t)
+	if *pictures != "" {
+		screens = append(screens, screen{"dark", "dark", 1280}, screen{"tablet", "light", 768})
+	} else {
+		maps.DeleteFunc(all, func(name string, _ written) bool {
+			return !slices.Contains([]string{"search", "rounds", "hostile"}, name)
+		})
+	}
+	for name, p := range all {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
 				_, _ = w.Write(p.html)
 			}))
 			defer server.Close()
-			for _, screen := range []struct {
-				name, scheme string
-				width        int64
-			}{{"light", "light", 1280}, {"dark", "dark", 1280}, {"tablet", "light", 768}, {"narrow", "light", 360}} {
+			for _, screen := range screens {
 				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: screen.scheme}},
 				})
@@ -100,11 +116,14 @@ func TestPageInChromium(t *testing.T) {
 						t.Errorf("%s: %s: %.10q", screen.name, what, found)
 					}
 				}
+				if *pictures == "" {
+					continue
+				}
 				picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name+"-"+screen.name+".png"), picture, 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(*pictures, name+"-"+screen.name+".png"), picture, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -26,7 +26,7 @@ func hostileResult(tb testing.TB) *Result {
 	r.Errors = map[string]int64{markup: 1, strings.Repeat("e", 4000): 2}
 	r.Options = map[string]string{markup: markup}
 	r.Answers = append(r.Answers, Answers{markup, 200, 1})
-	r.Search = []Try{{Wanted: 1000, Bound: markup, Measured: 10, Held: true}, {Wanted: 1e15, Bound: markup, Measured: 1e15}}
+	r.Search = []Try{{Wanted: 1000, Bound: markup, Measured: 10, Held: true}, {Wanted: 1e7, Bound: markup, Measured: 1e9}}
 	r.Server.Process, r.Machine.CPU, r.Machine.System, r.Machine.Carom = markup, markup, markup, markup
 	return r
 }

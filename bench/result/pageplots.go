@@ -349,7 +349,7 @@ func (g group) failed() (n int64) {
 
 // searchBox draws the tries of a search.
 func searchBox(id, title string, r *Result) *figureBox {
-	box := &figureBox{Title: title, Caption: r.searchText() + ". A dot is a try that held the bound, a cross one that did not."}
+	box := &figureBox{Title: title, Caption: capital(r.searchText()) + ". A dot is a try that held the bound, a cross one that did not."}
 	box.Numbers.Head = []string{"wanted", "reached", "measured", "failed", "held"}
 	p := &plot{id: id, title: title, xTitle: "requests a second wanted", yTitle: "measured"}
 	highest, about := 0.0, []string{}

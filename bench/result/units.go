@@ -105,6 +105,9 @@ func percentileName(p float64) string {
 	return "p" + strconv.FormatFloat(p, 'f', -1, 64)
 }
 
+// capital begins one of our own texts as a sentence.
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
 // plain makes a text of a result fit to be shown on one line of a terminal or a page: what moves the cursor, changes
 // colours or the direction of writing is replaced.
 func plain(text string, most int) string {
