@@ -113,7 +113,7 @@ func TestPageInChromium(t *testing.T) {
 						t.Fatal(err)
 					}
 					if len(found) > 0 {
-						t.Errorf("%s: %s: %.10q", screen.name, what, found)
+						t.Errorf("%s: %s: %q", screen.name, what, found[:min(len(found), 10)])
 					}
 				}
 				if *pictures == "" {

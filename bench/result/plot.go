@@ -115,12 +115,17 @@ func (p *plot) drawAs(s size) drawing {
 	last := math.Inf(-1)
 	for _, t := range p.x.ticks((s.w - roomLeft) / 80) {
 		at := tenth(x(t.value))
-		room := 7*float64(len(t.label))/2 + 8
-		if at-room < last { // its label would run into the one before
+		half := 7 * float64(len(t.label)) / 2
+		end := at+half > float64(s.w) // no room to stand in the middle
+		left := at - half
+		if end {
+			left -= half
+		}
+		if left < last { // its label would run into the one before
 			continue
 		}
-		last = at + room
-		d.XTicks = append(d.XTicks, drawnTick{at, t.label, at+room-8 > float64(s.w)})
+		last = at + half + 8
+		d.XTicks = append(d.XTicks, drawnTick{at, t.label, end})
 	}
 	for _, t := range p.y.ticks(max(3, (s.h-roomTop-roomBottom)/34)) {
 		d.YTicks = append(d.YTicks, drawnTick{At: tenth(y(t.value)), Label: t.label})
