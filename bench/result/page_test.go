@@ -87,8 +87,8 @@ func wellFormed(t *testing.T, name, text string) {
 	}
 }
 
-// TestPagesOfExtremes draws what a file may say at most, and at least.
-func TestPagesOfExtremes(t *testing.T) {
+// TestPagesAreBounded draws what a file may say at most, and at least.
+func TestPagesAreBounded(t *testing.T) {
 	empty := &Result{Load: Load{Mode: "open"}}
 	most := &Result{Name: "most", Load: Load{Mode: "open", Stages: []Stage{{maxFigure, maxFigure, maxFigure}}}, Seconds: maxFigure, Requests: maxFigure, Items: 1, Failed: maxFigure, Rate: maxFigure, Server: &CPU{PerItem: maxFigure, PeakRSS: maxFigure}}
 	for i := range 1000 {
