@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -111,10 +112,12 @@ func TestSuppressionByHand(t *testing.T) {
 		t.Errorf("the message is %s", message.Status)
 	}
 
+	nextMilli() // the audit is in the order of the times
 	w.do("DELETE", "/v1/suppressions/Bob@b%C3%BCcher.example?account=acme&note=by+mistake", "").ok(t, &got)
 	if got.Active || got.EndedBy != suppress.OpRemove {
 		t.Errorf("removed: %+v", got)
 	}
+	nextMilli()
 	p := w.do("DELETE", "/v1/suppressions/Bob@b%C3%BCcher.example?account=acme", "").problem(t, http.StatusNotFound)
 	if p.Rule != suppress.RuleNotSuppressed {
 		t.Errorf("%+v", p)
@@ -691,5 +694,12 @@ func TestGlobalShowsNoOthers(t *testing.T) {
 				t.Errorf("%s: %s: who may see all: %s\nwho may not: %s", path, told, all.body, mine.body)
 			}
 		}
+	}
+}
+
+// nextMilli waits until the clock shows another millisecond.
+func nextMilli() {
+	for now := event.Now(); event.Now() == now; {
+		runtime.Gosched()
 	}
 }

@@ -149,7 +149,7 @@ func (s *Server) readPlain(c *conn, p *plainRequest, req *event.Request) {
 	req.Purpose = alias(p.purpose)
 }
 
-// client1 returns the address that a request came from.
+// sender returns the address that a request came from.
 func (c *conn) sender(p *plainRequest) netip.Addr {
 	if !c.peerKnown { // not before the first request: it stands in the PROXY header
 		c.peer, c.peerKnown = addrOf(c.Conn.RemoteAddr()), true
