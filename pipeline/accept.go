@@ -13,9 +13,11 @@ import (
 	"carom/pipeline/journal"
 )
 
-// Journal is where events go. Append returns when they are on disk, or with an error that says why they aren't.
+// Journal is where events go. Append returns when they are on disk, or with an error that says why they aren't. AppendThen
+// doesn't wait, but calls done with that.
 type Journal interface {
 	Append(class journal.Class, evs ...*event.Event) error
+	AppendThen(class journal.Class, done func(error), evs ...*event.Event)
 }
 
 // Denials knows whose opens and clicks are not to be recorded any more. It is asked for every hit: it must neither wait
@@ -67,7 +69,6 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 		clients: newClients(clientKey),
 		repeats: newRepeats(o.RepeatEntries, o.Repeat),
 		metrics: newMetrics(reg),
-		hits:    sync.Pool{New: func() any { return new(accepted) }},
 
 		keeps:         k,
 		selfAddresses: own,
@@ -75,6 +76,7 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 		log:      log,
 		rulesDir: o.RulesDir,
 	}
+	a.hits.New = a.newAccepted
 	a.useRules(rules)
 	return a, nil
 }
@@ -82,11 +84,27 @@ func New(o Options, j Journal, rules *bot.Rules, clientKey [32]byte, log *zap.Lo
 // Deny has d asked from now on. Call it before the first Hit.
 func (a *Acceptor) Deny(d Denials) { a.denials = d }
 
-// accepted is what one Hit needs besides its arguments.
+// accepted is what one hit needs besides its arguments, until it is on disk.
 type accepted struct {
 	evs     [1]*event.Event // as a slice for the journal
 	scratch clientScratch
 	reasons [bot.MaxReasons + 1]string
+
+	repeat repeat
+	time   event.Millis
+	count  prometheus.Counter // of events like this
+
+	then func(error) // ends the hit, and calls done
+	done func(error)
+}
+
+func (a *Acceptor) newAccepted() any {
+	h := new(accepted)
+	h.then = func(err error) {
+		done := h.done
+		done(a.settled(h, err))
+	}
+	return h
 }
 
 // Hit records an open or a click. ev has its kind, time, key and ref; Hit fills in who acted and what may be kept of
@@ -95,6 +113,27 @@ type accepted struct {
 //
 // An error says that the event is lost, and its Reason why. The reader must get the answer all the same.
 func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
+	h := a.prepare(ev, req)
+	if h == nil {
+		return nil
+	}
+	return a.settled(h, a.journal.Append(classOf(ev), h.evs[:]...))
+}
+
+// HitThen is Hit that doesn't wait: it calls done, which must not wait either, with what Hit would return (see AppendThen of
+// the journal).
+func (a *Acceptor) HitThen(ev *event.Event, req *event.Request, done func(error)) {
+	h := a.prepare(ev, req)
+	if h == nil {
+		done(nil)
+		return
+	}
+	h.done = done
+	a.journal.AppendThen(classOf(ev), h.then, h.evs[:]...)
+}
+
+// prepare fills in ev. It returns nil where there is nothing to record.
+func (a *Acceptor) prepare(ev *event.Event, req *event.Request) *accepted {
 	if ev.Kind != event.Open && ev.Kind != event.Click {
 		panic("BUG: a hit is an open or a click, not " + ev.Kind.String())
 	}
@@ -107,13 +146,6 @@ func (a *Acceptor) Hit(ev *event.Event, req *event.Request) error {
 		return nil
 	}
 	h := a.hits.Get().(*accepted)
-	err := a.hit(h, ev, req)
-	h.evs[0] = nil
-	a.hits.Put(h)
-	return err
-}
-
-func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	ev.Actor, ev.Soon = a.rules.Load().Judge(ev.Kind, req, h.reasons[:0])
 	if reasons := a.selfReasons(h.reasons[:0], ev, req); len(reasons) > 0 { // stands above all other verdicts
 		ev.Actor.Verdict, ev.Actor.Reasons, ev.Soon = event.Self, reasons, event.Soon{}
@@ -122,9 +154,10 @@ func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 	ev.Client.Hash = a.clients.hash(&h.scratch, ev.Time, req)
 	ev.Client.AddressHash = a.clients.addressHash(&h.scratch, ev.Time, req)
 
-	repeat := repeatOf(ev)
-	if a.repeats.seen(repeat, ev.Time) {
+	h.repeat, h.time = repeatOf(ev), ev.Time
+	if a.repeats.seen(h.repeat, ev.Time) {
 		a.metrics.repeats[ev.Kind].Inc()
+		a.hits.Put(h)
 		return nil
 	}
 	if ev.Actor.Verdict != event.Self && a.shared.add(ev) {
@@ -134,15 +167,23 @@ func (a *Acceptor) hit(h *accepted, ev *event.Event, req *event.Request) error {
 		ev.Contact = ""
 		a.clients.unlink(&h.scratch, ev)
 	}
-	h.evs[0] = ev
-	if err := a.journal.Append(classOf(ev), h.evs[:]...); err != nil {
-		return &UnrecordedError{reason: reasonOf(err), err: err}
+	h.evs[0], h.count = ev, a.metrics.accepted.of(ev)
+	return h
+}
+
+// settled takes note of what became of a hit, which ends with it.
+func (a *Acceptor) settled(h *accepted, err error) error {
+	if err != nil {
+		err = &UnrecordedError{reason: reasonOf(err), err: err}
+	} else {
+		// Only now: a repeat of what was never on disk must get its own chance. Two hits at once may both pass the check
+		// in prepare and both be recorded; refine counts one.
+		a.repeats.add(h.repeat, h.time)
+		h.count.Inc()
 	}
-	// Only now: a repeat of what was never on disk must get its own chance. Two hits at once may both pass the check
-	// above and both be recorded; refine counts one.
-	a.repeats.add(repeat, ev.Time)
-	a.metrics.accepted.of(ev).Inc()
-	return nil
+	h.evs[0], h.done = nil, nil
+	a.hits.Put(h)
+	return err
 }
 
 // classOf says how dear a hit is when the journal fills up.

@@ -11,7 +11,7 @@
 //	                            └ client   what of it may be kept, by account
 //
 // It guarantees: nil means that the event is on disk, or one that it repeats is, or that its ref is not to be recorded.
-// Any other error means that it is not known to be on disk. Hit allocates nothing.
+// Any other error means that it is not known to be on disk. Hit allocates nothing. HitThen tells the same, later.
 //
 // Not obvious:
 //

@@ -30,6 +30,10 @@ type memoryJournal struct {
 	calls   int
 }
 
+func (j *memoryJournal) AppendThen(class journal.Class, done func(error), evs ...*event.Event) {
+	done(j.Append(class, evs...))
+}
+
 func (j *memoryJournal) Append(class journal.Class, evs ...*event.Event) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -50,6 +54,8 @@ func (j *memoryJournal) Append(class journal.Class, evs ...*event.Event) error {
 type discard struct{}
 
 func (discard) Append(journal.Class, ...*event.Event) error { return nil }
+
+func (discard) AppendThen(_ journal.Class, done func(error), _ ...*event.Event) { done(nil) }
 
 func newAcceptor(tb testing.TB, o Options, j Journal) (*Acceptor, *prometheus.Registry) {
 	tb.Helper()

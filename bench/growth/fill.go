@@ -78,6 +78,10 @@ func (c *capture) Append(_ journal.Class, evs ...*event.Event) error {
 	return nil
 }
 
+func (c *capture) AppendThen(class journal.Class, done func(error), evs ...*event.Event) {
+	done(c.Append(class, evs...))
+}
+
 // fill appends events to a journal, numbered from from on, until there are so many or enough says so.
 func fill(ctx context.Context, j *journal.Journal, from, events int64, enough func() bool, show io.Writer) (filled int64, err error) {
 	rules, err := bot.Load("")

@@ -57,17 +57,17 @@ func TestLaneAllocatesNothing(t *testing.T) {
 		"click": "/c/" + seal(t, w.keys, ref.Click, linkTo("https://example.com/offers?utm_source=mail")),
 	} {
 		request := []byte(browserRequest(target))
-		c := newListener(nil, w.Server).admit(&scriptedConn{}).(*conn)
+		c := newListener(nil, w.Server).admit(&repeatingConn{null: openNull(t)}).(*conn)
 		_, before := w.journal.Bounds()
 		const runs = 1000
 		if n := testing.AllocsPerRun(runs, func() {
-			c.Conn.(*scriptedConn).out.Reset()
-			if w.answerPlain(c, request) != answered {
-				t.Error("not answered")
+			if c.turn.Lock(); !c.begin() || w.takePlain(c, request) != taken {
+				t.Error("not taken")
 			}
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+		c.turn.Lock() // the last is answered
 		if _, after := w.journal.Bounds(); after-before != runs+1 {
 			t.Errorf("%s: %d records, want %d", name, after-before, runs+1)
 		}

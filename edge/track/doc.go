@@ -8,12 +8,12 @@
 //	                                     ▼
 //	                              open the token ──bad──▶ GIF or 404 page, no event
 //	                                     ▼
-//	                              Sink.Hit, Sink.Facts     returns when it is on disk
+//	                              Sink.HitThen, Hit, Facts     the first tells when it is on disk, the others return then
 //	                                     ▼
 //	                              GIF, 302 or page
 //	                         /self/TOKEN ─▶ cookie and page, no event   only with the option self
 //
-// It guarantees: the answer is sent after the Sink has returned. If an open or a click can't be recorded, the reader
+// It guarantees: the answer is sent after the Sink has said how it went. If an open or a click can't be recorded, the reader
 // gets the pixel or the redirect nevertheless, and carom_track_unrecorded_total counts it; an unsubscribe is then
 // answered 503. A redirect leads exactly where the token says, byte for byte. A GET never unsubscribes.
 //
@@ -21,6 +21,8 @@
 //
 //   - The fast lane knows the usual request and no HTTP. What it isn't sure of it gives to fasthttp, with all that comes over
 //     the connection after it. Nobody must be able to tell by an answer or an event which of the two it was.
+//   - In the fast lane no goroutine waits for the disk: who is told that a hit is on disk writes the answer, as much of it as
+//     the client has room for. The rest, which is rare, is written by a goroutine of its own: no slow reader holds up others.
 //   - All that a request holds lies in fasthttp's buffers and in the pooled hit, and dies with the handler.
 //     The Sink must not retain any of it.
 //   - Routes are read from the bytes of the request line. What fasthttp makes of a path (decoding, collapsing slashes,

@@ -3,8 +3,11 @@ package track
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"net"
 	"net/http"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +25,10 @@ func (strictSink) Hit(ev *event.Event, req *event.Request) error {
 		panic("a hit of kind " + ev.Kind.String() + " by " + req.Method)
 	}
 	return strictSink{}.Facts(ev)
+}
+
+func (s strictSink) HitThen(ev *event.Event, req *event.Request, done func(error)) {
+	done(s.Hit(ev, req))
 }
 
 func (strictSink) Facts(evs ...*event.Event) error {
@@ -93,6 +100,26 @@ func (c *scriptedConn) RemoteAddr() net.Addr             { return proxyAddr }
 func (c *scriptedConn) SetDeadline(time.Time) error      { return nil }
 func (c *scriptedConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *scriptedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// SyscallConn lets the fast lane write.
+func (c *scriptedConn) SyscallConn() (syscall.RawConn, error) { return piped{&c.out}, nil }
+
+// piped is a descriptor for whatever writes; what was written goes on to a buffer.
+type piped struct{ to *bytes.Buffer }
+
+func (piped) Control(func(uintptr)) error   { return errors.ErrUnsupported }
+func (piped) Read(func(uintptr) bool) error { return errors.ErrUnsupported }
+
+func (p piped) Write(f func(uintptr) bool) error {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	f(in.Fd())
+	err = in.Close()
+	_, readErr := p.to.ReadFrom(out)
+	return errors.Join(err, readErr, out.Close())
+}
 
 // proxyAddr is a trusted proxy's.
 var proxyAddr = &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4711}

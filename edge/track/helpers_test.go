@@ -31,6 +31,9 @@ type memorySink struct {
 	err  error
 	// before, if set, is called by Hit and Facts before anything else.
 	before func()
+	// later has HitThen tell on another goroutine, as the journal does, and not before hold is closed.
+	later bool
+	hold  chan struct{}
 }
 
 // heard is one event, and the request it came by.
@@ -42,6 +45,20 @@ type heard struct {
 
 func (s *memorySink) Hit(ev *event.Event, req *event.Request) error {
 	return s.take(heard{ev: *ev, req: *req})
+}
+
+func (s *memorySink) HitThen(ev *event.Event, req *event.Request, done func(error)) {
+	err := s.Hit(ev, req)
+	if !s.later {
+		done(err)
+		return
+	}
+	go func() {
+		if s.hold != nil {
+			<-s.hold
+		}
+		done(err)
+	}()
 }
 
 func (s *memorySink) Facts(evs ...*event.Event) error {
@@ -161,7 +178,7 @@ type running struct {
 
 func start(tb testing.TB, o Options) *running {
 	tb.Helper()
-	r := &running{keys: newKeys(tb), sink: &memorySink{}, reg: prometheus.NewRegistry(), done: make(chan error, 1)}
+	r := &running{keys: newKeys(tb), sink: &memorySink{later: true}, reg: prometheus.NewRegistry(), done: make(chan error, 1)}
 	var err error
 	if r.Server, err = New(o, r.keys, r.sink, zap.NewNop(), r.reg); err != nil {
 		tb.Fatal(err)

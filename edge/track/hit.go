@@ -94,7 +94,11 @@ func purpose(h *fasthttp.RequestHeader) string {
 // or a dead link would hurt the wrong person.
 func (s *Server) record(h *hit) {
 	if err := s.sink.Hit(&h.ev, &h.req); err != nil {
-		s.metrics.notRecorded(err)
-		s.log.Debug("hit not recorded", zap.Stringer("kind", h.ev.Kind), zap.Error(err))
+		s.notRecorded(h, err)
 	}
+}
+
+func (s *Server) notRecorded(h *hit, err error) {
+	s.metrics.notRecorded(err)
+	s.log.Debug("hit not recorded", zap.Stringer("kind", h.ev.Kind), zap.Error(err))
 }

@@ -74,7 +74,9 @@ func isTemporary(err error) bool {
 func (l *listener) admit(c net.Conn) net.Conn {
 	peer := addrOf(c.RemoteAddr())
 	proxy := l.s.proxies.trust(peer)
-	tracked := &conn{Conn: c, listener: l, left: l.s.options.MaxRequestsPerConnection > 0}
+	tracked := &conn{Conn: c, listener: l}
+	tracked.recorded = tracked.answer
+	tracked.left = !tracked.out.open(c) || l.s.options.MaxRequestsPerConnection > 0
 	if l.s.options.MaxConnectionsPerClient > 0 && !proxy && peer.IsValid() {
 		tracked.client = clientPrefix(peer)
 	}
@@ -200,13 +202,20 @@ type conn struct {
 	phase    atomic.Int32
 	once     sync.Once
 
-	// Of the goroutine that reads.
-	left      bool // the fast lane: all further bytes are fasthttp's
-	rode      bool // the lane has answered
-	limited   bool // a write deadline was set
+	// The rest is the fast lane's. First, of the goroutine that reads:
+	left      bool // all further bytes are fasthttp's
+	rode      bool // the lane has taken a request
 	peerKnown bool
 	peer      netip.Addr
-	last      time.Time // when the lane answered last
+
+	turn     sync.Mutex // guards what follows; held while there is a request in hand
+	hit      *hit
+	route    route
+	began    time.Time
+	recorded func(error) // answer, as a value
+	out      trial
+	last     time.Time // when the lane answered last
+	over     bool      // the connection is to be closed
 }
 
 // The phases of a connection.

@@ -19,6 +19,7 @@ type metrics struct {
 	connections prometheus.Gauge
 	refusals    *prometheus.CounterVec
 	panics      prometheus.Counter
+	slow        prometheus.Counter
 }
 
 // route is what a request asks for.
@@ -64,6 +65,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "carom_track_panics_total",
 			Help: "Requests that hit a bug.",
 		}),
+		slow: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carom_track_slow_readers_total",
+			Help: "Answers that a client had no room for at once.",
+		}),
 	}
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "carom_track_request_seconds",
@@ -77,7 +82,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.seconds[r] = seconds.WithLabelValues(routeNames[r])
 	}
 	if reg != nil {
-		reg.MustRegister(m.requests, seconds, m.badTokens, m.unrecorded, m.connections, m.refusals, m.panics)
+		reg.MustRegister(m.requests, seconds, m.badTokens, m.unrecorded, m.connections, m.refusals, m.panics, m.slow)
 	}
 	return m
 }

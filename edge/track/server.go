@@ -22,6 +22,9 @@ import (
 type Sink interface {
 	// Hit takes an open or a click. It may fill in ev.
 	Hit(ev *event.Event, req *event.Request) error
+	// HitThen does the same without waiting: it calls done, which doesn't wait either, once, with what Hit would return,
+	// maybe before it returns itself. If it panics, it doesn't.
+	HitThen(ev *event.Event, req *event.Request, done func(error))
 	// Facts takes an unsubscribe.
 	Facts(evs ...*event.Event) error
 }

@@ -3,9 +3,11 @@ package track
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -18,8 +20,9 @@ import (
 // noSink takes everything and does nothing.
 type noSink struct{}
 
-func (noSink) Hit(*event.Event, *event.Request) error { return nil }
-func (noSink) Facts(...*event.Event) error            { return nil }
+func (noSink) Hit(*event.Event, *event.Request) error                     { return nil }
+func (noSink) HitThen(_ *event.Event, _ *event.Request, done func(error)) { done(nil) }
+func (noSink) Facts(...*event.Event) error                                { return nil }
 
 // BenchmarkHandler measures the edge alone: route, token, headers, answer.
 func BenchmarkHandler(b *testing.B) {
@@ -88,7 +91,7 @@ func BenchmarkServer(b *testing.B) {
 	w := newWhole(b, pipeline.Default(), behindProxies())
 	w.sink = noSink{}
 	request := browserRequest("/o/" + seal(b, w.keys, ref.OpenPixel, typical) + ".gif")
-	c := &repeatingConn{request: request, left: b.N}
+	c := &repeatingConn{request: request, left: b.N, null: openNull(b)}
 	b.SetBytes(int64(len(request)))
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -103,6 +106,7 @@ type repeatingConn struct {
 	scriptedConn
 	request string
 	left    int
+	null    *os.File
 }
 
 func (c *repeatingConn) Read(b []byte) (int, error) {
@@ -114,3 +118,16 @@ func (c *repeatingConn) Read(b []byte) (int, error) {
 }
 
 func (c *repeatingConn) Write(b []byte) (int, error) { return len(b), nil }
+
+func (c *repeatingConn) SyscallConn() (syscall.RawConn, error) { return c.null.SyscallConn() }
+
+// openNull opens what takes everything.
+func openNull(tb testing.TB) *os.File {
+	tb.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = f.Close() })
+	return f
+}

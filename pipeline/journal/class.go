@@ -12,6 +12,7 @@ const (
 	HumanClick
 	Essential
 	classes
+	uncounted = classes // of ticks: nobody misses one that is refused
 )
 
 var classNames = [classes]string{"machine_open", "human_open", "machine_click", "human_click", "essential"}

@@ -20,6 +20,7 @@ const maxYields = 16
 // commitLoop is the committer. It ends with an empty open batch after Close, or with the store.
 func (j *Journal) commitLoop() {
 	defer close(j.committed)
+	defer close(j.telling)
 	pb := j.store.DB().NewBatch(pebble.WithMaxRetainedSizeBytes(2 * maxBatchBytes))
 	for stopping := false; !stopping; {
 		select {
@@ -54,7 +55,9 @@ func (j *Journal) commitOpen(pb *kv.Batch) bool {
 	}
 	j.metrics.committed(b.count, len(b.value), time.Since(began))
 	j.written(next)
-	b.settle(nil)
+	if b.settle(nil) {
+		j.share(b)
+	}
 	return true
 }
 
@@ -198,10 +201,13 @@ func (j *Journal) turnAway(err error, change func() bool) {
 	}
 	j.room.Broadcast()
 	j.mu.Unlock()
-	if writing != nil {
-		writing.settle(err)
-		j.release(writing)
+	for _, b := range []*batch{writing, open} {
+		if b == nil {
+			continue
+		}
+		if b.settle(err) {
+			j.tellAll(b)
+		}
+		j.release(b)
 	}
-	open.settle(err)
-	j.release(open)
 }

@@ -72,7 +72,9 @@ type Journal struct {
 	rewriting sync.Mutex   // serialises Rewrite and trim
 	held      atomic.Int32 // while it is not 0 nothing is trimmed; grows under rewriting
 
+	parkings  sync.Pool     // of *parking
 	kick      chan struct{} // the open batch is no longer empty
+	telling   chan *batch   // settled, with waiters who are to be told
 	stop      chan struct{} // closed by Close
 	committed chan struct{} // closed when the committer has ended
 	helpers   sync.WaitGroup
@@ -126,6 +128,8 @@ func Open(s *kv.Store, o Options, d Deps) (*Journal, error) {
 		kick:      make(chan struct{}, 1),
 		stop:      make(chan struct{}),
 		committed: make(chan struct{}),
+		telling:   make(chan *batch, tellerBacklog),
+		parkings:  sync.Pool{New: newParking},
 	}
 	j.room.L = &j.mu
 	for _, name := range d.Readers {
@@ -151,6 +155,9 @@ func (j *Journal) start() {
 	}
 	j.open = j.freshLocked()
 	go j.commitLoop()
+	for range tellers() {
+		j.helpers.Go(j.tellLoop)
+	}
 	j.helpers.Go(j.watchLoop)
 	j.helpers.Go(j.keepLoop)
 	if j.opts.Durability == Interval {
@@ -252,7 +259,12 @@ func (j *Journal) Tick(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return j.append(&event.Event{Kind: event.Tick, Time: event.Now()})
+	p := j.parkings.Get().(*parking)
+	defer j.parkings.Put(p)
+	if err := j.append(waiter{uncounted, p.done}, []*event.Event{{Kind: event.Tick, Time: event.Now()}}); err != nil {
+		return err
+	}
+	return p.wait()
 }
 
 // Close commits what was appended, wakes all readers with ErrClosed, and stops. No use may follow it.
