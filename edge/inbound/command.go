@@ -42,6 +42,9 @@ const (
 	cmdOther // not offered, or not known
 )
 
+// maxVerb is the length of the longest of commands.
+const maxVerb = len("STARTTLS")
+
 var commands = map[string]command{
 	"EHLO": cmdEHLO, "HELO": cmdHELO, "MAIL": cmdMAIL, "RCPT": cmdRCPT, "DATA": cmdDATA, "BDAT": cmdBDAT,
 	"RSET": cmdRSET, "NOOP": cmdNOOP, "QUIT": cmdQUIT, "VRFY": cmdVRFY, "HELP": cmdHELP, "STARTTLS": cmdSTARTTLS,
@@ -167,19 +170,36 @@ func (c *conn) unread(err error) {
 func (c *conn) dispatch(line []byte) bool {
 	c.commands++
 	c.command = cmdOther
-	text := string(line)
-	if !isText(text) {
+	if !isText(line) {
 		c.say(replyBadBytes)
 		return false
 	}
-	verb, arg, _ := strings.Cut(text, " ")
-	cmd, ok := commands[strings.ToUpper(verb)]
+	verb, arg, _ := bytes.Cut(line, blank)
+	cmd, ok := commandOf(verb)
 	if !ok {
 		c.say(replyBadCommand)
 		return false
 	}
 	c.command = cmd
-	return c.handle(cmd, strings.Trim(arg, " "))
+	return c.handle(cmd, string(bytes.Trim(arg, " ")))
+}
+
+var blank = []byte(" ")
+
+// commandOf returns the command of a verb in any case.
+func commandOf(verb []byte) (cmd command, ok bool) {
+	var upper [maxVerb]byte
+	if len(verb) > len(upper) {
+		return 0, false
+	}
+	for i, ch := range verb {
+		if 'a' <= ch && ch <= 'z' {
+			ch -= 'a' - 'A'
+		}
+		upper[i] = ch
+	}
+	cmd, ok = commands[string(upper[:len(verb)])]
+	return cmd, ok
 }
 
 func (c *conn) handle(cmd command, arg string) bool {
@@ -233,12 +253,14 @@ func (c *conn) pass(line string) bool {
 	return true
 }
 
-// isText reports whether s is UTF-8 without control characters. What passes may be logged and written into a header.
-func isText(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
+// isText reports whether b is UTF-8 without control characters. What passes may be logged and written into a header.
+func isText(b []byte) bool {
+	all := byte(0)
+	for _, ch := range b {
+		if ch < ' ' || ch == 0x7f {
 			return false
 		}
+		all |= ch
 	}
-	return utf8.ValidString(s)
+	return all < utf8.RuneSelf || utf8.Valid(b)
 }

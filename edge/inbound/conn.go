@@ -60,7 +60,7 @@ type conn struct {
 	refused  int // recipients
 	commands int // since the last mail
 
-	by      time.Time     // when the command or the mail must be complete; zero before the wait for a command
+	by      time.Time     // when the command or the mail must be complete; zero before the first wait in it
 	pause   time.Duration // longest wait for the next byte of a mail; 0 in commands
 	expires time.Time     // when the connection must end
 	readBy  time.Time     // raw's deadline; zero if it isn't ours
@@ -190,10 +190,16 @@ func (c *conn) fill(b []byte) (int, error) {
 
 // deadline says until when fill may wait.
 func (c *conn) deadline(now time.Time) time.Time {
+	if c.mail.begun && c.mail.by.IsZero() {
+		c.mail.by = now.Add(c.server.options.MessageTimeout)
+	}
 	if c.by.IsZero() {
-		c.by = now.Add(c.server.options.CommandTimeout)
-		if c.mail.chunked {
-			c.by = earlier(c.by, c.mail.by)
+		c.by = c.mail.by
+		if c.pause == 0 {
+			c.by = now.Add(c.server.options.CommandTimeout)
+			if c.mail.begun {
+				c.by = earlier(c.by, c.mail.by)
+			}
 		}
 	}
 	by := c.by

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/emersion/go-smtp"
 	"go.uber.org/zap"
@@ -39,15 +38,18 @@ func (c *conn) endMail() {
 	r := c.mail.body.refusal
 	if r != nil {
 		c.server.metrics.refused(r)
-	} else if r = c.takeMail(); r.Code == 250 {
+	} else if r = c.takeMail(); r == nil {
 		c.mails++
 		c.commands = 0
 	}
-	c.say(r)
+	if r != nil {
+		c.say(r)
+	}
 	c.mail.reset()
 }
 
-// takeMail takes a whole mail. A fault of ours in it concerns this mail alone.
+// takeMail takes a whole mail and answers it, unless it returns what to answer. A fault of ours in it concerns this mail
+// alone.
 func (c *conn) takeMail() (r *reply) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -62,8 +64,8 @@ func (c *conn) takeMail() (r *reply) {
 // beginMail sets the times within which the mail, and each part of it, must come.
 func (c *conn) beginMail() {
 	o := &c.server.options
-	if c.mail.by.IsZero() {
-		c.mail.by = time.Now().Add(o.MessageTimeout)
+	if !c.mail.begun {
+		c.mail.begun = true
 		c.mail.body = body{budget: &c.server.budget, max: int(o.MaxMessageBytes)}
 	}
 	c.by, c.pause = c.mail.by, o.DataTimeout

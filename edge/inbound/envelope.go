@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -16,15 +17,23 @@ type transaction struct {
 	// targets are the accepted recipients, each once.
 	targets []target
 	body    body
+	begun   bool      // its first byte may come
 	chunked bool      // it comes in chunks, of which some are here
-	by      time.Time // when it must be complete; set with its first byte
+	by      time.Time // when it must be complete; zero before the first wait in it
 }
 
 // reset forgets the mail and gives its memory back.
 func (t *transaction) reset() {
 	t.body.release()
-	*t = transaction{}
+	kept := t.targets[:0]
+	if cap(kept) > keptTargets {
+		kept = nil
+	}
+	*t = transaction{targets: kept}
 }
+
+// keptTargets is how many recipients there is memory for from one mail to the next.
+const keptTargets = 16
 
 // handleMail begins a transaction. Who the sender is doesn't matter, as long as it is an address.
 func (c *conn) handleMail(arg string) {
@@ -136,27 +145,29 @@ scan:
 
 // checkParameters checks the parameters of MAIL, RFC 5321 §4.1.2: each once, and none but ours.
 func checkParameters(params string, maxBytes int64) (utf8 bool, refusal *reply) {
-	seen := map[string]bool{}
+	var sized, typed bool
 	for p := range strings.FieldsSeq(params) {
 		key, value, hasValue := strings.Cut(p, "=")
-		key = strings.ToUpper(key)
-		if seen[key] {
-			return false, replyBadParameter
-		}
-		seen[key] = true
-		switch key {
+		again := false
+		switch strings.ToUpper(key) {
 		case "SIZE":
+			again, sized = sized, true
 			refusal = checkSize(value, maxBytes)
 		case "BODY": // RFC 6152 §2; BINARYMIME is not announced
+			again, typed = typed, true
 			if v := strings.ToUpper(value); v != "7BIT" && v != "8BITMIME" {
 				refusal = replyUnknownParm
 			}
 		case "SMTPUTF8": // RFC 6531 §3.4
-			if utf8 = true; hasValue {
+			again, utf8 = utf8, true
+			if hasValue {
 				refusal = replyBadParameter
 			}
 		default:
 			refusal = replyUnknownParm
+		}
+		if again {
+			refusal = replyBadParameter
 		}
 		if refusal != nil {
 			return false, refusal
@@ -167,10 +178,11 @@ func checkParameters(params string, maxBytes int64) (utf8 bool, refusal *reply) 
 
 // checkSize checks a declared size, which has up to 20 digits (RFC 1870 §3).
 func checkSize(digits string, maxBytes int64) *reply {
-	if digits == "" || len(digits) > 20 || strings.Trim(digits, "0123456789") != "" {
+	n, err := strconv.ParseUint(digits, 10, 64)
+	switch {
+	case len(digits) > 20 || errors.Is(err, strconv.ErrSyntax):
 		return replyBadParameter
-	}
-	if n, err := strconv.ParseUint(digits, 10, 64); err != nil || n > uint64(maxBytes) {
+	case err != nil || n > uint64(maxBytes):
 		return replyTooBig
 	}
 	return nil

@@ -3,6 +3,7 @@ package inbound
 import (
 	"encoding/hex"
 	"strings"
+	"unicode/utf8"
 
 	"carom/edge/ref"
 	"carom/edge/report"
@@ -21,31 +22,36 @@ const (
 )
 
 // eventsOf makes events of what a mail says: one for each fact and each recipient of the mail whose message it can be
-// about. header is what the returned header X-Carom-Ref proves, nil if none came back. ignored counts the facts that make none.
-func eventsOf(r *report.Report, header *ref.Opened, targets []target, now event.Millis) (events []*event.Event, ignored map[string]int) {
+// about. They are t's. header is what the returned header X-Carom-Ref proves, nil if none came back. ignored counts the
+// facts that make none.
+func (t *telling) eventsOf(r *report.Report, header *ref.Opened, targets []target, now event.Millis) (events []*event.Event, ignored map[string]int) {
 	ignore := func(why string) {
 		if ignored == nil {
 			ignored = map[string]int{}
 		}
 		ignored[why]++
 	}
-	for _, t := range targets {
-		if t.role == toOperator {
+	e := &t.first
+	for _, to := range targets {
+		if to.role == toOperator {
 			continue
 		}
-		for _, f := range factsFor(r, t) {
-			e, why := eventOf(r, &f, header, t, now)
-			switch {
-			case e == nil:
+		facts := factsFor(r, to)
+		for i := range facts {
+			if e == nil {
+				e = new(event.Event)
+			}
+			switch why := makeEvent(e, r, &facts[i], header, to, now); {
+			case why != "":
 				ignore(why)
-			case len(events) >= maxEvents:
+			case len(t.events) >= maxEvents:
 				ignore(ignoredExcess)
 			default:
-				events = append(events, e)
+				t.events, e = append(t.events, e), nil
 			}
 		}
 	}
-	return events, ignored
+	return t.events, ignored
 }
 
 // factsFor returns what the mail says to one of its recipients. To write to an unsubscribe address is to unsubscribe
@@ -69,21 +75,21 @@ var kinds = map[report.Kind]event.Kind{
 	report.Reply: event.Reply, report.AutoReply: event.AutoReply,
 }
 
-// eventOf makes the event of one fact told to one recipient, or says why there is none.
-func eventOf(r *report.Report, f *report.Fact, header *ref.Opened, t target, now event.Millis) (e *event.Event, ignored string) {
+// makeEvent makes e the event of one fact told to one recipient, or says why there is none.
+func makeEvent(e *event.Event, r *report.Report, f *report.Fact, header *ref.Opened, t target, now event.Millis) (ignored string) {
 	kind, ok := kinds[f.Kind]
 	if !ok {
-		return nil, ignoredOther
+		return ignoredOther
 	}
 	if t.role == toFeedback && (kind == event.Reply || kind == event.AutoReply) {
-		return nil, ignoredMisdirected
+		return ignoredMisdirected
 	}
-	e = &event.Event{
+	*e = event.Event{
 		Kind: kind, Time: now, Recipient: text(f.Recipient),
 		Mail: event.Mail{ID: mailID(r), From: text(r.From), ReplyAddress: t.role == toReply},
 	}
 	if !identify(e, r, f, header, t) {
-		return nil, ignoredUnmatched
+		return ignoredUnmatched
 	}
 	switch kind {
 	case event.Bounce, event.Delay, event.Delivered:
@@ -97,7 +103,7 @@ func eventOf(r *report.Report, f *report.Fact, header *ref.Opened, t target, now
 	case event.Complaint, event.Unsubscribe:
 		e.Mail.FeedbackType = text(f.FeedbackType)
 	}
-	return e, ""
+	return ""
 }
 
 // identify says whose event it is, DESIGN §4: by address token, then by returned header, then by Message-ID.
@@ -163,4 +169,9 @@ func mailID(r *report.Report) string {
 }
 
 // text makes sure that what a mail said can be stored as text.
-func text(s string) string { return strings.ToValidUTF8(s, "�") }
+func text(s string) string {
+	if utf8.ValidString(s) { // as nearly all are; this is the faster look
+		return s
+	}
+	return strings.ToValidUTF8(s, "�")
+}

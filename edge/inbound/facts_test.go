@@ -224,7 +224,7 @@ func TestEventsOf(t *testing.T) {
 		for i := range tt.want {
 			tt.want[i].Time = now
 		}
-		events, ignored := eventsOf(&tt.report, tt.header, tt.targets, now)
+		events, ignored := new(telling).eventsOf(&tt.report, tt.header, tt.targets, now)
 		got := []event.Event{}
 		for _, e := range events {
 			got = append(got, *e)
@@ -255,7 +255,7 @@ func TestEventFields(t *testing.T) {
 		},
 		{Kind: report.Complaint, FeedbackType: "not-spam", Category: "virus"},
 	}}
-	events, _ := eventsOf(&r, nil, []target{{toReturnPath, messageKey()}}, now)
+	events, _ := new(telling).eventsOf(&r, nil, []target{{toReturnPath, messageKey()}}, now)
 	mail := event.Mail{ID: "ab0000000000000000000000000000cd", From: "bob�@example.org"}
 	complaint := mail
 	complaint.FeedbackType = "not-spam"
@@ -283,7 +283,7 @@ func TestEventsAreBounded(t *testing.T) {
 	for i := range 5 {
 		targets = append(targets, target{toReturnPath, event.KeyOf("acme", fmt.Sprint(i))})
 	}
-	events, ignored := eventsOf(&r, nil, targets, now)
+	events, ignored := new(telling).eventsOf(&r, nil, targets, now)
 	if len(events) != maxEvents || ignored[ignoredExcess] != 500 {
 		t.Errorf("%d events, ignored %v", len(events), ignored)
 	}

@@ -1,9 +1,9 @@
 package inbound
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"math"
 
-	"carom/pipeline/event"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // metrics are counted under labels of a fixed few values each.
@@ -21,8 +21,8 @@ type metrics struct {
 
 	// What nearly every mail counts is looked up once.
 	taken  prometheus.Counter
-	byRole [toOperator + 1]prometheus.Counter // of recipients
-	ofKind map[event.Kind]prometheus.Counter  // of events
+	byRole [toOperator + 1]prometheus.Counter    // of recipients
+	ofKind [math.MaxUint8 + 1]prometheus.Counter // of events
 }
 
 func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
@@ -54,7 +54,6 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 		reloads:    vector("certificate_reloads_total", "result", "Changes of the certificate's files, by result."),
 		injected:   counter("tls_injections_total", "Connections with plaintext sent behind STARTTLS, which was thrown away."),
 		panics:     counter("panics_total", "Faults of ours that a mail or a client provoked."),
-		ofKind:     map[event.Kind]prometheus.Counter{},
 	}
 	m.taken = m.mails.WithLabelValues("taken")
 	for r := toReturnPath; r <= toOperator; r++ {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	"go.uber.org/zap"
 
 	"carom/edge/ref"
@@ -19,12 +18,12 @@ import (
 	"carom/pipeline/event"
 )
 
-// take keeps all that a whole mail says, and answers it: 250 when that is on disk, 451 when it can't be.
+// take keeps all that a whole mail says. When that is on disk, it answers 250; otherwise it returns what to answer.
 func (s *Server) take(c *conn) *reply {
 	m := &c.mail
-	id := mailNumber()
+	id := newMailNumber()
 	if m.has(target{role: toOperator}) {
-		err := s.mailbox.keep(s.trace(c, id), m.body.bytes)
+		err := s.mailbox.keep(s.trace(c, id.String()), m.body.bytes)
 		if errors.Is(err, errMailboxFull) {
 			s.metrics.refused(replyMailboxFull)
 			return replyMailboxFull
@@ -35,14 +34,16 @@ func (s *Server) take(c *conn) *reply {
 			return replyLater
 		}
 	}
-	events, err := s.tell(m, id)
+	events, err := s.tell(m, &id)
 	if err != nil {
 		s.complain("keep the events of a mail", err)
 		s.metrics.mails.WithLabelValues("failed").Inc()
 		return replyLater
 	}
 	s.metrics.taken.Inc()
-	return &reply{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "Ok " + id + " events=" + strconv.Itoa(events)}
+	c.out = append(append(c.out, "250 2.0.0 Ok "...), id[:]...)
+	c.out = append(strconv.AppendInt(append(c.out, " events="...), int64(events), 10), crlf...)
+	return nil
 }
 
 // complainEvery is how often a fault that meets every mail is logged; the metrics count each.
@@ -69,14 +70,14 @@ func (t *transaction) envelope() report.Envelope {
 }
 
 // tell gives the events of a mail to the sink and returns their number.
-func (s *Server) tell(m *transaction, id string) (int, error) {
+func (s *Server) tell(m *transaction, id *mailNumber) (int, error) {
 	if !m.tells() {
 		return 0, nil
 	}
 	r := m.envelope().Read(m.body.bytes)
-	o := openedRefs.Get().(*ref.Opened)
-	defer openedRefs.Put(o)
-	events, ignored := eventsOf(&r, s.openHeader(r.OriginalRef, o), m.targets, s.now())
+	t := tellings.Get().(*telling)
+	defer t.put()
+	events, ignored := t.eventsOf(&r, s.openHeader(r.OriginalRef, t), m.targets, s.now())
 	if len(events) > 0 {
 		if err := s.sink.Facts(events...); err != nil {
 			return 0, err
@@ -89,7 +90,7 @@ func (s *Server) tell(m *transaction, id string) (int, error) {
 		s.metrics.ignored.WithLabelValues(why).Add(float64(n))
 	}
 	if entry := s.log.Check(zap.DebugLevel, "mail taken"); entry != nil {
-		entry.Write(zap.String("mail", id), zap.Int("bytes", len(m.body.bytes)), zap.Int("events", len(events)), zap.Any("ignored", ignored))
+		entry.Write(zap.String("mail", id.String()), zap.Int("bytes", len(m.body.bytes)), zap.Int("events", len(events)), zap.Any("ignored", ignored))
 	}
 	return len(events), nil
 }
@@ -104,16 +105,39 @@ func (t *transaction) tells() bool {
 	return false
 }
 
-// openedRefs holds the buffers of openHeader, which the sealed header of the largest ref bounds.
-var openedRefs = sync.Pool{New: func() any { return new(ref.Opened) }}
+// telling is the memory in which the events of one mail are made. The sink keeps none of it.
+type telling struct {
+	token  []byte // what came back in X-Carom-Ref, which the longest sealed header bounds
+	opened ref.Opened
+	first  event.Event // of most mails the only one
+	events []*event.Event
+}
 
-// openHeader opens into o what came back in X-Carom-Ref; nil if nothing did, or nothing that we sealed. The strings are
-// o's, and so are those of the events that come of it: the sink keeps none.
-func (s *Server) openHeader(token string, o *ref.Opened) *ref.Opened {
-	if token == "" || s.keys.Open(ref.Header, []byte(token), o) != nil {
+var tellings = sync.Pool{New: func() any { return new(telling) }}
+
+// keptEvents is how many events there is memory for from one mail to the next.
+const keptEvents = 16
+
+func (t *telling) put() {
+	t.first = event.Event{}
+	if clear(t.events); cap(t.events) > keptEvents {
+		t.events = nil
+	}
+	t.events = t.events[:0]
+	tellings.Put(t)
+}
+
+// openHeader opens what came back in X-Carom-Ref; nil if nothing did, or nothing that we sealed. The strings are t's, and
+// so are those of the events that come of it.
+func (s *Server) openHeader(token string, t *telling) *ref.Opened {
+	if token == "" {
 		return nil
 	}
-	return o
+	t.token = append(t.token[:0], token...)
+	if s.keys.Open(ref.Header, t.token, &t.opened) != nil {
+		return nil
+	}
+	return &t.opened
 }
 
 // trace is what is put before a mail for the operator: where it came from, RFC 5321 §4.4.
@@ -138,11 +162,17 @@ func (s *Server) trace(c *conn, id string) []byte {
 }
 
 // mailNumber names a mail in the reply and in our log, for whoever compares it with the other side's. It is no secret.
-func mailNumber() string {
+type mailNumber [10]byte
+
+func newMailNumber() (n mailNumber) {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], rand.Uint64())
-	return hex.EncodeToString(b[:5])
+	hex.Encode(n[:], b[:len(n)/2])
+	return n
 }
+
+// String returns the number as hexadecimal digits.
+func (n *mailNumber) String() string { return string(n[:]) }
 
 // clock is what the time is asked of.
 type clock func() event.Millis
