@@ -74,9 +74,9 @@ func (s *Server) tell(m *transaction, id *mailNumber) (int, error) {
 	if !m.tells() {
 		return 0, nil
 	}
-	r := m.envelope().Read(m.body.bytes)
 	t := tellings.Get().(*telling)
 	defer t.put()
+	r := m.envelope().ReadInto(&t.room, m.body.bytes)
 	events, ignored := t.eventsOf(&r, s.openHeader(r.OriginalRef, t), m.targets, s.now())
 	if len(events) > 0 {
 		if err := s.sink.Facts(events...); err != nil {
@@ -107,6 +107,7 @@ func (t *transaction) tells() bool {
 
 // telling is the memory in which the events of one mail are made. The sink keeps none of it.
 type telling struct {
+	room   report.Room
 	token  []byte // what came back in X-Carom-Ref, which the longest sealed header bounds
 	opened ref.Opened
 	first  event.Event // of most mails the only one
@@ -119,6 +120,7 @@ var tellings = sync.Pool{New: func() any { return new(telling) }}
 const keptEvents = 16
 
 func (t *telling) put() {
+	t.room.Clear()
 	t.first = event.Event{}
 	if clear(t.events); cap(t.events) > keptEvents {
 		t.events = nil

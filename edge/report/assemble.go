@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // report makes the answer: all strings are laid into one buffer, which becomes one string that the facts
@@ -23,7 +25,7 @@ func (r *reader) report() Report {
 	originalID := r.messageID(r.returned[fMessageID])
 	ref := r.token(r.ref(), maxRef)
 
-	all := string(r.out)
+	all := r.laid()
 	out := Report{
 		Facts:             r.cutFacts(all),
 		MessageID:         messageID.in(all),
@@ -64,7 +66,15 @@ func (r *reader) report() Report {
 // facts makes the facts alone, for a reply that is no mail.
 func (r *reader) facts() []Fact {
 	r.layFacts()
-	return r.cutFacts(string(r.out))
+	return r.cutFacts(r.laid())
+}
+
+// laid returns all that was laid into out, to which nothing is added any more.
+func (r *reader) laid() string {
+	if r.room != nil {
+		return unsafe.String(unsafe.SliceData(r.out), len(r.out))
+	}
+	return string(r.out)
 }
 
 // layFacts lays the strings of all findings into out.
@@ -94,7 +104,13 @@ func (r *reader) layFacts() {
 
 // cutFacts cuts the facts from the string that out became.
 func (r *reader) cutFacts(all string) []Fact {
-	facts := make([]Fact, len(r.found))
+	var facts []Fact
+	if r.room != nil {
+		facts = slices.Grow(r.room.facts[:0], len(r.found))[:len(r.found)]
+		r.room.facts = facts
+	} else {
+		facts = make([]Fact, len(r.found))
+	}
 	for i := range facts {
 		f, s := &r.found[i], &r.spans[i]
 		facts[i] = Fact{

@@ -217,5 +217,10 @@ func TestAllocations(t *testing.T) {
 		if got := testing.AllocsPerRun(200, func() { Read(mail) }); got > want {
 			t.Errorf("%s: %v allocations, want %v", name, got, want)
 		}
+		var room Room
+		want -= 2
+		if got := testing.AllocsPerRun(200, func() { Envelope{}.ReadInto(&room, mail) }); got > want {
+			t.Errorf("%s, with room for it: %v allocations, want %v", name, got, want)
+		}
 	}
 }

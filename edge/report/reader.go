@@ -57,6 +57,7 @@ type reader struct {
 	most       int      // how many findings there were at most, to be cleared
 	scratch    []byte   // decoded parts and addresses that findings point into
 	out        []byte   // becomes the one string that all facts are cut from
+	room       *Room    // of ReadInto; else nil
 	match      []byte   // the text that the rules see
 	intros     hits     // of the phrases that notices are known by, in the beginning of the text; see introHas
 	introRead  bool
@@ -118,6 +119,8 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 const (
 	maxPooled         = 256 << 10
 	maxPooledFindings = 64
+	maxRoomText       = 16 << 10
+	maxRoomFacts      = 16
 )
 
 func getReader() *reader {

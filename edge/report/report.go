@@ -90,6 +90,35 @@ func (e Envelope) Read(mail []byte) Report {
 	return r.read(mail)
 }
 
+// ReadInto is Read without garbage: the strings and slices of what it returns lie in the room, and are valid until it is
+// used or cleared again.
+func (e Envelope) ReadInto(room *Room, mail []byte) Report {
+	r := getReader()
+	defer r.put()
+	r.envelope = e.ReversePath
+	// The buffers change places, so that nothing of the room stays with the reader.
+	r.room, r.out, room.text = room, room.text[:0], r.out
+	defer func() { r.room, r.out, room.text = nil, room.text, r.out }()
+	return r.read(mail)
+}
+
+// Room is memory for one report at a time. Who is done with it clears it: then it keeps nothing of a mail, and no more
+// than most mails need.
+type Room struct {
+	text  []byte
+	facts []Fact
+}
+
+// Clear ends the use of what lies in the room.
+func (m *Room) Clear() {
+	if cap(m.text) > maxRoomText || cap(m.facts) > maxRoomFacts {
+		*m = Room{}
+		return
+	}
+	clear(m.facts)
+	m.text, m.facts = m.text[:0], m.facts[:0]
+}
+
 // read is the order of decision of DESIGN §7.
 func (r *reader) read(raw []byte) Report {
 	r.raw = withLF(raw)
