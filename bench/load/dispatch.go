@@ -38,10 +38,21 @@ func newDispatcher(s *schedule, clients int, now func() time.Duration) *dispatch
 	return &dispatcher{now: now, next: cursor{schedule: s}, waiting: make([]*turn, clients), came: make(chan struct{}, 1)}
 }
 
+// peek returns when the next request should start. What nobody was free for in the warm-up is left out once that is over:
+// it would count nowhere, and those that count would wait for it.
+func (d *dispatcher) peek() (start time.Duration, ok bool) {
+	start, ok = d.next.peek()
+	if ok && start < d.next.warm && d.now() >= d.next.warm {
+		d.next.i = d.next.before(d.next.warm)
+		return d.next.peek()
+	}
+	return start, ok
+}
+
 // take returns the next request for a client, and waits until it should start.
 func (d *dispatcher) take(t *turn) order {
 	d.mu.Lock()
-	start, ok := d.next.peek()
+	start, ok := d.peek()
 	if !ok || d.stopped {
 		d.mu.Unlock()
 		return order{}
@@ -69,7 +80,7 @@ func (d *dispatcher) take(t *turn) order {
 func (d *dispatcher) release() (next time.Duration, ok bool) {
 	d.mu.Lock()
 	for {
-		start, more := d.next.peek()
+		start, more := d.peek()
 		if !more || d.stopped {
 			for d.n > 0 {
 				d.hand(order{})
@@ -122,6 +133,7 @@ func (d *dispatcher) left(tell func(start time.Duration, n int64)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	const runs = 10_000
+	_, _ = d.peek() // behind the warm-up
 	total := int64(d.next.count(d.now()) + fraction)
 	step := max((total-d.next.i)/runs, 1)
 	for {

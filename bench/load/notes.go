@@ -19,7 +19,11 @@ const (
 func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 	say := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if r.cut.Load() {
-		say("ended early, after %.1f of %.1f seconds", res.Seconds, r.plan.duration().Seconds())
+		text := ""
+		if n := r.unanswered(s); n > 0 {
+			text = fmt.Sprintf(": %d requests were due or under way, and count nowhere", n)
+		}
+		say("ended early, after %.1f of %.1f seconds%s", (r.stopped - r.plan.Warmup).Seconds(), r.plan.duration().Seconds(), text)
 	}
 	if r.hung {
 		say("some connections did not come back within their timeout")
@@ -43,4 +47,12 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 		say("the last answer came %s after the last request was due", (s.last - r.end()).Round(time.Millisecond))
 	}
 	return notes
+}
+
+// unanswered is how many requests of a load that was ended early had no answer by then.
+func (r *runner) unanswered(s *sums) int64 {
+	if r.plan.Closed() {
+		return r.lost.Load()
+	}
+	return r.schedule.before(r.stopped) - r.schedule.before(r.plan.Warmup) - s.requests - s.failed
 }

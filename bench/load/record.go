@@ -41,6 +41,8 @@ type tally struct {
 	*shard
 	r       *recorder
 	answers []result.Answers
+	// When its first request started and when the last one ended, of those that count.
+	first, until time.Duration
 }
 
 func (r *recorder) client(i int) *tally { return &tally{shard: r.shards[i%len(r.shards)], r: r} }
@@ -52,6 +54,10 @@ func (t *tally) count(o order, sent, done time.Duration, a *Answer) {
 		t.warm.Add(1)
 		return
 	}
+	if t.until == 0 {
+		t.first = o.start
+	}
+	t.until = done
 	t.answer(a)
 	if o.free {
 		t.lateness.record(sent - o.start)

@@ -78,6 +78,7 @@ type runner struct {
 	stopping atomic.Bool   // a closed loop asks no more
 	cut      atomic.Bool   // the load was ended before its plan did
 	stopped  time.Duration // when that was; the watcher's
+	lost     atomic.Int64  // requests under way when the load was ended, of those that would count
 	hung     bool          // some clients did not come back
 	series   []result.Point
 }
@@ -148,6 +149,9 @@ func (r *runner) work(ctx context.Context, c Client, t *tally, take func(*turn) 
 			continue
 		}
 		if r.cut.Load() {
+			if o.start >= r.plan.Warmup {
+				r.lost.Add(1)
+			}
 			return // it failed because we ended it
 		}
 		t.count(o, sent, done, &a)
@@ -164,7 +168,11 @@ func (r *runner) result() (*result.Result, error) {
 	if r.cut.Load() {
 		until = min(until, r.stopped)
 	}
-	seconds := (max(until, s.last) - r.plan.Warmup).Seconds()
+	whole := (max(until, s.last) - r.plan.Warmup).Seconds()
+	seconds := whole
+	if r.plan.Closed() && !r.hung {
+		seconds = cmp.Or(r.asked().Seconds(), whole)
+	}
 	res := &result.Result{
 		Format: result.Format, Began: r.began.Add(r.plan.Warmup), Seconds: max(seconds, 0), Load: r.plan.load(),
 		Requests: s.requests, Items: s.items, Bytes: s.bytes, Failed: s.failed, Errors: r.recorder.errs.most(),
@@ -179,9 +187,9 @@ func (r *runner) result() (*result.Result, error) {
 	if seconds > 0 {
 		res.Rate = float64(s.items) / seconds
 	}
-	res.Harness = r.harness.total(seconds, s.items, res.Machine.Cores, "")
+	res.Harness = r.harness.total(whole, s.items, res.Machine.Cores, "")
 	if r.server != nil {
-		c := r.server.total(seconds, s.items, res.Machine.Cores, processName(r.plan.ServerPID))
+		c := r.server.total(whole, s.items, res.Machine.Cores, processName(r.plan.ServerPID))
 		res.Server = &c
 	}
 	if !r.hung {
@@ -189,6 +197,20 @@ func (r *runner) result() (*result.Result, error) {
 	}
 	res.Notes = r.notes(res, s)
 	return res, nil
+}
+
+// asked is how long the clients of a closed loop were at it, from the first request that counts to the last answer, on
+// the mean: to count from the end of the warm-up to the very last answer would make slow answers look slower, and one that
+// hangs all of them.
+func (r *runner) asked() (mean time.Duration) {
+	n := time.Duration(0)
+	for _, t := range r.tallies {
+		if t.until > 0 {
+			mean += t.until - t.first
+			n++
+		}
+	}
+	return mean / max(n, 1)
 }
 
 // load tells the plan in a result's words.

@@ -276,6 +276,57 @@ func TestWarmupCountsNowhere(t *testing.T) {
 	})
 }
 
+func TestWhatTheWarmupLeftBehindCountsNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// 20 requests a second of 100 are answered: behind a warm-up of 2 s, 160 of its own would wait for 8 s more.
+		r := mustRun(t, Plan{Clients: 4, Stages: constant(100, 3*time.Second), Warmup: 2 * time.Second, Timeout: time.Second}, taking(200*time.Millisecond), nil)
+		if math.Abs(r.Rate-20) > 2 || r.Requests+r.Failed != 300 {
+			t.Errorf("%g a second, %d answered, %d failed: want 20 a second, of 300", r.Rate, r.Requests, r.Failed)
+		}
+	})
+}
+
+func TestSlowAnswersInAClosedLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		r := mustRun(t, Plan{Clients: 10, Stages: []Stage{{Duration: 4 * time.Second}}, Warmup: 2500 * time.Millisecond, Timeout: time.Minute}, func(i int) (Client, error) {
+			return &fake{do: func() Answer {
+				time.Sleep(time.Second)
+				if asked.Add(1) == 65 {
+					time.Sleep(5 * time.Second)
+				}
+				return good()
+			}}, nil
+		}, nil)
+		if r.Rate < 8.5 || r.Rate > 10 {
+			t.Errorf("%g a second: want some 10, though one of them ended late", r.Rate)
+		}
+	})
+}
+
+func TestEndedEarlyBeforeAnAnswer(t *testing.T) {
+	for name, want := range map[string]struct {
+		stages []Stage
+		note   string
+	}{
+		"open":   {constant(10, time.Hour), ": 15 requests were due"},
+		"closed": {[]Stage{{Duration: time.Hour}}, ": 3 requests were due"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(1450*time.Millisecond, cancel)
+			r, err := run(ctx, Plan{Clients: 3, Stages: want.stages, Timeout: time.Minute}, func(int) (Client, error) {
+				f := &fake{closed: make(chan struct{})}
+				f.do = func() Answer { <-f.closed; return Answer{Err: errors.New("closed")} }
+				return f, nil
+			}, nil, bubbled)
+			if err != nil || r.Failed != 0 || !strings.Contains(strings.Join(r.Notes, "\n"), want.note) {
+				t.Errorf("%s: %v, %+v: want a note with %q", name, err, r, want.note)
+			}
+		})
+	}
+}
+
 func TestEndedEarly(t *testing.T) {
 	for name, stages := range map[string][]Stage{"open": constant(100, time.Hour), "closed": {{Duration: time.Hour}}} {
 		synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // warm-up.
 type schedule struct {
 	spans []span
+	warm  time.Duration // the end of the warm-up
 }
 
 type span struct {
@@ -22,7 +23,7 @@ type span struct {
 const fraction = 1e-6
 
 func newSchedule(p *Plan) *schedule {
-	s := &schedule{}
+	s := &schedule{warm: p.Warmup}
 	var begin, count float64
 	add := func(stage Stage) {
 		length := stage.Duration.Seconds()
@@ -52,6 +53,9 @@ func (s *schedule) count(t time.Duration) (n float64) {
 	}
 	return n
 }
+
+// before is how many requests should have started before t.
+func (s *schedule) before(t time.Duration) int64 { return int64(math.Ceil(s.count(t) - fraction)) }
 
 // cursor walks through the requests of a schedule, in order.
 type cursor struct {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -57,7 +58,7 @@ const (
 
 // Find searches the highest rate that keeps a bound: it doubles the rate of the plan's only stage until the bound
 // breaks, then halves what lies between, each step as long as that stage. The result is that of the highest rate that
-// held, measured once more, with all the steps. When ctx ends before that, there is none.
+// held, measured once more, with all the steps; when ctx ends before that, that of the step that held.
 func Find(ctx context.Context, p Plan, b Bound, newClient func(i int) (Client, error), o Observer) (*result.Result, error) {
 	f := finder{bound: b, observer: o, measure: func(rate float64) (*result.Result, error) {
 		step := p
@@ -68,11 +69,7 @@ func Find(ctx context.Context, p Plan, b Bound, newClient func(i int) (Client, e
 	if begin <= 0 {
 		begin = firstRate
 	}
-	res, err := f.find(begin)
-	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("find a rate: ended after %d steps", len(f.tries))
-	}
-	return res, err
+	return f.find(ctx, begin)
 }
 
 // finder is one search.
@@ -81,11 +78,17 @@ type finder struct {
 	measure  func(rate float64) (*result.Result, error)
 	observer Observer
 	tries    []result.Try
+	best     *result.Result // of the highest rate that held; nil: none yet
 }
 
-// try measures a rate and reports whether it held.
-func (f *finder) try(rate float64) (*result.Result, bool, error) {
+var errEnded = errors.New("find a rate: ended")
+
+// try measures a rate and reports whether it held. A step that was cut short tells nothing.
+func (f *finder) try(ctx context.Context, rate float64) (*result.Result, bool, error) {
 	res, err := f.measure(rate)
+	if ctx.Err() != nil {
+		return nil, false, errEnded
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -103,15 +106,35 @@ func (f *finder) try(rate float64) (*result.Result, bool, error) {
 	if f.observer != nil {
 		f.observer.Tried(t)
 	}
+	if t.Held {
+		f.best = res
+	}
 	return res, t.Held, nil
 }
 
-func (f *finder) find(rate float64) (*result.Result, error) {
+func (f *finder) find(ctx context.Context, rate float64) (*result.Result, error) {
+	res, err := f.search(ctx, rate)
+	if !errors.Is(err, errEnded) {
+		return res, err
+	}
+	if f.best == nil {
+		return nil, fmt.Errorf("%w after %d steps, none of which kept %s", err, len(f.tries), f.bound)
+	}
+	f.best.Search = f.tries
+	f.best.Notes = append(f.best.Notes, fmt.Sprintf("the search was ended after %d steps: this is the highest rate that had held by then", len(f.tries)))
+	return f.best, nil
+}
+
+func (f *finder) search(ctx context.Context, rate float64) (*result.Result, error) {
 	var held, failed float64 // the highest and the lowest; 0: none yet
 	for len(f.tries) < maxTries && (held == 0 || failed == 0 || failed > held*resolution) {
-		_, ok, err := f.try(rate)
+		res, ok, err := f.try(ctx, rate)
 		if err != nil {
 			return nil, err
+		}
+		// Nothing came too late, and nothing was right: at a lower rate that is no other.
+		if res.Requests == 0 && res.Latency.Count == 0 && res.Failed > 0 {
+			return nil, fmt.Errorf("find a rate: at %g a second nothing was answered as it should be: %s", rate, mostFrequent(res.Errors))
 		}
 		if ok {
 			held = rate
@@ -134,7 +157,7 @@ func (f *finder) find(rate float64) (*result.Result, error) {
 		last := f.tries[len(f.tries)-1]
 		return nil, fmt.Errorf("find a rate: none keeps %s: at %g a second it was %s, with %d failures", f.bound, last.Wanted, told(last), last.Failed)
 	}
-	res, ok, err := f.try(held)
+	res, ok, err := f.try(ctx, held)
 	if err != nil {
 		return nil, err
 	}
@@ -149,4 +172,14 @@ func (f *finder) find(rate float64) (*result.Result, error) {
 
 func told(t result.Try) time.Duration {
 	return time.Duration(t.Measured * float64(time.Microsecond)).Round(time.Microsecond)
+}
+
+// mostFrequent is the failure that came most often.
+func mostFrequent(counts map[string]int64) (text string) {
+	for t, n := range counts {
+		if n > counts[text] || n == counts[text] && t < text {
+			text = t
+		}
+	}
+	return text
 }

@@ -1,7 +1,9 @@
 package load
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,7 +62,7 @@ func TestFind(t *testing.T) {
 		f := finder{bound: b, observer: o, measure: func(rate float64) (*result.Result, error) {
 			return run(t.Context(), Plan{Clients: 4, Stages: constant(rate, 2*time.Second), Timeout: time.Second}, taking(10*time.Millisecond), nil, bubbled)
 		}}
-		r, err := f.find(100)
+		r, err := f.find(t.Context(), 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,13 +89,45 @@ func TestFindWhereNothingHolds(t *testing.T) {
 		tries++
 		return &result.Result{Requests: 10, Failed: 1, Seconds: 1}, nil
 	}}
-	if r, err := f.find(1000); err == nil || tries < 8 || tries > 12 {
+	if r, err := f.find(t.Context(), 1000); err == nil || tries < 8 || tries > 12 {
 		t.Errorf("%v, %v after %d steps", r, err, tries)
 	}
 	broken := errors.New("broken")
 	f = finder{measure: func(float64) (*result.Result, error) { return nil, broken }}
-	if _, err := f.find(1000); !errors.Is(err, broken) {
+	if _, err := f.find(t.Context(), 1000); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestFindWhereNothingIsRight(t *testing.T) {
+	f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(float64) (*result.Result, error) {
+		return &result.Result{Failed: 10, Seconds: 1, Errors: map[string]int64{"answered 401": 9, "cut": 1}}, nil
+	}}
+	if r, err := f.find(t.Context(), 1000); err == nil || !strings.Contains(err.Error(), "answered 401") || len(f.tries) != 1 {
+		t.Errorf("%v, %v after %d steps: want the reason after one", r, err, len(f.tries))
+	}
+}
+
+func TestFindEndedEarly(t *testing.T) {
+	for steps, want := range map[int]float64{1: 0, 4: 4000, 12: 4600} {
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(rate float64) (*result.Result, error) {
+			if n++; n == steps {
+				cancel() // within the step
+			}
+			return &result.Result{Requests: 10, Rate: rate, Seconds: 1, Failed: int64(max(rate-4700, 0))}, nil
+		}}
+		r, err := f.find(ctx, 1000)
+		switch {
+		case want == 0 && !errors.Is(err, errEnded):
+			t.Errorf("%v, %v: want none", r, err)
+		case want > 0 && (err != nil || r.Rate < want || r.Rate > 4700):
+			t.Errorf("after %d steps: %v, %v: want what had held", steps, r, err)
+		case want > 0 && n == steps && (len(r.Notes) != 1 || len(r.Search) != steps-1):
+			t.Errorf("after %d steps: %+v: want a note, and the whole steps", steps, r)
+		}
+		cancel()
 	}
 }
 
@@ -101,7 +135,7 @@ func TestFindIsBounded(t *testing.T) {
 	f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(rate float64) (*result.Result, error) {
 		return &result.Result{Requests: 10, Rate: rate, Seconds: 1}, nil
 	}}
-	if r, err := f.find(1000); err != nil || r.Rate > maxRate || len(f.tries) > maxTries {
+	if r, err := f.find(t.Context(), 1000); err != nil || r.Rate > maxRate || len(f.tries) > maxTries {
 		t.Errorf("%v after %d steps", err, len(f.tries))
 	}
 }

@@ -98,6 +98,15 @@ func NewAPI(o APIOptions, messages *targets.Registrations) (*API, error) {
 	return c, nil
 }
 
+// Probe connects, if there is no connection.
+func (c *API) Probe(ctx context.Context) error {
+	if !c.begin() {
+		return net.ErrClosed
+	}
+	defer c.end()
+	return c.connected(ctx, time.Now().Add(c.o.Timeout))
+}
+
 // Do registers the next messages.
 func (c *API) Do(ctx context.Context) load.Answer {
 	a := load.Answer{Kind: apiKind}
@@ -119,11 +128,8 @@ func (c *API) Do(ctx context.Context) load.Answer {
 }
 
 func (c *API) tryOnce(ctx context.Context, by time.Time, body []byte) (code, items int, err error) {
-	if c.conn == nil {
-		if err := c.connect(ctx, by); err != nil {
-			c.drop()
-			return 0, 0, fmt.Errorf("connect: %w", plain(err))
-		}
+	if err := c.connected(ctx, by); err != nil {
+		return 0, 0, err
 	}
 	_ = c.conn.SetDeadline(by)
 	writing, err := c.send(body)
@@ -142,6 +148,18 @@ func (c *API) tryOnce(ctx context.Context, by time.Time, body []byte) (code, ite
 		}
 	}
 	return code, items, err
+}
+
+// connected makes a connection if there is none.
+func (c *API) connected(ctx context.Context, by time.Time) error {
+	if c.conn != nil {
+		return nil
+	}
+	if err := c.connect(ctx, by); err != nil {
+		c.drop()
+		return fmt.Errorf("connect: %w", plain(err))
+	}
+	return nil
 }
 
 func (c *API) connect(ctx context.Context, by time.Time) error {

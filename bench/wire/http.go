@@ -117,7 +117,7 @@ func (h *HTTP) ask(ctx context.Context, got *load.Answer) error {
 	request := h.request.render(&h.hit)
 	h.answer.begin(h.options.Head)
 	if err := h.line.exchange(request, &h.answer); err != nil {
-		return err
+		return plain(err)
 	}
 	h.idle = now
 	got.Code = h.answer.status

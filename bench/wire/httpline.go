@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,7 +13,8 @@ import (
 // line is an open connection, or none.
 type line struct {
 	conn net.Conn
-	raw  syscall.RawConn // of a connection without TLS, where the system has what exchangeRaw needs
+	raw  syscall.RawConn // below TLS
+	fast bool            // there is no TLS, and the system has what exchangeRaw needs
 	step func(fd uintptr) bool
 	out  []byte // that step has not written yet
 	in   *answer
@@ -28,18 +30,18 @@ func (l *line) open(conn net.Conn) error {
 	l.mu.Lock()
 	l.conn = conn
 	l.mu.Unlock()
-	l.deadline, l.raw = time.Time{}, nil
-	if tcp, ok := conn.(*net.TCPConn); ok && canExchangeRaw {
-		raw, err := tcp.SyscallConn()
-		if err != nil {
-			return err
-		}
-		l.raw = raw
-		if l.step == nil {
-			l.step = l.rawStep
-		}
+	l.deadline = time.Time{}
+	tcp, plain := conn.(*net.TCPConn)
+	if secured, ok := conn.(*tls.Conn); ok {
+		tcp = secured.NetConn().(*net.TCPConn)
 	}
-	return nil
+	l.fast = plain && canExchangeRaw
+	if l.step == nil {
+		l.step = l.rawStep
+	}
+	var err error
+	l.raw, err = tcp.SyscallConn()
+	return err
 }
 
 func (l *line) isOpen() bool { return l.conn != nil }
@@ -73,19 +75,21 @@ func (l *line) limit(now time.Time, timeout time.Duration) error {
 	return l.conn.SetDeadline(l.deadline)
 }
 
-// hungUp reports whether the server has closed the connection, or sent what nobody asked for.
+// hungUp reports whether the server has closed the connection, or sent what nobody asked for. Below TLS only the end can
+// be told: tickets for later sessions come unasked.
 func (l *line) hungUp() bool {
-	if l.raw == nil {
-		return false // of TLS that can't be told; the next request fails
+	look := ended
+	if l.fast {
+		look = peeked
 	}
 	gone := false
-	err := l.raw.Control(func(fd uintptr) { gone = peeked(fd) })
+	err := l.raw.Control(func(fd uintptr) { gone = look(fd) })
 	return err != nil || gone
 }
 
 // exchange sends a request and reads its answer.
 func (l *line) exchange(request []byte, a *answer) error {
-	if l.raw != nil {
+	if l.fast {
 		return l.exchangeRaw(request, a)
 	}
 	if _, err := l.conn.Write(request); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -80,8 +81,12 @@ func (a *apiFlags) measure(cmd *cobra.Command, target, token string, messages *t
 	if a.insecure {
 		o.TLS = &tls.Config{InsecureSkipVerify: true} // as --insecure says
 	}
-	if _, err := wire.NewAPI(o, messages); err != nil {
+	first, err := wire.NewAPI(o, messages)
+	if err != nil {
 		return usageError{err}
+	}
+	if err := errors.Join(first.Probe(cmd.Context()), first.Close()); err != nil { // to fail early
+		return fmt.Errorf("%s: %w", target, err)
 	}
 	m := measured{kind: "api", target: target, options: map[string]string{
 		"batch": strconv.Itoa(a.messages.Batch), "links": strconv.Itoa(a.messages.Links), "senders": strconv.Itoa(a.messages.Senders),

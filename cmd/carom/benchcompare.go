@@ -30,7 +30,7 @@ both: with the same number of rounds, ratios are made round by round, in the ord
 
 One FILE alone shows that result once more: - reads it from standard input.`,
 		Example: `  for i in 1 2 3 4 5; do
-    carom bench http --url http://127.0.0.1:8080/empty.gif --name nginx --json nginx-$i.json
+    carom bench http http://127.0.0.1:8080/empty.gif --name nginx --json nginx-$i.json
     carom bench http --name carom --json carom-$i.json
   done
   carom bench compare nginx-*.json carom-*.json --html compared.html

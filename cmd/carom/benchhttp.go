@@ -48,10 +48,10 @@ An open must be answered with 200 and a GIF (paths with /o/), a click with 302 a
 else with a status below 400. What is answered otherwise counts as failed.
 
 The harness's own CPU time is told with every result. It should stay well below that of the server.`,
-		Example: `  carom bench http                                            a node of its own, 64 connections, as fast as it goes
-  carom bench http --rate 5000 --duration 30s                 5000 a second
-  carom bench http --rate 1000..20000 --html ramp.html        a ramp, with plots
-  carom bench http --find-rate 'p99<10ms' --connections 256   how much can it take?
+		Example: `  carom bench http                                            # a node of its own, 64 connections, as fast as it goes
+  carom bench http --rate 5000 --duration 30s                 # 5000 a second
+  carom bench http --rate 1000..20000 --html ramp.html        # a ramp, with plots
+  carom bench http --find-rate 'p99<10ms' --connections 256   # how much can it take?
   carom bench http https://track.example.com --keys keys.yaml --rate 200 --clicks 0.1
   carom bench http http://127.0.0.1:8000/empty.gif --server-pid "$(pgrep -o nginx)" --json nginx.json
   zcat access.log.gz | awk '{print "http://127.0.0.1:8080" $7}' | carom bench http --urls -`,

@@ -107,7 +107,10 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	if err := f.write(out, r); err != nil {
 		return err
 	}
-	if r.Requests == 0 {
+	switch {
+	case r.Requests == 0 && r.Failed == 0:
+		return errors.New("no request was answered")
+	case r.Requests == 0:
 		return errors.New("no request was answered as it should be: the result's errors say why")
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,6 +83,21 @@ func TestBenchOwnNode(t *testing.T) {
 		r := benched(t, what)
 		if r.Kind != what || r.Failed > 0 || r.Requests == 0 || r.Server == nil || r.Harness.Seconds <= 0 {
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// A server that is not there is told at once, and not by a result full of failures.
+func TestBenchMailsWithoutAServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	l.Close()
+	for _, args := range [][]string{{"api", "http://" + nobody}, {"smtp", nobody, "--mails", "benchmails_test.go", "--to", "a@example.com"}} {
+		if out, errs, code := carom(t, nil, append([]string{"bench"}, args...)...); code != 1 || out != "" || !strings.Contains(errs, "refused") {
+			t.Errorf("bench %s: exit code %d: %s%s", args, code, out, errs)
 		}
 	}
 }

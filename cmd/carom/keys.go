@@ -27,9 +27,9 @@ func newKeysCommand() *cobra.Command {
 
 Every node that seals or opens references needs the same file. After a rotation the former key still
 opens what it has sealed; set its state to "retired" when its mails are old enough to be refused.`,
-		Example: `  carom keys new > keys.yaml                          a new file on standard output
-  carom keys new --out /etc/carom/keys.yaml           a new file; one that is there is kept
-  carom keys new --rotate keys.yaml --out keys2.yaml  the same keys and a new one that seals`,
+		Example: `  carom keys new > keys.yaml                          # a new file on standard output
+  carom keys new --out /etc/carom/keys.yaml           # a new file; one that is there is kept
+  carom keys new --rotate keys.yaml --out keys2.yaml  # the same keys and a new one that seals`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			data, err := newKeyFile(rotate)

@@ -61,9 +61,9 @@ func newRootCommand() *cobra.Command {
 		Long: `Carom hears what comes back when mail has gone out: opens, clicks, bounces, complaints, replies.
 It turns them into one clean stream of facts: durable, deduplicated, labelled human or machine,
 and rolled up into a score for every sender.`,
-		Example: `  carom serve --dev                      start everything, with data under ./data
-  carom demo                             play a day of a small platform and check the counts
-  carom report bounce.eml                what does this bounce say?`,
+		Example: `  carom serve --dev                      # start everything, with data under ./data
+  carom demo                             # play a day of a small platform and check the counts
+  carom report bounce.eml                # what does this bounce say?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),

@@ -166,7 +166,7 @@ facts have identities, and count once; what is rejected anew is a new reject.
 
 Prints {"matched","replayed","unreadable"}. Exit code 0: all that matched was replayed, or with --dry-run, could be.
 1: some could not be read, or the server failed. 2: wrong usage.`,
-		Example: `  carom rejects replay --api http://127.0.0.1:8081 --reason undecodable --dry-run      after an upgrade: what can be read now?
+		Example: `  carom rejects replay --api http://127.0.0.1:8081 --reason undecodable --dry-run      # after an upgrade: what can be read now?
   carom rejects replay --api http://127.0.0.1:8081 --reason unattributed --from 2026-11-20T00:00:00Z
   carom rejects replay --api http://127.0.0.1:8081 0/17 0/18`,
 		RunE: func(cmd *cobra.Command, positions []string) error {

@@ -44,9 +44,9 @@ about whom: both tell the mailbox provider, and each provider has words of its o
 
 What can't be read is named on standard error, the rest is read all the same, and the exit code is 1.`,
 		Example: `  carom report bounce.eml
-  carom report --format table ~/Maildir                     for the eye
-  carom report --summary /var/mail/bounces                  how many of what: kinds, categories, providers, decoders
-  carom report --explain bounce.eml | jq .explain           which decoder, which rule, which words decided
+  carom report --format table ~/Maildir                     # for the eye
+  carom report --summary /var/mail/bounces                  # how many of what: kinds, categories, providers, decoders
+  carom report --explain bounce.eml | jq .explain           # which decoder, which rule, which words decided
   carom report - < bounces.mbox | jq -r 'select(.hard) | .recipient' | sort -u
   carom report --reply '550 5.1.1 <bob@example.com>: user unknown'
   carom report --reply '550 Mailbox unavailable or access denied' --mx mx3.qq.com

@@ -62,8 +62,8 @@ func newRulesCommand() *cobra.Command {
 		Short: "The rules that tell people from machines",
 		Long: `The rules that tell people from machines. They are built in; a file in the folder that accept.rules_dir names takes the
 place of the built-in file of its name. deploy/VERDICTS.md says what is in them and what every reason means.`,
-		Example: `  carom rules export rules/              write the built-in files, to start from
-  carom rules check rules/               are they well-formed?
+		Example: `  carom rules export rules/              # write the built-in files, to start from
+  carom rules check rules/               # are they well-formed?
   carom rules reload --api http://127.0.0.1:8081`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

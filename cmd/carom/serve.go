@@ -40,9 +40,9 @@ func newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Start the node: HTTP and SMTP edges, the pipeline, the API",
-		Example: `  carom serve --dev                                  everything on loopback, data under ./data
+		Example: `  carom serve --dev                                  # everything on loopback, data under ./data
   carom serve --config /etc/carom/carom.yaml
-  carom serve --config carom.yaml --roles track,relay   an edge for HTTP; refine and rollup run on other nodes
+  carom serve --config carom.yaml --roles track,relay   # an edge for HTTP; refine and rollup run on other nodes
   CAROM_DATA_DIR=/srv/carom carom serve --config carom.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

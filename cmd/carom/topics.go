@@ -70,7 +70,7 @@ func newTopicsPlanCommand() *cobra.Command {
 Exit code 0: the plan can be carried out, or nothing is to do. 1: it can't, or the cluster can't be asked; with --check
 also if anything is to do. 2: wrong usage or settings.`,
 		Example: `  carom topics plan --config /etc/carom/carom.yaml
-  carom topics plan --config carom.yaml --check       for CI: fail if the topics are not as they should be
+  carom topics plan --config carom.yaml --check       # for CI: fail if the topics are not as they should be
   CAROM_KAFKA_BROKERS=127.0.0.1:19092 carom topics plan --development`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -98,7 +98,7 @@ nothing is done. It can be run again at any time.
 
 Exit code 0: the topics are as they should be. 1: they are not, and why. 2: wrong usage or settings.`,
 		Example: `  carom topics apply --config /etc/carom/carom.yaml
-  CAROM_KAFKA_BROKERS=127.0.0.1:19092 carom topics apply --development      one broker, as 'make kafka-up' starts it`,
+  CAROM_KAFKA_BROKERS=127.0.0.1:19092 carom topics apply --development      # one broker, as 'make kafka-up' starts it`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return flags.run(cmd, func(ctx context.Context, client *kafka.Client, plan kafka.Plan) error {
