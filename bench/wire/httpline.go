@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -75,16 +76,32 @@ func (l *line) limit(now time.Time, timeout time.Duration) error {
 	return l.conn.SetDeadline(l.deadline)
 }
 
-// hungUp reports whether the server has closed the connection, or sent what nobody asked for. Below TLS only the end can
-// be told: tickets for later sessions come unasked.
+// hungUp reports whether the server has closed the connection, or sent what nobody asked for.
 func (l *line) hungUp() bool {
-	look := ended
-	if l.fast {
-		look = peeked
+	some := false
+	if err := l.raw.Control(func(fd uintptr) { some = peeked(fd) }); err != nil {
+		return true
 	}
-	gone := false
-	err := l.raw.Control(func(fd uintptr) { gone = look(fd) })
-	return err != nil || gone
+	return some && l.fast || !l.fast && l.ended(some)
+}
+
+// endWait is how long a connection that has something is read for what it is.
+const endWait = time.Millisecond
+
+// ended tells the end of TLS, or data, from tickets for later sessions, which come unasked and are read by the way. Without
+// some to be read from the network there may still be what came with the last answer.
+func (l *line) ended(some bool) bool {
+	l.deadline = time.Time{}
+	by := time.Unix(1, 0)
+	if some {
+		by = time.Now().Add(endWait)
+	}
+	if err := l.conn.SetReadDeadline(by); err != nil {
+		return true
+	}
+	var b [1]byte
+	_, err := l.conn.Read(b[:])
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // exchange sends a request and reads its answer.

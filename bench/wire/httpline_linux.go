@@ -4,8 +4,6 @@ import (
 	"os"
 	"syscall"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 const canExchangeRaw = true
@@ -67,13 +65,6 @@ func (l *line) rawStep(fd uintptr) bool {
 		// The poller tells of what is new only, and of the last bytes and the connection's end as one: read until nothing
 		// is left.
 	}
-}
-
-// ended reports whether the server has closed its side of a connection, whatever it sent before.
-func ended(fd uintptr) bool {
-	look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	n, err := unix.Poll(look, 0)
-	return err == nil && n > 0
 }
 
 // peeked reports whether a connection on which nothing is expected has something: its end, or what nobody asked for.

@@ -2,12 +2,17 @@ package wire
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"carom/bench/targets"
 )
@@ -20,7 +25,9 @@ func TestAnswerThatTheCloseEnds(t *testing.T) {
 	h := newHTTP(t, HTTPOptions{Base: url, Reuse: true}, targets.Open)
 	over := false
 	if err := h.line.raw.Control(func(fd uintptr) {
-		for !ended(fd) {
+		end := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		for n := 0; n <= 0; {
+			n, _ = unix.Poll(end, -1)
 		}
 		h.line.in = &h.answer
 		h.answer.begin(false)
@@ -33,21 +40,37 @@ func TestAnswerThatTheCloseEnds(t *testing.T) {
 	}
 }
 
-func TestHTTPServerThatEndsIdleConnectionsOverTLS(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "image/gif")
-		_, _ = io.WriteString(w, "GIF")
-	}))
-	server.Config.IdleTimeout = 5 * time.Millisecond
-	server.StartTLS()
-	defer server.Close()
-	h := newHTTP(t, HTTPOptions{Base: server.URL, Reuse: true, Insecure: true}, targets.Open)
-	for range 3 {
-		if a := h.Do(t.Context()); a.Err != nil {
-			t.Fatal(a.Err)
+// TestHTTPIdleOverTLS asks a server that ends idle connections, with no more than a word of TLS, and one that keeps them.
+func TestHTTPIdleOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(nil) // for its certificate
+	config := &tls.Config{Certificates: server.TLS.Certificates}
+	server.Close()
+	for _, ends := range []bool{true, false} {
+		var connections atomic.Int64
+		url := scripted(t, func(conn net.Conn, _ *bufio.Reader) {
+			connections.Add(1)
+			secured := tls.Server(conn, config)
+			for requests := bufio.NewReader(secured); ; {
+				if _, err := http.ReadRequest(requests); err != nil {
+					return
+				}
+				_, _ = io.WriteString(secured, pixelAnswer)
+				if ends {
+					_ = secured.CloseWrite()
+				}
+			}
+		})
+		h := newHTTP(t, HTTPOptions{Base: strings.Replace(url, "http:", "https:", 1), Reuse: true, Insecure: true}, targets.Open)
+		for range 3 {
+			if a := h.Do(t.Context()); a.Err != nil {
+				t.Fatal(a.Err)
+			}
+			for ends && !h.line.hungUp() { // until the end is here
+			}
+			h.idle = time.Time{} // a long time ago
 		}
-		for !h.line.hungUp() { // until the end is here
+		if n := connections.Load(); ends && n != 3 || !ends && n != 1 {
+			t.Errorf("ends: %t: %d connections", ends, n)
 		}
-		h.idle = time.Time{} // a long time ago
 	}
 }

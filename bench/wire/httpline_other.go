@@ -10,6 +10,4 @@ func (l *line) exchangeRaw([]byte, *answer) error { return errors.ErrUnsupported
 
 func (l *line) rawStep(uintptr) bool { return true }
 
-func ended(uintptr) bool { return false }
-
 func peeked(uintptr) bool { return false }
