@@ -12,6 +12,7 @@ LOOKUPS ?= 50000
 SIZES   ?= 0,1,5,10
 MESSAGES ?= 0
 MINUTES ?= 60
+STAGES  ?= 60s
 TOOLS   := $(CURDIR)/bin/tools
 
 # The linters, built into bin/tools; each is a module of its own and stays out of go.mod.
@@ -115,6 +116,9 @@ bench-growth: build ## rates on a journal of EVENTS (50000000) beside an empty o
 
 bench-start: build ## seconds to be ready after kill -9 under load, by SIZES (0,1,5,10) of the journal in GB; MESSAGES=2000000 for all roles, with so many messages
 	$(GO) run ./bench/growth start -carom $(BIN) -sizes $(SIZES) -rounds 3 -messages $(MESSAGES) $(GROWTH)
+
+bench-stages: build ## what the CPU of a node with all roles goes to, at full rate for STAGES (60s); profile in bin/stages.pprof
+	$(GO) run ./bench/growth stages -carom $(BIN) -seconds $(STAGES) -out bin/stages $(GROWTH)
 
 bench-soak: build ## memory, disk and latency of all roles at half their rate for MINUTES (60), and that nothing was lost; plots in bin/soak.html
 	$(GO) run ./bench/growth soak -carom $(BIN) -minutes $(MINUTES) $(GROWTH)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	people       = 24
+	people       = 16 // as many bulks as a node takes at once
 	sampleEvery  = 10 * time.Second
 	findFor      = time.Minute
 	lagAllowed   = 50_000 // records between socket and scores, above which nothing is sent while the rate is sought
@@ -40,7 +40,7 @@ func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
 	p := newPlatform(n, "soak")
 	rate := o.rate
 	if rate <= 0 {
-		if rate, err = p.find(ctx, show); err != nil {
+		if rate, err = p.find(ctx, findFor, show); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "closed loop: %.0f events/s from socket to score; soak at %.0f\n", rate, rate*soakFraction)
@@ -74,9 +74,9 @@ func (p *platform) play(ctx context.Context, turn func(ctx context.Context) bool
 }
 
 // find returns how many events a second go all the way to the scores, when nobody waits but for that.
-func (p *platform) find(ctx context.Context, show io.Writer) (rate float64, err error) {
+func (p *platform) find(ctx context.Context, lasts time.Duration, show io.Writer) (rate float64, err error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, findFor)
+	ctx, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 	var mu sync.Mutex // guards behind and looked
 	var behind bool
