@@ -47,7 +47,7 @@ func pages(tb testing.TB) map[string]written {
 	add("rounds", 11, rounds(tb)...)
 	add("pair", 11, openLoop(tb), closedLoop(tb))
 	add("hostile", 12, hostileResult(tb), openLoop(tb))
-	ramp := sample(tb, sampled{name: "a ramp of ten minutes", kind: "http", seed: 5, seconds: 600, rate: 30_000, able: 21_000, median: 700, sigma: 0.4, server: 46, ramp: true})
+	ramp := sample(tb, sampled{name: "a ramp of three minutes", kind: "http", seed: 5, seconds: 180, rate: 30_000, able: 21_000, median: 700, sigma: 0.4, server: 46, ramp: true})
 	add("ramp", 5, ramp)
 	return all
 }

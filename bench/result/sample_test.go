@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,8 +26,26 @@ type sampled struct {
 	ramp    bool
 }
 
+// samples are those that tests have asked for: to make them takes longer than all that is done with them.
+var samples sync.Map // sampled -> *Result
+
 // sample makes a result by code.
 func sample(tb testing.TB, s sampled) *Result {
+	tb.Helper()
+	made, ok := samples.Load(s)
+	if !ok {
+		made, _ = samples.LoadOrStore(s, drawn(tb, s))
+	}
+	r := *made.(*Result)
+	r.Answers, r.Notes, r.Search = slices.Clip(r.Answers), slices.Clip(r.Notes), slices.Clip(r.Search)
+	if r.Server != nil {
+		server := *r.Server
+		r.Server = &server
+	}
+	return &r
+}
+
+func drawn(tb testing.TB, s sampled) *Result {
 	tb.Helper()
 	rng := rand.New(rand.NewPCG(s.seed, 7))
 	latency, service, lateness, second := NewHistogram(), NewHistogram(), NewHistogram(), NewHistogram()
@@ -58,6 +78,7 @@ func sample(tb testing.TB, s sampled) *Result {
 		}
 		busy := n / s.able
 		second.Reset()
+		longest := time.Duration(0)
 		for j := range times {
 			v := s.median * (0.6 + 0.4*busy/(1.02-min(busy, 1))) * math.Exp(s.sigma*rng.NormFloat64())
 			wait := 0.0
@@ -67,11 +88,12 @@ func sample(tb testing.TB, s sampled) *Result {
 			d := time.Duration((v + wait) * 1000)
 			latency.Record(d)
 			second.Record(d)
+			longest = max(longest, d)
 			service.Record(time.Duration(v * 1000))
 			lateness.Record(time.Duration(rng.ExpFloat64() * 9000))
 		}
 		p := Point{
-			At: float64(i + 1), Wanted: wanted, Requests: int64(n), Items: int64(n), P50: micros(int64(second.At(50))), P99: micros(int64(second.At(99))), Max: micros(int64(second.Max())),
+			At: float64(i + 1), Wanted: wanted, Requests: int64(n), Items: int64(n), P50: micros(int64(second.At(50))), P99: micros(int64(second.At(99))), Max: micros(int64(longest)),
 			Harness: n * 9e-6,
 		}
 		if s.server > 0 {
