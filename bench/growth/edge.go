@@ -107,7 +107,7 @@ func (r *round) p99() float64    { return float64(r.latency.ValueAtQuantile(99))
 
 func (s *side) round(ctx context.Context, connections int, lasts time.Duration) (r round, err error) {
 	before, err1 := s.node.figures(ctx)
-	cpu, err2 := s.node.cpu()
+	cpu, _, err2 := s.node.used()
 	if err := errors.Join(err1, err2); err != nil {
 		return r, err
 	}
@@ -115,7 +115,7 @@ func (s *side) round(ctx context.Context, connections int, lasts time.Duration) 
 		return r, err
 	}
 	after, err1 := s.node.figures(ctx)
-	end, err2 := s.node.cpu()
+	end, _, err2 := s.node.used()
 	if err := errors.Join(err1, err2); err != nil {
 		return r, err
 	}

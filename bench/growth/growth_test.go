@@ -5,6 +5,10 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,8 +73,36 @@ func TestSlope(t *testing.T) {
 		grows[i] = sample{Seconds: float64(i) * 10, RSS: 1e8 + 1e6*float64(i)}
 		steady[i] = sample{Seconds: float64(i) * 10, RSS: 1e8 + 1e6*float64(i%2)}
 	}
-	if judge(&out, grows) == nil || judge(&out, steady) != nil {
+	leaks := slices.Clone(steady)
+	for i := range leaks {
+		leaks[i].Handles = 100 + float64(i)/10
+	}
+	if judge(&out, grows) == nil || judge(&out, leaks) == nil || judge(&out, steady) != nil {
 		t.Errorf("the verdicts are wrong:\n%s", out.String())
+	}
+}
+
+// Tables are no handles that a soak judges: their number grows with what is kept.
+func TestHandles(t *testing.T) {
+	n := &node{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}
+	count := func() int {
+		t.Helper()
+		c, err := n.handles()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := count()
+	for name, more := range map[string]int{"000123.sst": 0, "000124.log": 1} {
+		f, err := os.Create(filepath.Join(t.TempDir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := count() - before; got != more {
+			t.Errorf("%s: %d more, not %d", name, got, more)
+		}
+		f.Close()
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	benchload "carom/bench/load"
 	"carom/edge/ref"
 )
 
@@ -161,37 +161,22 @@ func (n *node) stop() error {
 	}
 }
 
-// ticksPerSecond is the unit of processor time in /proc, USER_HZ, which is 100 on all of Linux's architectures that Go runs on.
-const ticksPerSecond = 100
-
-// cpu returns the processor time that the node has used.
-func (n *node) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// The name in parentheses may hold anything; utime and stime are the 12th and 13th fields behind it.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("read processor time: %d fields", len(fields))
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / ticksPerSecond, errors.Join(err1, err2)
+// used returns the processor time that the node has used, and the memory that it has resident, in bytes.
+func (n *node) used() (cpu time.Duration, rss int64, err error) {
+	return benchload.Used(n.cmd.Process.Pid)
 }
 
-// rss returns the memory that the node has resident, in bytes.
-func (n *node) rss() (int64, error) {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
+// handles is how many files and connections the node has open, but for tables: of those a store opens as many as it has,
+// up to a bound.
+func (n *node) handles() (count int, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd", n.cmd.Process.Pid)
+	all, err := os.ReadDir(dir)
+	for _, one := range all {
+		if name, err := os.Readlink(filepath.Join(dir, one.Name())); err == nil && filepath.Ext(name) != ".sst" {
+			count++
+		}
 	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0, errors.New("read memory: too few fields")
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize()), err
+	return count, err
 }
 
 // figures are the node's metrics by name and labels, as they stand in the text.

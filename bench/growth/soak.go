@@ -37,7 +37,10 @@ func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
 		return err
 	}
 	defer func() { _ = n.kill() }()
-	p := newPlatform(n, "soak")
+	p, err := newPlatform(n, "soak")
+	if err != nil {
+		return err
+	}
 	rate := o.rate
 	if rate <= 0 {
 		if rate, err = p.find(ctx, findFor, show); err != nil {
@@ -47,10 +50,10 @@ func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
 		rate *= soakFraction
 	}
 	samples, err := p.steady(ctx, rate, time.Duration(o.minutes*float64(time.Minute)), show)
-	if err != nil {
-		return err
+	if len(samples) > 0 { // an hour's, though it was ended early
+		err = errors.Join(err, writeSamples(o.out, samples))
 	}
-	if err := writeSamples(o.out, samples); err != nil {
+	if err != nil {
 		return err
 	}
 	verdict := judge(out, samples)
@@ -174,10 +177,10 @@ func (p *platform) complete(ctx context.Context, out io.Writer) error {
 		what               string
 		acknowledged, told int64
 	}{
-		{"registered", p.registered.Load(), c.Completed},
-		{"opened", p.opened.Load(), c.Opened + c.MachineOpened},
-		{"clicked", p.clicked.Load(), c.Clicked + c.MachineClick},
-		{"bounced", p.bounced.Load(), c.Bounced},
+		{"registered", p.registered.Load(), int64(c.Completed)},
+		{"opened", p.opened.Load(), int64(c.Opened + c.MachineOpened)},
+		{"clicked", p.clicked.Load(), int64(c.Clicked + c.MachineClicked)},
+		{"bounced", p.bounced.Load(), int64(c.Bounced)},
 	} {
 		fmt.Fprintf(out, "%-10s %10d acknowledged, %10d in the scores\n", row.what, row.acknowledged, row.told)
 		// What failed may have been recorded all the same.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -59,15 +61,8 @@ func start(ctx context.Context, o *options, out, show io.Writer) error {
 		}
 		fmt.Fprintln(t)
 	}
-	fmt.Fprintf(out, "role %s; after kill -9 under %d clients; the median of %d starts, WAL before them\n", cmpOr(roles, "all"), o.connections, o.rounds)
+	fmt.Fprintf(out, "role %s; after kill -9 under %d clients; the median of %d starts, WAL before them\n", cmp.Or(roles, "all"), o.connections, o.rounds)
 	return t.Flush()
-}
-
-func cmpOr(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 // The parts of a start, as the node's log names them.
@@ -100,8 +95,11 @@ func grow(ctx context.Context, dir string, from, size int64, show io.Writer) (fi
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	began := time.Now()
+	var mu sync.Mutex // guards checked and last
 	checked, last := time.Time{}, false
-	enough := func() bool { // asked by several at once; a stale answer does no harm
+	enough := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
 		if now := time.Now(); now.Sub(checked) > time.Second {
 			checked = now
 			last = int64(s.kv.DB().Metrics().DiskSpaceUsage()) >= size
@@ -187,7 +185,10 @@ func register(ctx context.Context, o *options, dir string, show io.Writer) error
 	}
 	defer func() { _ = n.kill() }()
 	began := time.Now()
-	p := newPlatform(n, "start")
+	p, err := newPlatform(n, "start")
+	if err != nil {
+		return err
+	}
 	for p.next.Load() < int64(o.messages) {
 		if _, err := p.send(ctx, 5000); err != nil {
 			return err

@@ -31,5 +31,12 @@ func (m *Meter) Total(items int64, process string) result.CPU {
 	return m.m.total(time.Since(m.began).Seconds(), items, runtime.NumCPU(), process)
 }
 
+// Used is the CPU time, user and system, that a process and its children have used so far, those included that have ended,
+// and the memory that they take.
+func Used(pid int) (cpu time.Duration, rss int64, err error) {
+	u, err := processUsage(pid)
+	return u.cpu, u.rss, err
+}
+
 // Machine is where this process runs.
 func Machine() result.Machine { return machine() }

@@ -53,6 +53,10 @@ func readStat(pid int) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
+	return parseStat(text)
+}
+
+func parseStat(text []byte) (usage, error) {
 	// The second field is the name in parentheses, which may hold anything.
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	const utime, cstime, rss = 11, 14, 21 // counted from the state, the third field

@@ -43,3 +43,18 @@ func TestUsageOfAProcessAndItsChildren(t *testing.T) {
 		t.Error("a load of a server that isn't there is made")
 	}
 }
+
+func TestParseStat(t *testing.T) {
+	const rest = " 7 123 123 0 -1 4194560 1000 0 0 0 11 22 33 44 20 0 9 0 100 0 5"
+	for _, name := range []string{"node", "a b", "x) S 1 (", ""} {
+		u, err := parseStat([]byte("42 (" + name + ") S" + rest + "\n"))
+		if want := (usage{cpu: (11 + 22 + 33 + 44) * 10 * time.Millisecond, rss: 5 * int64(os.Getpagesize()), processes: 1}); err != nil || u != want {
+			t.Errorf("a process named %q: %+v, %v, want %+v", name, u, err, want)
+		}
+	}
+	for _, text := range []string{"", "42", "42 (x) S 7", "42 (x", "42 (x) S" + rest[:len(rest)-1] + "a"} {
+		if u, err := parseStat([]byte(text)); err == nil {
+			t.Errorf("%q: %+v", text, u)
+		}
+	}
+}

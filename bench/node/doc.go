@@ -1,7 +1,7 @@
 // Package node is the one client of a running node: of its API as a sending system and an operator, of its tracking
 // listener as a reader's mail client, and of its mail listener as another MTA.
 //
-//	              ┌─ Register, Score, Timeline ──▶ API
+//	              ┌─ Register, Scores, Timeline ─▶ API
 //	Client ───────┼─ Page: events, journal ◀────── API
 //	              └─ Hit, Unsubscribe ───────────▶ tracking listener
 //	Mailer ───────── Deliver ────────────────────▶ mail listener

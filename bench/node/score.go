@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"net/url"
+	"time"
 )
 
 // Counts are the numbers of a score object: enrollments of which something happened, and hits.
@@ -71,4 +72,25 @@ type Score struct {
 func (c *Client) Score(ctx context.Context, account, sender string) (s Score, err error) {
 	err = c.get(ctx, "/v1/senders/"+url.PathEscape(sender)+"/score?window=7d&account="+url.QueryEscape(account), &s)
 	return s, err
+}
+
+// Senders hands the counts of every sender of an account to got: over the last seven days, as of a time.
+func (c *Client) Senders(ctx context.Context, account string, asOf time.Time, got func(*Counts)) error {
+	query := url.Values{"account": {account}, "window": {"7d"}, "limit": {"100"}, "as_of": {asOf.UTC().Format(time.RFC3339)}}
+	for {
+		var page struct {
+			Senders []Counts
+			Next    string
+		}
+		if err := c.get(ctx, "/v1/senders?"+query.Encode(), &page); err != nil {
+			return err
+		}
+		for i := range page.Senders {
+			got(&page.Senders[i])
+		}
+		if page.Next == "" {
+			return nil
+		}
+		query.Set("after", page.Next)
+	}
 }

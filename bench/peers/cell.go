@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	benchload "carom/bench/load"
 )
 
 // cell is one peer, measured once.
@@ -96,7 +98,7 @@ func (b *bench) load(ctx context.Context, p *peer, s *server, at *place, c *cell
 	if err != nil {
 		return fmt.Errorf("warm up: %w", errors.Join(err, s.alive()))
 	}
-	before, err := cpuOf(s.cmd.Process.Pid)
+	before, _, err := benchload.Used(s.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func (b *bench) load(ctx context.Context, p *peer, s *server, at *place, c *cell
 	if c.measure, err = b.loads[p.protocol].run(ctx, j); err != nil {
 		return fmt.Errorf("measure: %w", errors.Join(err, s.alive()))
 	}
-	after, err := cpuOf(s.cmd.Process.Pid)
+	after, _, err := benchload.Used(s.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
