@@ -27,7 +27,10 @@ func stages(ctx context.Context, o *options, out, show io.Writer) (err error) {
 		return err
 	}
 	defer func() { _ = n.kill() }()
-	p := newPlatform(n, "stages")
+	p, err := newPlatform(n, "stages")
+	if err != nil {
+		return err
+	}
 	rate, err := p.find(ctx, o.seconds, show)
 	if err != nil {
 		return err
