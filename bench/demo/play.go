@@ -71,25 +71,17 @@ type player struct {
 func (p *player) register(ctx context.Context, plan []*message) error {
 	bar := progress.New(p.progress, "register", len(plan))
 	defer bar.Done()
-	const chunk = 500
-	for start := 0; start < len(plan); start += chunk {
-		part := plan[start:min(start+chunk, len(plan))]
-		all := make([]node.Registration, len(part))
-		for i, m := range part {
-			all[i] = node.Registration{
-				Account: account, Sender: m.sender.name, Sequence: m.sender.sequence, Contact: m.contact,
-				Message: m.id, Recipient: m.recipient, Links: []string{target}, SentAt: m.sentAt,
-			}
-		}
-		err := p.client.Register(ctx, all, func(i int, l node.Links) {
-			part[i].links = l
-			bar.Add(1)
-		})
-		if err != nil {
-			return err
+	all := make([]node.Registration, len(plan))
+	for i, m := range plan {
+		all[i] = node.Registration{
+			Account: account, Sender: m.sender.name, Sequence: m.sender.sequence, Contact: m.contact,
+			Message: m.id, Recipient: m.recipient, Links: []string{target}, SentAt: m.sentAt,
 		}
 	}
-	return nil
+	return p.client.RegisterAll(ctx, all, func(i int, l node.Links) {
+		plan[i].links = l
+		bar.Add(1)
+	})
 }
 
 // hits loads pixels, follows links and unsubscribes.

@@ -67,3 +67,17 @@ func (c *Client) Register(ctx context.Context, all []Registration, got func(i in
 	}
 	return nil
 }
+
+// bulk is how many messages RegisterAll puts into a request.
+const bulk = 500
+
+// RegisterAll registers any number of messages, one bulk after the other, as Register does.
+func (c *Client) RegisterAll(ctx context.Context, all []Registration, got func(i int, l Links)) error {
+	for start := 0; start < len(all); start += bulk {
+		part := all[start:min(start+bulk, len(all))]
+		if err := c.Register(ctx, part, func(i int, l Links) { got(start+i, l) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,7 +132,7 @@ func (l *ledger) ack(f fact, now time.Time) {
 	if e.acked != 0 {
 		return
 	}
-	e.acked = uint32(now.Sub(l.begin)/tick) + 1
+	e.acked = uint32(min(now.Sub(l.begin)/tick, math.MaxUint32-1)) + 1 // after 119 hours times are no more told apart
 	l.acked.Add(1)
 	if e.state&seen != 0 {
 		l.arrived.Add(1)

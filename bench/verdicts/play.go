@@ -16,7 +16,6 @@ import (
 const (
 	account     = "verdicts"
 	connections = 32
-	chunk       = 500 // registrations in a request
 )
 
 // Options of a play.
@@ -58,21 +57,14 @@ type player struct {
 func (p *player) register(ctx context.Context, messages []*message) error {
 	bar := progress.New(p.progress, "register", len(messages))
 	defer bar.Done()
-	for start := 0; start < len(messages); start += chunk {
-		part := messages[start:min(start+chunk, len(messages))]
-		all := make([]node.Registration, len(part))
-		for i, m := range part {
-			all[i] = m.registration()
-		}
-		err := p.client.Register(ctx, all, func(i int, l node.Links) {
-			part[i].links = l
-			bar.Add(1)
-		})
-		if err != nil {
-			return err
-		}
+	all := make([]node.Registration, len(messages))
+	for i, m := range messages {
+		all[i] = m.registration()
 	}
-	return nil
+	return p.client.RegisterAll(ctx, all, func(i int, l node.Links) {
+		messages[i].links = l
+		bar.Add(1)
+	})
 }
 
 func (m *message) registration() node.Registration {

@@ -213,16 +213,17 @@ func (f *endToEndFlags) play(cmd *cobra.Command) error {
 		return err
 	}
 	report.Machine.Carom = version()
-	if f.json != "" && f.json != "-" {
-		if err := intoFile(f.json, report.WriteJSON); err != nil {
-			return fmt.Errorf("--json: %w", err)
+	write := report.WriteTable
+	switch f.json {
+	case "":
+	case "-":
+		write = report.WriteJSON
+	default:
+		if fileErr := intoFile(f.json, report.WriteJSON); fileErr != nil {
+			err = fmt.Errorf("--json: %w", fileErr)
 		}
 	}
-	write := report.WriteTable
-	if f.json == "-" {
-		write = report.WriteJSON
-	}
-	return errors.Join(write(cmd.OutOrStdout()), report.Err())
+	return errors.Join(write(cmd.OutOrStdout()), err, report.Err())
 }
 
 // mintWith mints offline what registering a message would answer.

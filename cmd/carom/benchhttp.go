@@ -47,7 +47,8 @@ for the answer to the last.
 An open must be answered with 200 and a GIF (paths with /o/), a click with 302 and a Location (/c/), and everything
 else with a status below 400. What is answered otherwise counts as failed.
 
-The harness's own CPU time is told with every result. It should stay well below that of the server.`,
+The harness's own CPU time is told with every result. It should stay well below that of the server. Ctrl-C ends a load
+early: what was measured by then is the result.`,
 		Example: `  carom bench http                                            # a node of its own, 64 connections, as fast as it goes
   carom bench http --rate 5000 --duration 30s                 # 5000 a second
   carom bench http --rate 1000..20000 --html ramp.html        # a ramp, with plots
@@ -83,6 +84,11 @@ func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
 	case len(args) == 1 && f.keys != "":
 		return f.minted(cmd, args[0], f.keys)
 	case len(args) == 1 || f.urls != "":
+		for _, flag := range []string{"clicks", "repeats"} {
+			if cmd.Flags().Changed(flag) {
+				return usageError{fmt.Errorf("--%s: want --keys and the base URL of their node: given URLs are asked for as they are", flag)}
+			}
+		}
 		return f.given(cmd, args)
 	}
 	return withChildNode(cmd.Context(), []string{roleTrack}, nil, func(c *childNode) error {

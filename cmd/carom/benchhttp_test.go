@@ -83,6 +83,11 @@ func TestBenchHTTPOfAnything(t *testing.T) {
 	if err == nil || r.Failed != 10 || r.Errors["get was answered with status 418"] != 10 {
 		t.Errorf("%v: %+v", err, r)
 	}
+	// A file that can't be written costs no other form, and a long URL none at all.
+	r, _, err = benchHTTP(t, server.URL+"/good?"+strings.Repeat("x", 8000), "--rate", "50", "--duration", "100ms", "--html", "/nowhere/page.html")
+	if err == nil || !strings.Contains(err.Error(), "--html") || r.Requests != 5 || len(r.Target) > 2000 {
+		t.Errorf("%v: %+v", err, r)
+	}
 	list := filepath.Join(t.TempDir(), "urls")
 	if err := os.WriteFile(list, []byte(server.URL+"/bad\n"+server.URL+"/good\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -119,6 +124,8 @@ func TestBenchHTTPErrors(t *testing.T) {
 		{"--threads 0", true, "--threads"},
 		{"--keys k", true, "base URL"},
 		{"--urls u http://127.0.0.1/", true, "one of them"},
+		{"--clicks 0.5 http://127.0.0.1/", true, "want --keys"},
+		{"--html - http://127.0.0.1/", true, "both print"},
 		{"ftp://127.0.0.1/", true, "want a URL"},
 		{"--urls /nowhere", false, "/nowhere"},
 		{"--keys /nowhere http://127.0.0.1", false, "/nowhere"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	benchload "carom/bench/load"
@@ -39,7 +41,7 @@ func (f *loadFlags) add(cmd *cobra.Command, connections int) {
 	flags.StringVar(&f.find, "find-rate", "", "search the highest rate that keeps a bound on latency, and at which nothing fails: p99<10ms, p99.9<1s, max<50ms; --rate is where it begins")
 	flags.StringVar(&f.name, "name", "", "what the result is called where several are compared")
 	flags.StringVar(&f.json, "json", "", "write the result as JSON to this file; - is standard output")
-	flags.StringVar(&f.html, "html", "", "write the result as a page with plots to this file")
+	flags.StringVar(&f.html, "html", "", "write the result as a page with plots to this file; - is standard output")
 	flags.IntVar(&f.threads, "threads", max(runtime.NumCPU()/4, 1), "how many of the machine's cores the harness may use at once")
 	flags.IntVar(&f.plan.ServerPID, "server-pid", 0, "process id of the server on this machine: its CPU time and memory, with its children, are told too")
 }
@@ -64,6 +66,9 @@ func (f *loadFlags) check() (err error) {
 	}
 	if f.threads < 1 || f.threads > maxThreads {
 		return usageError{fmt.Errorf("--threads: %d: want 1 to %d", f.threads, maxThreads)}
+	}
+	if f.json == "-" && f.html == "-" {
+		return usageError{errors.New("--json - and --html - both print: give one of them a file")}
 	}
 	if f.plan.ServerPID < 0 {
 		return usageError{fmt.Errorf("--server-pid: %d: want a process id", f.plan.ServerPID)}
@@ -96,9 +101,9 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	if err != nil {
 		return err
 	}
-	r.Kind, r.Target, r.Options, r.Name = m.kind, m.target, m.options, f.name
-	if r.Name == "" {
-		r.Name = m.target
+	r.Kind, r.Target, r.Options, r.Name = m.kind, label(m.target), make(map[string]string), label(cmp.Or(f.name, m.target))
+	for option, value := range m.options {
+		r.Options[option] = label(value)
 	}
 	r.Machine.Carom = version()
 	if m.notes != nil {
@@ -123,22 +128,37 @@ func (f *loadFlags) measure(ctx context.Context, newClient func(i int) (benchloa
 	return benchload.Run(ctx, f.plan, newClient, o)
 }
 
-// write writes a result as the flags say: JSON to standard output, or else the table.
-func (f *loadFlags) write(out io.Writer, r *result.Result) error {
-	if f.html != "" {
-		if err := intoFile(f.html, func(w io.Writer) error { return result.WritePage(w, r) }); err != nil {
-			return fmt.Errorf("--html: %w", err)
+// write writes a result as the flags say: JSON or the page to standard output, or else the table. A file that can't be
+// written costs none of the others.
+func (f *loadFlags) write(out io.Writer, r *result.Result) (err error) {
+	show := r.WriteTable
+	for _, form := range []struct {
+		flag, file string
+		write      func(io.Writer) error
+	}{{"html", f.html, func(w io.Writer) error { return result.WritePage(w, r) }}, {"json", f.json, r.Write}} {
+		switch form.file {
+		case "":
+		case "-":
+			show = form.write
+		default:
+			if fileErr := intoFile(form.file, form.write); fileErr != nil {
+				err = errors.Join(err, fmt.Errorf("--%s: %w", form.flag, fileErr))
+			}
 		}
 	}
-	if f.json == "-" {
-		return r.Write(out)
+	return errors.Join(show(out), err)
+}
+
+// maxLabel is how many bytes of a URL or a name a result keeps.
+const maxLabel = 1000
+
+// label makes a text from the command line fit for a result.
+func label(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	if len(text) > maxLabel {
+		text = strings.ToValidUTF8(text[:maxLabel], "") + "…"
 	}
-	if f.json != "" {
-		if err := intoFile(f.json, r.Write); err != nil {
-			return fmt.Errorf("--json: %w", err)
-		}
-	}
-	return r.WriteTable(out)
+	return text
 }
 
 func intoFile(path string, write func(io.Writer) error) error {
