@@ -48,11 +48,11 @@ var arrows = map[string][]string{
 	"bench/wire":        {"bench/load", "bench/targets"},
 	"bench/targets":     {"bench/mails", "edge/mailbox", "edge/ref", "pipeline/event"},
 	"bench/node":        {},
-	"bench/peers":       {"bench/result", "edge/ref", "pipeline/event"},
+	"bench/peers":       {"bench/load", "bench/result", "edge/ref", "pipeline/event"},
 	"bench/mails":       {},
 	"bench/scenario":    {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "pipeline/event"},
 	"bench/verdicts":    {"bench/node", "bench/progress"},
-	"bench/growth":      {"bench/progress", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
+	"bench/growth":      {"bench/load", "bench/mails", "bench/node", "bench/progress", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"cmd/carom":         nil, // wires everything
 
 	"deploy/examples/go": {},
