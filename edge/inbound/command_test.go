@@ -32,6 +32,9 @@ func TestCommands(t *testing.T) {
 		{"NOOP \xff", "500 5.5.2"},
 		{"GET / HTTP/1.1", "500 5.5.2"},
 		{"noop", "250 2.0.0"},
+		{"nOoP", "250 2.0.0"},
+		{"R\u017fET", "500 5.5.2"}, // whose capital letter is an S
+		{"NOOPNOOPNOOP", "500 5.5.2"},
 		{"NOOP with words", "250 2.0.0"},
 		{"RSET", "250 2.0.0"},
 		{"VRFY alice", "252 2.1.5"},

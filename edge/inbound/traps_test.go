@@ -280,6 +280,8 @@ func TestTrapSizes(t *testing.T) {
 			{"BODY=8BITMIME", "250"},
 			{"BODY=BINARYMIME", "555 5.5.4"},
 			{"BODY", "555"},
+			{"BODY=7BIT BODY=8BITMIME", "501"},
+			{"SMTPUTF8 smtputf8", "501"},
 			{"SMTPUTF8", "250"},
 			{"SMTPUTF8=yes", "501"},
 			{"SIZE=5 BODY=8BITMIME SMTPUTF8", "250"},
