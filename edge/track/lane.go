@@ -183,6 +183,7 @@ func (c *conn) answerRest(b []byte) {
 	if err == nil {
 		err = c.Conn.SetWriteDeadline(time.Time{})
 	}
+	c.last = time.Now()
 	c.answered(err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"carom/edge/ref"
 )
@@ -63,7 +64,8 @@ func TestLaneSlowReader(t *testing.T) {
 	r := start(t, testOptions())
 	slow := r.dial(t).(*net.TCPConn)
 	eventually(t, "the connection", func() bool { return r.listener.open() == 1 })
-	server := r.listener.list()[0].Conn.(*net.TCPConn)
+	c := r.listener.list()[0]
+	server := c.Conn.(*net.TCPConn)
 	if err := slow.SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +85,7 @@ func TestLaneSlowReader(t *testing.T) {
 	if a := do(t, "GET", r.url(t, ref.OpenPixel, typical), ""); a.StatusCode != 200 {
 		t.Errorf("another gets %s", a.Status)
 	}
+	reading := time.Now()
 	answers := bufio.NewReader(slow)
 	for i := range sent {
 		resp, err := http.ReadResponse(answers, nil)
@@ -90,6 +93,11 @@ func TestLaneSlowReader(t *testing.T) {
 			t.Fatalf("answer %d of %d: %v, %v", i, sent, resp, err)
 		}
 	}
+	c.turn.Lock() // until the slow answer's end is noted
+	if c.last.Before(reading) {
+		t.Error("the wait for the next request counts from before the answer was out")
+	}
+	c.turn.Unlock()
 	write(t, slow, clickRequest(t, r, url(0))) // and the connection goes on
 	if resp, err := http.ReadResponse(answers, nil); err != nil || resp.StatusCode != 302 {
 		t.Errorf("the last answer: %v, %v", resp, err)

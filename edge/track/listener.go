@@ -229,7 +229,11 @@ func (c *conn) Read(b []byte) (int, error) {
 	if !c.left {
 		return c.ride(b)
 	}
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.begin() // where the lane never had the connection: closeIdle is to leave it to fasthttp
+	}
+	return n, err
 }
 
 // begin notes that something came; false if the connection is being closed.

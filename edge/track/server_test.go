@@ -2,6 +2,7 @@ package track
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -63,7 +64,18 @@ func TestCloseTwice(t *testing.T) {
 
 // TestShutdown stops the server amid connections of all kinds: the request in flight is answered, the others are closed.
 func TestShutdown(t *testing.T) {
-	r := start(t, testOptions())
+	for _, bound := range []int{0, 100} { // of requests: with one, fasthttp has the connections from the start
+		t.Run(fmt.Sprint(bound), func(t *testing.T) {
+			o := testOptions()
+			o.MaxRequestsPerConnection = bound
+			testShutdown(t, o)
+		})
+	}
+}
+
+func testShutdown(t *testing.T, o Options) {
+	t.Helper()
+	r := start(t, o)
 	called, release := make(chan struct{}), make(chan struct{})
 	r.sink.before = func() {
 		close(called)
@@ -74,7 +86,10 @@ func TestShutdown(t *testing.T) {
 
 	answered := make(chan answer)
 	url := r.url(t, ref.OpenPixel, typical)
-	go func() { answered <- do(t, "GET", url, "") }()
+	go func() {
+		defer close(answered) // also when there is none
+		answered <- do(t, "GET", url, "")
+	}()
 	<-called
 	r.stop()
 	eventually(t, "the port is closed", func() bool {
@@ -95,7 +110,10 @@ func TestShutdown(t *testing.T) {
 	default:
 	}
 	close(release)
-	a := <-answered
+	a, ok := <-answered
+	if !ok {
+		return
+	}
 	wantPixel(t, a)
 	if !a.Close {
 		t.Error("the last answer doesn't say that the connection is closed")
