@@ -92,7 +92,7 @@ func (j *Journal) Append(class Class, evs ...*event.Event) error {
 
 // AppendThen is Append that doesn't wait for the disk. When evs are there, or can't be, it calls done once, with what
 // Append would return: maybe before it returns itself, else on a goroutine that has others to tell as well. So done must
-// not wait for anything. Nothing of evs is kept.
+// neither wait for anything nor panic. Nothing of evs is kept.
 func (j *Journal) AppendThen(class Class, done func(error), evs ...*event.Event) {
 	w := waiter{class, done}
 	err := j.admit(class)
