@@ -22,6 +22,7 @@ type platform struct {
 	client *benchnode.Client
 	world  string
 	next   atomic.Int64
+	bulks  chan struct{} // full while as many are sent as a node takes at once
 
 	registered, opened, clicked, bounced, failed atomic.Int64
 
@@ -36,6 +37,7 @@ const (
 	openEvery    = 3
 	clickEvery   = 4
 	bounceEvery  = 49
+	bulksAtOnce  = 16
 )
 
 // drainBound is how long a node may take to work off what it has acknowledged.
@@ -43,7 +45,7 @@ const drainBound = 30 * time.Minute
 
 func newPlatform(n *node, world string) (*platform, error) {
 	client, err := benchnode.New(benchnode.Target{API: "http://" + n.api}, people)
-	return &platform{node: n, client: client, world: world, latency: newHistogram()}, err
+	return &platform{node: n, client: client, world: world, bulks: make(chan struct{}, bulksAtOnce), latency: newHistogram()}, err
 }
 
 // events is how many were acknowledged.
@@ -105,7 +107,9 @@ func (p *person) close() {
 
 // bulk sends a bulk of messages and plays what becomes of them.
 func (p *person) bulk(ctx context.Context) {
+	p.bulks <- struct{}{}
 	sent, err := p.send(ctx, bulkMessages)
+	<-p.bulks
 	p.registered.Add(int64(len(sent)))
 	if err != nil {
 		if ctx.Err() == nil {
@@ -178,10 +182,13 @@ func (p *person) bounce(ctx context.Context, m *sentMessage) (err error) {
 	return p.mail.Deliver("", m.links.ReturnPath, []byte(mails.StatusReport(&about, full, time.Now())))
 }
 
-// lag is how many records wait between the socket and the scores.
-func lag(f figures) float64 {
-	return f.sum("carom_refine_lag_records") + f.sum("carom_rollup_lag_records") + f.sum("carom_refine_waiting_clicks")
+// backlog is how many records no stage has got to yet.
+func backlog(f figures) float64 {
+	return f.sum("carom_refine_lag_records") + f.sum("carom_rollup_lag_records")
 }
+
+// lag is how many records wait between the socket and the scores: clicks also for what may still come of their message.
+func lag(f figures) float64 { return backlog(f) + f.sum("carom_refine_waiting_clicks") }
 
 // drained waits until all that was acknowledged is counted.
 func (p *platform) drained(ctx context.Context) error {

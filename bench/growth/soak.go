@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	people       = 16 // as many bulks as a node takes at once
+	people       = 64
 	sampleEvery  = 10 * time.Second
 	findFor      = time.Minute
-	lagAllowed   = 50_000 // records between socket and scores, above which nothing is sent while the rate is sought
+	lagAllowed   = 50_000 // records not yet worked off, above which nothing is sent while the rate is sought
 	soakFraction = 0.5
 )
 
@@ -61,14 +61,14 @@ func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
 	return errors.Join(verdict, lost, n.stop())
 }
 
-// play has all people send bulks; each waits for its turn.
-func (p *platform) play(ctx context.Context, turn func(ctx context.Context) bool) {
+// play has all people send bulks; each waits for its turn, and ends when there is none. What is under way then is finished.
+func (p *platform) play(ctx context.Context, turn func() bool) {
 	var group sync.WaitGroup
 	for range people {
 		group.Go(func() {
 			one := &person{platform: p, reader: reader{address: p.node.track, agent: agent}}
 			defer one.close()
-			for turn(ctx) {
+			for turn() {
 				one.bulk(ctx)
 			}
 		})
@@ -79,18 +79,18 @@ func (p *platform) play(ctx context.Context, turn func(ctx context.Context) bool
 // find returns how many events a second go all the way to the scores, when nobody waits but for that.
 func (p *platform) find(ctx context.Context, lasts time.Duration, show io.Writer) (rate float64, err error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, lasts)
+	playing, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 	var mu sync.Mutex // guards behind and looked
 	var behind bool
 	var looked time.Time
-	p.play(ctx, func(ctx context.Context) bool {
-		for ctx.Err() == nil {
+	p.play(ctx, func() bool {
+		for playing.Err() == nil {
 			mu.Lock()
 			if time.Since(looked) > 500*time.Millisecond {
 				looked = time.Now()
-				f, err := p.node.figures(ctx)
-				behind = err == nil && lag(f) > lagAllowed
+				f, err := p.node.figures(playing)
+				behind = err == nil && backlog(f) > lagAllowed
 			}
 			wait := behind
 			mu.Unlock()
@@ -101,8 +101,13 @@ func (p *platform) find(ctx context.Context, lasts time.Duration, show io.Writer
 		}
 		return false
 	})
-	drain := context.WithoutCancel(ctx)
-	if err := p.drained(drain); err != nil {
+	lasted := time.Since(began)
+	f, err := p.node.figures(ctx)
+	if err != nil {
+		return 0, err
+	}
+	arrived := float64(p.events()) - backlog(f)
+	if err := p.drained(ctx); err != nil {
 		return 0, err
 	}
 	_, failure := p.heard()
@@ -112,7 +117,7 @@ func (p *platform) find(ctx context.Context, lasts time.Duration, show io.Writer
 	if failure != nil {
 		fmt.Fprintf(show, "%d failed, the last: %v\n", p.failed.Load(), failure)
 	}
-	return float64(p.events()) / time.Since(began).Seconds(), nil
+	return arrived / lasted.Seconds(), nil
 }
 
 // steady plays at a constant rate and takes samples.
@@ -127,16 +132,16 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		p.play(playing, func(ctx context.Context) bool {
+		p.play(ctx, func() bool {
 			mu.Lock()
 			at := due
 			due = due.Add(interval)
 			mu.Unlock()
 			select {
-			case <-ctx.Done():
+			case <-playing.Done():
 				return false
 			case <-time.After(time.Until(at)):
-				return ctx.Err() == nil
+				return playing.Err() == nil
 			}
 		})
 	}()
