@@ -145,10 +145,10 @@ docs-check: build ## fail if a generated reference page is out of date
 bench-report: ## mails per CPU second and allocations of a mail over CAROM_CORPUS, beside net/mail; throughput by size
 	@CAROM_CORPUS=$${CAROM_CORPUS:-$(CURDIR)/../shared/corpus} $(GO) test -run '^$$' -bench 'Read(Corpus|Sizes|Reply)$$' -cpu 1 ./edge/report
 
-bench-peers: build bench-peers-install ## Carom beside nginx, fasthttp, smtp-sink, Haraka and others, some 18 minutes (deploy/BENCH.md; ROUNDS= SECONDS= CONNECTIONS= SESSIONS= PEERS= LOAD=)
+bench-peers: build bench-peers-install ## Carom beside nginx, fasthttp, smtp-sink, Haraka and others, some 18 minutes (deploy/BENCH.md; ROUNDS= SECONDS= CONNECTIONS= SESSIONS= PEERS= LOAD= CALM=)
 	@$(GO) build -o bin/bench-peers ./bench/peers
 	@PATH="$$PATH:/usr/sbin:/sbin" bin/bench-peers $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(WARMUP),-warmup $(WARMUP)) \
-	  $(if $(CONNECTIONS),-connections $(CONNECTIONS)) $(if $(SESSIONS),-sessions $(SESSIONS)) $(if $(PEERS),-peers $(PEERS)) $(if $(LOAD),-load $(LOAD))
+	  $(if $(CONNECTIONS),-connections $(CONNECTIONS)) $(if $(SESSIONS),-sessions $(SESSIONS)) $(if $(PEERS),-peers $(PEERS)) $(if $(LOAD),-load $(LOAD)) $(if $(CALM),-calm $(CALM))
 
 bench-peers-install: ## what bench-peers compares with, from Debian and npm (needs root; starts no service)
 	@bench/peers/install.sh

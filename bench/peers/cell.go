@@ -21,7 +21,10 @@ type cell struct {
 	ServerCPU time.Duration `json:"server_cpu_ns"`
 	Asked     int64         `json:"asked"`          // answers since the server started, those of the check and the warm-up too
 	Kept      *int64        `json:"kept,omitempty"` // records that lay in its folder after the stop
-	Error     string        `json:"error,omitempty"`
+	// With -calm: how long it waited, and whether calm came.
+	Waited time.Duration `json:"waited_ns,omitempty"`
+	Calm   bool          `json:"calm,omitempty"`
+	Error  string        `json:"error,omitempty"`
 }
 
 // serverEach is the server's CPU time for an answer, in microseconds.
@@ -38,6 +41,7 @@ type bench struct {
 	warmup   time.Duration
 	duration time.Duration
 	cores    int
+	calm     calm
 	settle   func() // what happens between two cells: the disk is left in peace
 }
 
@@ -97,6 +101,9 @@ func (b *bench) load(ctx context.Context, p *peer, s *server, at *place, c *cell
 	warm, err := b.loads[p.protocol].run(ctx, j)
 	if err != nil {
 		return fmt.Errorf("warm up: %w", errors.Join(err, s.alive()))
+	}
+	if c.Calm, c.Waited, err = b.calm.wait(ctx); err != nil {
+		return err
 	}
 	before, _, err := benchload.Used(s.cmd.Process.Pid)
 	if err != nil {

@@ -16,6 +16,8 @@
 //
 //   - What disturbs a machine for minutes disturbs all peers of a round alike. So ratios are taken within a round; a
 //     ratio of medians would compare different minutes.
+//   - With -calm a measurement begins when disk and processors are quiet. That is looked at before it, for all peers alike, so
+//     no result has a say in whether it counts.
 //   - A server that keeps less than it answers was asked the same thing twice, or it cheats. One that keeps a little more
 //     was asked by wrk, which hangs up on a request of every connection when its time is over.
 //   - The Go peers are this binary, run again: see serve.go.

@@ -26,31 +26,35 @@ func readMachine(dir string) (machine, error) {
 	if err := unix.Uname(&u); err == nil {
 		m.System = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
-	var err error
-	m.Sync, err = measureSync(dir)
+	took, err := syncs(dir, 200)
+	micro := make([]float64, len(took))
+	for i := range took {
+		micro[i] = micros(took[i])
+	}
+	m.Sync = spreadOf(micro).Median
 	return m, err
 }
 
-func measureSync(dir string) (micros float64, err error) {
+// syncs appends 4 KiB to a file and syncs it, so many times, and returns how long each took.
+func syncs(dir string, times int) (took []time.Duration, err error) {
 	f, err := os.CreateTemp(dir, "sync-")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
 	block := make([]byte, 4096)
-	const times = 200
-	took := make([]float64, times)
+	took = make([]time.Duration, times)
 	for i := range took {
 		began := time.Now()
 		if _, err := f.Write(block); err != nil {
-			return 0, err
+			return nil, err
 		}
 		if err := unix.Fdatasync(int(f.Fd())); err != nil {
-			return 0, fmt.Errorf("sync the disk: %w", err)
+			return nil, fmt.Errorf("sync the disk: %w", err)
 		}
-		took[i] = float64(time.Since(began).Nanoseconds()) / 1000
+		took[i] = time.Since(began)
 	}
-	return spreadOf(took).Median, nil
+	return took, nil
 }
 
 // raiseFiles lets this process, and what it starts, have as many files open as the machine allows: 1,024 connections are

@@ -149,6 +149,7 @@ func newBench(ctx context.Context, dir string, o *options, peers []peer) (*bench
 	b := &bench{
 		dir: dir, loads: map[string]load{}, cores: runtime.NumCPU(),
 		settle: unix.Sync, // see doc.go
+		calm:   calm{dir: dir, sync: o.Calm, cores: runtime.NumCPU()},
 		warmup: time.Duration(o.Warmup) * time.Second, duration: time.Duration(o.Seconds) * time.Second,
 	}
 	b.tools.keys = filepath.Join(dir, "keys.yaml")

@@ -6,22 +6,24 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // options are what a run can be told.
 type options struct {
-	Rounds      int    `json:"rounds"`
-	Seconds     int    `json:"seconds"`
-	Warmup      int    `json:"warmup_seconds"`
-	Connections counts `json:"connections"` // over HTTP
-	Sessions    counts `json:"sessions"`    // over SMTP
-	Peers       words  `json:"peers,omitempty"`
-	Load        string `json:"load"`
-	Carom       string `json:"-"` // files and folders
-	Haraka      string `json:"-"`
-	Dir         string `json:"-"`
-	JSON        string `json:"-"`
-	Pages       string `json:"-"`
+	Rounds      int           `json:"rounds"`
+	Seconds     int           `json:"seconds"`
+	Warmup      int           `json:"warmup_seconds"`
+	Connections counts        `json:"connections"` // over HTTP
+	Sessions    counts        `json:"sessions"`    // over SMTP
+	Peers       words         `json:"peers,omitempty"`
+	Calm        time.Duration `json:"calm_ns,omitempty"`
+	Load        string        `json:"load"`
+	Carom       string        `json:"-"` // files and folders
+	Haraka      string        `json:"-"`
+	Dir         string        `json:"-"`
+	JSON        string        `json:"-"`
+	Pages       string        `json:"-"`
 }
 
 // The values of options.Load.
@@ -45,6 +47,7 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	f.Var(&o.Sessions, "sessions", "numbers of SMTP sessions, likewise")
 	f.Var(&o.Peers, "peers", "names of the peers; left out: all")
 	f.StringVar(&o.Load, "load", ownLoad, ownLoad+": carom bench; "+otherLoad+": wrk and smtp-source")
+	f.DurationVar(&o.Calm, "calm", 0, "wait before each measurement, for a minute at most, until 99 of 100 syncs of the disk take less than this and the processors have nine tenths of their full speed; 0: don't")
 	f.StringVar(&o.Carom, "carom", "bin/carom", "Carom's binary")
 	f.StringVar(&o.Haraka, "haraka", "bin/peers/haraka", "folder in which npm installed Haraka")
 	f.StringVar(&o.Dir, "dir", "bin/peers", "folder on the disk that is to be measured, for the peers' files")
@@ -67,6 +70,9 @@ func (o *options) validate() error {
 		if n.value < n.low || n.value > n.top {
 			return usageError{fmt.Errorf("-%s %d: want %d to %d", n.name, n.value, n.low, n.top)}
 		}
+	}
+	if o.Calm < 0 || o.Calm > time.Second {
+		return usageError{fmt.Errorf("-calm %v: want 0 to 1s", o.Calm)}
 	}
 	if o.Load != ownLoad && o.Load != otherLoad {
 		return usageError{fmt.Errorf("-load %q: want %s or %s", o.Load, ownLoad, otherLoad)}

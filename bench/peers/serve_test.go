@@ -200,7 +200,7 @@ func TestOptions(t *testing.T) {
 	if err != nil || o.Connections.String() != "1,20" || len(o.Sessions) != 0 || o.Peers.String() != "carom,nginx-off" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "601"}, {"-connections", "0"}, {"-connections", "1,,2"}, {"now"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-seconds", "601"}, {"-connections", "0"}, {"-connections", "1,,2"}, {"-calm", "2s"}, {"now"}} {
 		if _, err := readOptions(args, io.Discard); err == nil {
 			t.Errorf("%v is taken", args)
 		}

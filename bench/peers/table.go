@@ -11,7 +11,7 @@ import (
 
 // writeTables prints what was measured, and then the ratios.
 func writeTables(w io.Writer, r *outcome) error {
-	for _, section := range []func(io.Writer, *outcome) error{writeFigures, writeRatios, writeFailures} {
+	for _, section := range []func(io.Writer, *outcome) error{writeFigures, writeRatios, writeCalm, writeFailures} {
 		if err := section(w, r); err != nil {
 			return err
 		}
@@ -153,6 +153,24 @@ func (r *ratio) columns() string {
 		text += fmt.Sprintf("%.2f MISSED", r.Bar)
 	}
 	return text + "\t"
+}
+
+// writeCalm tells how many measurements began in calm, if that was asked for.
+func writeCalm(w io.Writer, r *outcome) error {
+	if r.Options.Calm == 0 {
+		return nil
+	}
+	began := 0
+	var waited time.Duration
+	for i := range r.Cells {
+		if r.Cells[i].Calm {
+			began++
+		}
+		waited += r.Cells[i].Waited
+	}
+	_, err := fmt.Fprintf(w, "\n%d of %d measurements began in calm: 99 of 100 syncs took less than %v before. %v were waited for it.\n",
+		began, len(r.Cells), r.Options.Calm, waited.Round(time.Second))
+	return err
 }
 
 // writeFailures names every cell that counts nowhere.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 func TestTables(t *testing.T) {
@@ -13,6 +14,7 @@ func TestTables(t *testing.T) {
 		at(2, "fasthttp", 64, 4000, 3000), at(2, "carom", 64, 2000, 3000), lost,
 		at(1, "carom", 256, 1500, 6000), at(1, "fasthttp", 256, 2000, 0),
 	}}
+	r.Options.Calm, r.Cells[0].Calm, r.Cells[0].Waited, r.Cells[1].Waited = time.Millisecond, true, 20*time.Second, time.Minute
 	r.finish(everyPeer())
 	const want = "" +
 		"      peer  connections  answers/s    min..max      p50      p99  server  µs each  load  µs each  rounds\n" +
@@ -27,6 +29,8 @@ func TestTables(t *testing.T) {
 		"              what  connections  rate                            p99                 cpu              \n" +
 		"  carom / fasthttp           64  0.65  0.50..0.80     0.60 met  0.90  0.80..1.00    1.62  1.25..2.00  \n" +
 		"  carom / fasthttp          256  0.75  0.75..0.75  0.78 MISSED     -                1.33  1.33..1.33  \n" +
+		"\n" +
+		"1 of 7 measurements began in calm: 99 of 100 syncs took less than 1ms before. 1m20s were waited for it.\n" +
 		"\n" +
 		"Left out:\n" +
 		"  round 2, nginx-off, 64 connections: check: the answer is no pixel\n"
