@@ -42,7 +42,8 @@ type Options struct {
 }
 
 // Play plays the scenario against a node and checks that what was acknowledged is what arrived. An error says that it
-// could not be played or checked; what differs is in the report.
+// could not be played or checked; what differs is in the report. When ctx ends no message begins any more: those under way
+// are played to their end, and what was acknowledged by then is checked as ever.
 func Play(ctx context.Context, t node.Target, o Options) (*Report, error) {
 	if err := o.validate(&t); err != nil {
 		return nil, err
@@ -53,7 +54,8 @@ func Play(ctx context.Context, t node.Target, o Options) (*Report, error) {
 	}
 	defer client.Close()
 	p := newPlayer(client, o, time.Now())
-	return p.run(ctx)
+	p.ended = ctx.Done()
+	return p.run(context.WithoutCancel(ctx))
 }
 
 func (o *Options) validate(t *node.Target) error {
@@ -87,7 +89,18 @@ type player struct {
 	kill            chan struct{} // asks for one
 	followed        follower
 	usage           *usage
-	killed          int // how often; the killer's until the play is over
+	killed          int             // how often; the killer's until the play is over
+	ended           <-chan struct{} // closed: no message begins any more
+}
+
+// cut reports whether the play was cut short.
+func (p *player) cut() bool {
+	select {
+	case <-p.ended:
+		return int(p.played.Load()) < p.options.Scenario.Messages
+	default:
+		return false
+	}
 }
 
 func newPlayer(client *node.Client, o Options, begin time.Time) *player {
@@ -135,6 +148,9 @@ func (p *player) play(ctx context.Context) error {
 // work plays one message after the other.
 func (p *player) work(ctx context.Context, registered <-chan *message, late chan<- *message) error {
 	for m := range registered {
+		if p.cut() {
+			continue
+		}
 		if err := p.live(ctx, m); err != nil {
 			return err
 		}
@@ -178,7 +194,7 @@ func (p *player) register(ctx context.Context, registered chan<- *message) error
 	s := &p.options.Scenario
 	for start := 0; start < s.Messages; {
 		n, err := p.due(ctx, start)
-		if err != nil {
+		if n == 0 {
 			return err
 		}
 		batch := make([]*message, 0, n)
@@ -210,18 +226,27 @@ func (p *player) register(ctx context.Context, registered chan<- *message) error
 	return nil
 }
 
-// due waits until a message is due and says how many are, at most a batch.
+// due waits until a message is due and says how many are, at most a batch: none when the play is cut short.
 func (p *player) due(ctx context.Context, start int) (int, error) {
 	s := &p.options.Scenario
-	rest := min(s.Batch, s.Messages-start)
-	if s.Rate == 0 {
-		return rest, nil
+	wait := time.Duration(0)
+	if s.Rate > 0 {
+		wait = time.Until(p.begin.Add(time.Duration(float64(start) / s.Rate * float64(time.Second))))
 	}
-	first := p.begin.Add(time.Duration(float64(start) / s.Rate * float64(time.Second)))
-	if wait := time.Until(first); wait > 0 {
-		if err := pause(ctx, wait); err != nil {
-			return 0, err
+	if wait > 0 {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-p.ended:
+		case <-time.After(wait):
 		}
+	}
+	rest := min(s.Batch, s.Messages-start)
+	switch {
+	case p.cut():
+		return 0, nil
+	case s.Rate == 0:
+		return rest, nil
 	}
 	due := int(time.Since(p.begin).Seconds()*s.Rate) + 1 - start
 	return max(1, min(rest, due)), nil

@@ -29,6 +29,8 @@ type Report struct {
 
 	Seed        uint64  `json:"seed"`
 	Messages    int     `json:"messages"`
+	Played      int     `json:"played"`              // of the messages
+	CutShort    bool    `json:"cut_short,omitempty"` // the play was ended before all were
 	Senders     int     `json:"senders"`
 	Connections int     `json:"connections"`
 	Rate        float64 `json:"rate_wanted"` // messages a second; 0: as fast as it went
@@ -80,6 +82,9 @@ func (r *Report) WriteJSON(w io.Writer) error {
 func (r *Report) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s: %d messages of %d senders, seed %d: %d facts acknowledged in %.1f s, %d unanswered, %d repeats, %d kills\n",
 		r.Name, r.Messages, r.Senders, r.Seed, r.Acknowledged, r.Seconds, r.Unanswered, r.Repeats, r.Kills)
+	if r.CutShort {
+		fmt.Fprintf(w, "cut short: %d of the %d messages were played\n", r.Played, r.Messages)
+	}
 	if r.Sustained > 0 {
 		fmt.Fprintf(w, "all of them at the API after %.1f s: %.0f facts a second from socket to API\n", r.ArrivedSeconds, r.Sustained)
 	}

@@ -22,6 +22,12 @@ func (p *player) run(ctx context.Context) (*Report, error) {
 	if err := p.playAndFollow(ctx); err != nil {
 		return nil, err
 	}
+	if p.cut() {
+		if p.ledger.acked.Load() == 0 {
+			return nil, errors.New("play: ended before anything was acknowledged")
+		}
+		fmt.Fprintln(p.options.Progress, "cut short: what was acknowledged until now is checked")
+	}
 	played := time.Now()
 	arrived, err := p.settle(ctx)
 	if err != nil {
@@ -87,7 +93,7 @@ func (p *player) newReport(played, arrived time.Time) *Report {
 	s := &p.options.Scenario
 	r := &Report{
 		Format: Format, Kind: "e2e", Name: s.Name, Target: p.client.Target().API, Account: p.plan.account, Began: p.begin.UTC(),
-		Seed: s.Seed, Messages: s.Messages, Senders: p.plan.senders(), Connections: s.Connections, Rate: s.Rate,
+		Seed: s.Seed, Messages: s.Messages, Played: int(p.played.Load()), CutShort: p.cut(), Senders: p.plan.senders(), Connections: s.Connections, Rate: s.Rate,
 		Settle: p.options.Settle.Seconds(), Seconds: played.Sub(p.begin).Seconds(), Kills: p.killed,
 		Acknowledged: p.ledger.acked.Load(), Unanswered: p.unanswered.Load(), Repeats: p.repeats.Load(),
 		Machine: load.Machine(),

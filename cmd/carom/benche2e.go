@@ -57,6 +57,9 @@ X-Forwarded-For, and its enrollments should complete within 5 days (rollup.compl
 as sent so long ago. Messages that are registered late want its keys: name its configuration with --config. With
 --brokers name the prefix of its topics, too. Everything belongs to an account of its own, unless --account says else.
 
+Ctrl-C ends the play early: messages under way are played to their end, what was acknowledged by then is checked, and
+the report says so. A second one ends everything at once.
+
 It needs some 32 to 64 bytes of memory for each fact, and 2 for each message; with --brokers 40 more for each message.
 The exit code is 1 if anything differs; the first 20 differences of each check are named.`,
 		Example: `  carom bench e2e

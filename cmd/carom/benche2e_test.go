@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -41,11 +44,53 @@ func TestEndToEndKilled(t *testing.T) {
 	checkKilled(t, endToEnd(t, "small", "--messages", "200", "--kill", "2", "--brokers", startFake(t)))
 }
 
+// A play that is interrupted is checked, and says that it was cut short.
+func TestEndToEndInterrupted(t *testing.T) {
+	t.Parallel()
+	cmd := caromCommand(nil, "bench", "e2e", "--json", "-", "--settle", "200ms", "--messages", "3000", "--rate", "300", "--brokers", startFake(t))
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	progress, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(progress)
+	for line := ""; err == nil && !strings.HasSuffix(line, " 30 of 3000\r"); { // a percent
+		line, err = lines.ReadString('\r')
+	}
+	if err == nil {
+		err = cmd.Process.Signal(os.Interrupt)
+	}
+	rest, _ := io.ReadAll(lines)
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		t.Fatalf("%v: %s", err, rest)
+	}
+	var r scenario.Report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	checkChecks(t, &r)
+	if !r.CutShort || r.Played < 30 || r.Played >= r.Messages || r.Acknowledged < int64(r.Played) {
+		t.Errorf("cut short: %t, %d of %d messages played, %d facts acknowledged", r.CutShort, r.Played, r.Messages, r.Acknowledged)
+	}
+}
+
 func TestBrokerEndToEnd(t *testing.T) {
 	checkKilled(t, endToEnd(t, "small", "--kill", "2", "--brokers", sharedBroker(t)))
 }
 
 func checkKilled(t *testing.T, r *scenario.Report) {
+	t.Helper()
+	checkChecks(t, r)
+	if r.Kills != 2 || r.Acknowledged < int64(r.Messages) || r.Server == nil {
+		t.Errorf("%d kills, %d acknowledged, server %v", r.Kills, r.Acknowledged, r.Server)
+	}
+}
+
+func checkChecks(t *testing.T, r *scenario.Report) {
 	t.Helper()
 	var checks []string
 	for _, c := range r.Checks {
@@ -57,9 +102,6 @@ func checkKilled(t *testing.T, r *scenario.Report) {
 	}
 	if want := []string{"events of the API", "scores of senders", "events", "raw"}; !slices.Equal(checks, want) {
 		t.Errorf("checks %q, want %q", checks, want)
-	}
-	if r.Kills != 2 || r.Acknowledged < int64(r.Messages) || r.Server == nil {
-		t.Errorf("%d kills, %d acknowledged, server %v", r.Kills, r.Acknowledged, r.Server)
 	}
 }
 
