@@ -93,6 +93,7 @@ func (e Envelope) Read(mail []byte) Report {
 // ReadInto is Read without garbage: the strings and slices of what it returns lie in the room, and are valid until it is
 // used or cleared again.
 func (e Envelope) ReadInto(room *Room, mail []byte) Report {
+	room.Clear()
 	r := getReader()
 	defer r.put()
 	r.envelope = e.ReversePath

@@ -47,6 +47,12 @@ func TestRoomIsBounded(t *testing.T) {
 	if room.Clear(); cap(room.text) > maxRoomText || cap(room.facts) > maxRoomFacts {
 		t.Errorf("room for %d bytes and %d facts is kept", cap(room.text), cap(room.facts))
 	}
+	few := strings.Repeat("Final-Recipient: rfc822; c@example.net\nAction: failed\nStatus: 5.1.1\n\n", maxRoomFacts/2)
+	few = "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.net\n\n" + few
+	if n := len(Envelope{}.ReadInto(&room, []byte(few)).Facts); n != maxRoomFacts/2 {
+		t.Fatalf("%d facts", n)
+	}
+	// Not cleared in between: what the few left behind the one of this mail goes, too.
 	small := goldenMails(t)["postfix-dsn"]
 	Envelope{}.ReadInto(&room, small)
 	if room.Clear(); cap(room.text) == 0 || cap(room.facts) == 0 {
