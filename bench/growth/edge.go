@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -10,7 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"carom/edge/ref"
+	"carom/bench/result"
+	"carom/bench/targets"
 	"carom/kv"
 )
 
@@ -25,8 +25,8 @@ func edge(ctx context.Context, o *options, out, show io.Writer) error {
 	}
 	sides := []*side{{name: "empty", dir: empty}, {name: "full", dir: full}}
 	for _, s := range sides {
-		var err error
-		if s.keys, err = makeFolder(s.dir); err != nil {
+		keys, err := makeFolder(s.dir)
+		if err != nil {
 			return err
 		}
 		// The state store of the role track is all but empty; the journal of both may grow without bound.
@@ -35,7 +35,10 @@ func edge(ctx context.Context, o *options, out, show io.Writer) error {
 			return err
 		}
 		defer func() { _ = s.node.kill() }()
-		s.opener = &opener{keys: s.keys, world: s.name}
+		if s.opens, err = opens(keys); err != nil {
+			return err
+		}
+		defer s.opens.Close()
 	}
 	if err := compare(ctx, o, sides, out); err != nil {
 		return err
@@ -89,44 +92,45 @@ func fillFolder(ctx context.Context, o *options, dir string, out, show io.Writer
 type side struct {
 	name   string
 	dir    string
-	keys   *ref.Keyring
 	node   *node
-	opener *opener
+	opens  *targets.Minted
 	rounds []round
 }
 
 // round is what one load came to.
 type round struct {
-	measured
-	cpu                      time.Duration
+	*result.Result
 	flushed, compacted, move float64 // bytes
 }
 
-func (r *round) perCPU() float64 { return float64(r.requests) / r.cpu.Seconds() }
-func (r *round) p99() float64    { return float64(r.latency.ValueAtQuantile(99)) }
+func (r *round) rate() float64   { return r.Rate }
+func (r *round) perCPU() float64 { return float64(r.Requests) / r.Server.Seconds }
+
+// p99 is in microseconds.
+func (r *round) p99() float64 {
+	micros, _ := r.Latency.At(99)
+	return micros
+}
 
 func (s *side) round(ctx context.Context, connections int, lasts time.Duration) (r round, err error) {
-	before, err1 := s.node.figures(ctx)
-	cpu, _, err2 := s.node.used()
-	if err := errors.Join(err1, err2); err != nil {
+	before, err := s.node.figures(ctx)
+	if err != nil {
 		return r, err
 	}
-	if r.measured, err = load(ctx, s.node.track, s.opener, connections, lasts); err != nil {
+	if r.Result, err = load(ctx, s.node, s.opens, connections, lasts); err != nil {
 		return r, err
 	}
-	after, err1 := s.node.figures(ctx)
-	end, _, err2 := s.node.used()
-	if err := errors.Join(err1, err2); err != nil {
+	after, err := s.node.figures(ctx)
+	if err != nil {
 		return r, err
 	}
-	r.cpu = end - cpu
 	const of = `{store="` + kv.RoleJournal + `"}`
 	r.flushed = after["carom_kv_flushed_bytes_total"+of] - before["carom_kv_flushed_bytes_total"+of]
 	r.compacted = after["carom_kv_compacted_bytes_total"+of] - before["carom_kv_compacted_bytes_total"+of]
 	r.move = after["carom_kv_moved_bytes_total"+of] - before["carom_kv_moved_bytes_total"+of]
 	const recorded = "carom_journal_records_total"
-	if n := after[recorded] - before[recorded]; int64(n) < r.requests {
-		return r, fmt.Errorf("%s: %d answers, but %.0f records", s.name, r.requests, n)
+	if n := after[recorded] - before[recorded]; int64(n) < r.Requests {
+		return r, fmt.Errorf("%s: %d answers, but %.0f records", s.name, r.Requests, n)
 	}
 	return r, nil
 }
@@ -159,10 +163,10 @@ func compare(ctx context.Context, o *options, sides []*side, out io.Writer) erro
 		var flushed, compacted, moved float64
 		for i := range s.rounds {
 			r := &s.rounds[i]
-			failed += r.failed
+			failed += r.Failed
 			flushed, compacted, moved = flushed+r.flushed, compacted+r.compacted, moved+r.move
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.1f\t%d\t%.0f\t%.0f\t%.0f\t\n", s.name, s.median((*round).rateOf), s.median((*round).perCPU), s.median((*round).p99)/1000,
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.1f\t%d\t%.0f\t%.0f\t%.0f\t\n", s.name, s.median((*round).rate), s.median((*round).perCPU), s.median((*round).p99)/1000,
 			failed, flushed/1e6, compacted/1e6, moved/1e6)
 	}
 	if err := t.Flush(); err != nil {
@@ -171,7 +175,7 @@ func compare(ctx context.Context, o *options, sides []*side, out io.Writer) erro
 	for _, ratio := range []struct {
 		name string
 		of   func(*round) float64
-	}{{"rate", (*round).rateOf}, {"events per CPU second", (*round).perCPU}, {"p99", (*round).p99}} {
+	}{{"rate", (*round).rate}, {"events per CPU second", (*round).perCPU}, {"p99", (*round).p99}} {
 		pairs := make([]float64, o.rounds)
 		for i := range pairs {
 			pairs[i] = ratio.of(&sides[1].rounds[i]) / ratio.of(&sides[0].rounds[i])
@@ -181,8 +185,6 @@ func compare(ctx context.Context, o *options, sides []*side, out io.Writer) erro
 	}
 	return nil
 }
-
-func (r *round) rateOf() float64 { return r.rate() }
 
 func (s *side) median(of func(*round) float64) float64 {
 	values := make([]float64, len(s.rounds))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -103,21 +102,5 @@ func TestHandles(t *testing.T) {
 			t.Errorf("%s: %d more, not %d", name, got, more)
 		}
 		f.Close()
-	}
-}
-
-func TestAnswer(t *testing.T) {
-	const whole = "HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\ncontent-length: 3\r\n\r\nGIF"
-	r := &reader{in: bufio.NewReader(strings.NewReader(whole + "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))}
-	for _, want := range []int{200, 404} {
-		if status, err := r.answer(); status != want || err != nil {
-			t.Errorf("status %d, %v: want %d", status, err, want)
-		}
-	}
-	for _, bad := range []string{"", "HTTP/1.1\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", whole[:len(whole)-1]} {
-		r.in.Reset(strings.NewReader(bad))
-		if status, err := r.answer(); err == nil {
-			t.Errorf("%q: status %d", bad, status)
-		}
 	}
 }

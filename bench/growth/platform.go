@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,8 @@ import (
 
 	"carom/bench/mails"
 	benchnode "carom/bench/node"
+	"carom/bench/targets"
+	"carom/bench/wire"
 )
 
 // platform is a sending system with its readers: it registers messages by the bulk, some of which are then opened, clicked,
@@ -95,13 +96,19 @@ func (p *platform) send(ctx context.Context, messages int) ([]sentMessage, error
 // person is one connection each to the edges.
 type person struct {
 	*platform
-	reader reader
-	mail   *benchnode.Mailer
-	path   []byte
+	hits *wire.HTTP
+	asks one // what hits asks for next
+	mail *benchnode.Mailer
+}
+
+func newPerson(ctx context.Context, platform *platform) (p *person, err error) {
+	p = &person{platform: platform}
+	p.hits, err = dial(ctx, platform.node.track, &p.asks)
+	return p, err
 }
 
 func (p *person) close() {
-	p.reader.close()
+	_ = p.hits.Close()
 	p.mail.Close()
 }
 
@@ -122,8 +129,8 @@ func (p *person) bulk(ctx context.Context) {
 		m := &sent[i]
 		switch {
 		case i%openEvery == 0:
-			if opened++; p.hit(m.links.OpenURL, http.StatusOK, &p.opened) && opened%clickEvery == 0 {
-				p.hit(m.links.ClickURLs[0], http.StatusFound, &p.clicked)
+			if opened++; p.hit(ctx, targets.Open, m.links.OpenURL, &p.opened) && opened%clickEvery == 0 {
+				p.hit(ctx, targets.Click, m.links.ClickURLs[0], &p.clicked)
 			}
 		case i == bounceEvery:
 			if err := p.bounce(ctx, m); err != nil {
@@ -136,20 +143,16 @@ func (p *person) bulk(ctx context.Context) {
 }
 
 // hit follows a URL, and counts it if it was answered as it should.
-func (p *person) hit(link string, want int, count *atomic.Int64) bool {
+func (p *person) hit(ctx context.Context, kind targets.HitKind, link string, count *atomic.Int64) bool {
 	u, err := url.Parse(link)
 	if err != nil {
 		p.fail(err)
 		return false
 	}
-	p.path = append(p.path[:0], u.Path...)
+	p.asks.Hit = targets.Hit{Kind: kind, Path: []byte(u.Path)} // with the agent of client 0: a person's browser
 	began := time.Now()
-	status, err := p.reader.get(p.path)
-	if err == nil && status != want {
-		err = fmt.Errorf("%s: answered %d", u.Path[:3], status)
-	}
-	if err != nil {
-		p.fail(err)
+	if answer := p.hits.Do(ctx); answer.Err != nil {
+		p.fail(answer.Err)
 		return false
 	}
 	count.Add(1)

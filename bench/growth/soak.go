@@ -66,7 +66,11 @@ func (p *platform) play(ctx context.Context, turn func() bool) {
 	var group sync.WaitGroup
 	for range people {
 		group.Go(func() {
-			one := &person{platform: p, reader: reader{address: p.node.track, agent: agent}}
+			one, err := newPerson(ctx, p)
+			if err != nil {
+				p.fail(err)
+				return
+			}
 			defer one.close()
 			for turn() {
 				one.bulk(ctx)

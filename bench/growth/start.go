@@ -13,6 +13,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"carom/bench/targets"
 )
 
 // loadBefore is how long a node is loaded before it is killed: enough for a write-ahead log of several memtables.
@@ -32,7 +34,11 @@ func start(ctx context.Context, o *options, out, show io.Writer) error {
 			return err
 		}
 	}
-	opener := &opener{keys: keys, world: "start"}
+	opens, err := opens(keys)
+	if err != nil {
+		return err
+	}
+	defer opens.Close()
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "journal GB\tevents\tWAL MB\tlistens s\tready s\tfirst pixel s\tof it: journal store s\tjournal s\tstate store s\tstages s\tedges s\t")
 	filled := int64(0)
@@ -48,7 +54,7 @@ func start(ctx context.Context, o *options, out, show io.Writer) error {
 		filled += n
 		var starts []started
 		for range o.rounds {
-			s, err := crash(ctx, o, dir, roles, opener)
+			s, err := crash(ctx, o, dir, roles, opens)
 			if err != nil {
 				return err
 			}
@@ -117,7 +123,7 @@ func grow(ctx context.Context, dir string, from, size int64, show io.Writer) (fi
 }
 
 // crash loads a node, kills it meanwhile, and starts it again.
-func crash(ctx context.Context, o *options, dir, roles string, opener *opener) (s started, err error) {
+func crash(ctx context.Context, o *options, dir, roles string, opens *targets.Minted) (s started, err error) {
 	const boundless = "CAROM_JOURNAL_MAX_BYTES=1099511627776"
 	n, err := startNode(ctx, o.carom, dir, roles, boundless)
 	if err != nil {
@@ -127,7 +133,7 @@ func crash(ctx context.Context, o *options, dir, roles string, opener *opener) (
 	defer stop()
 	ended := make(chan struct{})
 	go func() {
-		_, _ = load(loading, n.track, opener, o.connections, loadBefore+time.Minute)
+		_, _ = load(loading, n, opens, o.connections, loadBefore+time.Minute)
 		close(ended)
 	}()
 	select {
@@ -146,14 +152,13 @@ func crash(ctx context.Context, o *options, dir, roles string, opener *opener) (
 		return s, err
 	}
 	defer func() { err = errors.Join(err, n.kill()) }()
-	r := &reader{address: n.track, agent: agent}
-	defer r.close()
-	path, err := opener.path(nil)
+	first, err := dial(ctx, n.track, opens.Hits())
 	if err != nil {
 		return s, err
 	}
-	if status, err := r.get(path); err != nil || status != 200 {
-		return s, fmt.Errorf("the first pixel after the start: %d, %w", status, err)
+	defer first.Close()
+	if pixel := first.Do(ctx); pixel.Err != nil {
+		return s, fmt.Errorf("the first pixel after the start: %w", pixel.Err)
 	}
 	s.pixel = time.Since(n.began)
 	for !n.ready(ctx) {
