@@ -20,12 +20,14 @@ const (
 	trimBefore = 5 * time.Second
 	trimAfter  = 30 * time.Second
 	appenders  = 64
+	trimLeast  = 1 << 30
 )
 
 // trim lets all of a full journal go at once, which is more than retention ever does, while events are appended.
 func trim(ctx context.Context, dir string, out io.Writer) error {
 	o := unbounded()
 	o.Retention = 0
+	o.MaxBytes = max(trimLeast, 4*diskBytes(dir)) // a journal lets small parts of what it may take lie
 	s, err := openJournal(dir, o, trimReader)
 	if err != nil {
 		return err
