@@ -126,6 +126,9 @@ func (p *person) bulk(ctx context.Context) {
 	}
 	opened := 0
 	for i := range sent {
+		if ctx.Err() != nil {
+			return // no answer may be worth waiting for
+		}
 		m := &sent[i]
 		switch {
 		case i%openEvery == 0:
@@ -195,18 +198,29 @@ func lag(f figures) float64 { return backlog(f) + f.sum("carom_refine_waiting_cl
 
 // drained waits until all that was acknowledged is counted.
 func (p *platform) drained(ctx context.Context) error {
+	// The figures of one answer are of several moments: rollup may have been asked before refine passed on the last. Of two
+	// answers the second has seen all that refine had passed by the first.
+	done := false
 	for end := time.Now().Add(drainBound); ; {
 		f, err := p.node.figures(ctx)
 		if err != nil {
 			return err
 		}
-		if lag(f) == 0 {
-			return nil
+		before := done
+		if done = lag(f) == 0; done {
+			if before {
+				return nil
+			}
+			continue
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("after %v there are still %.0f records to be worked off", drainBound, lag(f))
 		}
-		time.Sleep(time.Second)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
 	}
 }
 

@@ -39,7 +39,20 @@ type sample struct {
 	Stalls      float64 `json:"kv_stall_seconds"`
 }
 
-func (p *platform) sample(ctx context.Context, began time.Time, before int64) (s sample, err error) {
+// pace is how far a count had come when it was last looked at.
+type pace struct {
+	at    time.Time
+	count int64
+}
+
+// rate is how much a second came since then: looks may be late, and nothing that comes between two is missed.
+func (p *pace) rate(now time.Time, count int64) float64 {
+	perSecond := float64(count-p.count) / now.Sub(p.at).Seconds()
+	*p = pace{now, count}
+	return perSecond
+}
+
+func (p *platform) sample(ctx context.Context, began time.Time, since *pace) (s sample, err error) {
 	f, err := p.node.figures(ctx)
 	if err != nil {
 		return s, err
@@ -54,7 +67,7 @@ func (p *platform) sample(ctx context.Context, began time.Time, before int64) (s
 		fmt.Fprintln(os.Stderr, "last failure:", failure)
 	}
 	return sample{
-		Seconds: time.Since(began).Seconds(), Rate: float64(p.events()-before) / sampleEvery.Seconds(), Failed: float64(p.failed.Load()),
+		Seconds: time.Since(began).Seconds(), Rate: since.rate(time.Now(), p.events()), Failed: float64(p.failed.Load()),
 		P99: float64(latency.ValueAtQuantile(99)) / 1000, Max: float64(latency.Max()) / 1000, Lag: lag(f),
 		RSS: float64(rss), Heap: f["go_memstats_heap_inuse_bytes"], GoSys: f["go_memstats_sys_bytes"],
 		Cache: f.sum("carom_kv_cache_bytes"), MemTables: f.sum("carom_kv_memtable_bytes"),

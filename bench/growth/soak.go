@@ -151,7 +151,7 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 	}()
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
-	last := p.events()
+	since := pace{began, p.events()}
 	for {
 		select {
 		case <-p.node.exited:
@@ -159,11 +159,10 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 		case <-ended:
 			return samples, ctx.Err()
 		case <-ticker.C:
-			s, err := p.sample(ctx, began, last)
+			s, err := p.sample(ctx, began, &since)
 			if err != nil {
 				return samples, err
 			}
-			last = p.events()
 			samples = append(samples, s)
 			fmt.Fprintf(show, "%5.0f s  %6.0f events/s  %d failed  p99 %.1f ms  lag %.0f  RSS %.0f MB  heap %.0f MB  disk %.0f + %.0f MB\n",
 				s.Seconds, s.Rate, p.failed.Load(), s.P99, s.Lag, s.RSS/1e6, s.Heap/1e6, s.DiskJournal/1e6, s.DiskState/1e6)

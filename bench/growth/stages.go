@@ -40,7 +40,7 @@ func stages(ctx context.Context, o *options, out, show io.Writer) (err error) {
 	}
 	written, err := filepath.Glob(filepath.Join(o.dir, "*.pprof"))
 	if err != nil || len(written) != 1 {
-		return fmt.Errorf("the node has written %d profiles: %w", len(written), err)
+		return errors.Join(fmt.Errorf("the node has written %d profiles, not one", len(written)), err)
 	}
 	cpu, err := readProfile(written[0])
 	if err != nil {
@@ -50,11 +50,23 @@ func stages(ctx context.Context, o *options, out, show io.Writer) (err error) {
 		p.part(p.registered.Load()), p.part(p.opened.Load()), p.part(p.clicked.Load()), p.part(p.bounced.Load()))
 	printShares(out, cpu, p.events())
 	kept := o.out + ".pprof"
+	if err := keep(written[0], kept); err != nil {
+		return fmt.Errorf("keep the profile: %w", err)
+	}
+	fmt.Fprintf(out, "\nits profile: go tool pprof -http=: %s\n", kept)
+	return nil
+}
+
+// keep copies a file of the run, whose folder may be on another disk than what is kept.
+func keep(file, kept string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nits profile: go tool pprof -http=: %s\n", kept)
-	return os.Rename(written[0], kept)
+	return os.WriteFile(kept, b, 0o644)
 }
 
 // part is how many per cent of all events n are.

@@ -202,6 +202,6 @@ func register(ctx context.Context, o *options, dir string, show io.Writer) error
 	if err := p.drained(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(show, "%d messages registered in %.0f s\n", o.messages, time.Since(began).Seconds())
+	fmt.Fprintf(show, "%d messages registered in %.0f s\n", p.next.Load(), time.Since(began).Seconds())
 	return n.stop()
 }
