@@ -25,7 +25,8 @@ INEFFASSIGN := github.com/gordonklaus/ineffassign@v0.2.0
 # kafka-go's interfaces forbid.
 STATICCHECK_CHECKS := all,-ST1003
 
-.PHONY: help build pgo run demo test test-mta test-pages test-clickhouse race lint fuzz bench bench-report bench-peers bench-peers-install docs docs-check corpus clean
+.PHONY: help build pgo run demo test test-mta test-pages test-clickhouse race lint fuzz bench bench-report bench-peers bench-peers-install bench-kafka \
+  bench-growth bench-start bench-stages bench-soak bench-self docs docs-check corpus clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -145,7 +146,7 @@ docs-check: build ## fail if a generated reference page is out of date
 bench-report: ## mails per CPU second and allocations of a mail over CAROM_CORPUS, beside net/mail; throughput by size
 	@CAROM_CORPUS=$${CAROM_CORPUS:-$(CURDIR)/../shared/corpus} $(GO) test -run '^$$' -bench 'Read(Corpus|Sizes|Reply)$$' -cpu 1 ./edge/report
 
-bench-peers: build bench-peers-install ## Carom beside nginx, fasthttp, smtp-sink, Haraka and others, some 18 minutes (deploy/BENCH.md; ROUNDS= SECONDS= CONNECTIONS= SESSIONS= PEERS= LOAD= CALM=)
+bench-peers: build bench-peers-install ## Carom beside nginx, fasthttp, smtp-sink, Haraka and others, some 18 minutes (deploy/BENCH.md; ROUNDS= SECONDS= WARMUP= CONNECTIONS= SESSIONS= PEERS= LOAD= CALM=)
 	@$(GO) build -o bin/bench-peers ./bench/peers
 	@PATH="$$PATH:/usr/sbin:/sbin" bin/bench-peers $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SECONDS),-seconds $(SECONDS)) $(if $(WARMUP),-warmup $(WARMUP)) \
 	  $(if $(CONNECTIONS),-connections $(CONNECTIONS)) $(if $(SESSIONS),-sessions $(SESSIONS)) $(if $(PEERS),-peers $(PEERS)) $(if $(LOAD),-load $(LOAD)) $(if $(CALM),-calm $(CALM))
