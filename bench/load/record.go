@@ -12,6 +12,7 @@ import (
 type recorder struct {
 	from   time.Duration // what starts before is warm-up
 	shards []*shard
+	steps  []*step // none, or one for each stage
 	errs   errorTally
 }
 
@@ -59,6 +60,7 @@ func (t *tally) count(o order, sent, done time.Duration, a *Answer) {
 	}
 	t.until = done
 	t.answer(a)
+	t.r.countStep(o.start, done, a.Err)
 	if o.free {
 		t.lateness.record(sent - o.start)
 	}
@@ -106,6 +108,11 @@ func (r *recorder) unsent(start, end time.Duration, n int64) {
 	s.failed.Add(n)
 	s.latency.recordMany(end-start, n)
 	r.errs.add(errUnsent, n)
+	if len(r.steps) > 0 {
+		due := r.stepAt(start)
+		due.failed.Add(n)
+		due.latency.recordMany(end-start, n)
+	}
 }
 
 // sums are all shards together at one moment.

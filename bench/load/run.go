@@ -35,6 +35,7 @@ func run(ctx context.Context, p Plan, newClient func(i int) (Client, error), o O
 		return nil, err
 	}
 	r := &runner{plan: p, observer: o, schedule: newSchedule(&p), recorder: newRecorder(p.Warmup, runtime.GOMAXPROCS(0))}
+	r.recorder.steps = newSteps(&p)
 	defer r.closeClients()
 	for i := range p.Clients {
 		if ctx.Err() != nil {
@@ -184,6 +185,10 @@ func (r *runner) result() (*result.Result, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if res.Steps, err = r.recorder.stepResults(until, s.last); err != nil {
+		return nil, err
+	}
 	if seconds > 0 {
 		res.Rate = float64(s.items) / seconds
 	}
@@ -220,9 +225,14 @@ func (p *Plan) load() result.Load {
 		l.Mode = "closed"
 	}
 	for _, s := range p.Stages {
-		l.Stages = append(l.Stages, result.Stage{From: s.From, To: s.To, Seconds: s.Duration.Seconds()})
+		l.Stages = append(l.Stages, s.told())
 	}
 	return l
+}
+
+// told tells a stage in a result's words.
+func (s *Stage) told() result.Stage {
+	return result.Stage{From: s.From, To: s.To, Seconds: s.Duration.Seconds()}
 }
 
 // answers adds up what the clients have counted, the most frequent first.

@@ -447,6 +447,83 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
+// Each step has its own figures: what was due in it and failed or came late, whenever it was answered, and the answers
+// that came while it lasted.
+func TestSteps(t *testing.T) {
+	steps := func(t *testing.T, ctx context.Context, stages []Stage, do func() Answer) []result.Step {
+		t.Helper()
+		r, err := run(ctx, Plan{Clients: 1, Stages: stages, Warmup: time.Second, Timeout: time.Minute}, func(int) (Client, error) {
+			return &fake{do: do}, nil
+		}, nil, bubbled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Steps
+	}
+	second := func(rates ...float64) (stages []Stage) {
+		for _, r := range rates {
+			stages = append(stages, constant(r, time.Second)...)
+		}
+		return stages
+	}
+	slow := func() Answer { time.Sleep(10 * time.Millisecond); return good() } // 100 a second
+	synctest.Test(t, func(t *testing.T) {
+		got := steps(t, t.Context(), second(50, 200, 20), slow)
+		if len(got) != 3 {
+			t.Fatalf("%d steps: want 3", len(got))
+		}
+		// The second step's last half is answered in the third, and so late that its own requests wait for it.
+		for i, want := range []struct {
+			rate, seconds, reached float64
+			count                  int64
+			p50, p99               time.Duration
+		}{
+			{50, 1, 50, 50, 10 * time.Millisecond, 10 * time.Millisecond},
+			{200, 1, 100, 200, 510 * time.Millisecond, 1000 * time.Millisecond},
+			{20, 1.2, 100, 20, 610 * time.Millisecond, 1010 * time.Millisecond},
+		} {
+			s := &got[i]
+			if s.From != want.rate || s.To != want.rate || math.Abs(s.Seconds-want.seconds) > 0.02 || math.Abs(s.Reached-want.reached) > 3 || s.Failed != 0 || s.Latency.Count != want.count {
+				t.Errorf("step %d: %+v", i+1, s)
+			}
+			if p50, p99 := at(t, s.Latency, 50), at(t, s.Latency, 99); (p50-want.p50).Abs() > 20*time.Millisecond || (p99-want.p99).Abs() > 20*time.Millisecond {
+				t.Errorf("step %d: p50 %s, p99 %s: want %s, %s", i+1, p50, p99, want.p50, want.p99)
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		// The second step is over after 100 of its 500 requests, and 100 more are sent late: the others are its failures.
+		got := steps(t, t.Context(), second(50, 500), slow)
+		if got[0].Failed != 0 || got[1].Failed < 290 || got[1].Failed > 310 || got[1].Latency.Count != 500 {
+			t.Errorf("%+v", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		got := steps(t, t.Context(), second(100, 100), func() Answer {
+			if time.Since(began) < 2*time.Second {
+				return good()
+			}
+			return Answer{Err: errors.New("no")}
+		})
+		if got[0].Failed != 0 || got[1].Failed != 100 || got[1].Reached != 0 || got[1].Latency.Count != 0 {
+			t.Errorf("what fails in the second step: %+v", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2500*time.Millisecond, cancel) // 1.5 s behind the warm-up
+		if got := steps(t, ctx, second(10, 20, 40), good); len(got) != 2 || math.Abs(got[1].Seconds-0.5) > 0.01 || math.Abs(got[1].Reached-20) > 2 {
+			t.Errorf("ended within the second step: %+v", got)
+		}
+		for name, stages := range map[string][]Stage{"one": second(10), "ramp": {{From: 1, To: 10, Duration: time.Second}}, "closed": {{Duration: time.Second}, {Duration: time.Second}}} {
+			if got := steps(t, t.Context(), stages, slow); got != nil {
+				t.Errorf("%s: %+v: want none", name, got)
+			}
+		}
+	})
+}
+
 // What the shards counted together is what one histogram counts.
 func TestMergedShardsAreOneHistogram(t *testing.T) {
 	seed := rand.Uint64()

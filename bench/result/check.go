@@ -53,6 +53,14 @@ func (r *Result) check() error {
 	c.distribution("service", &r.Service)
 	c.distribution("lateness", &r.Lateness)
 	c.series(r.Series)
+	c.length("steps", len(r.Steps), maxList)
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		c.stage("steps", &s.Stage)
+		c.figure("steps.reached", s.Reached)
+		c.count("steps.failed", s.Failed)
+		c.distribution("steps.latency", &s.Latency)
+	}
 	c.length("search", len(r.Search), maxList)
 	for _, t := range r.Search {
 		c.figure("search.wanted", t.Wanted)
@@ -120,13 +128,17 @@ func (c *checker) load(l *Load) {
 	}
 	c.count("load.connections", int64(l.Connections))
 	c.length("load.stages", len(l.Stages), maxList)
-	for _, s := range l.Stages {
-		c.figure("load.stages.from", s.From)
-		c.figure("load.stages.to", s.To)
-		c.figure("load.stages.seconds", s.Seconds)
+	for i := range l.Stages {
+		c.stage("load.stages", &l.Stages[i])
 	}
 	c.figure("load.warmup_seconds", l.Warmup)
 	c.figure("load.timeout_seconds", l.Timeout)
+}
+
+func (c *checker) stage(where string, s *Stage) {
+	c.figure(where+".from", s.From)
+	c.figure(where+".to", s.To)
+	c.figure(where+".seconds", s.Seconds)
 }
 
 func (c *checker) distribution(where string, d *Distribution) {

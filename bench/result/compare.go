@@ -297,15 +297,20 @@ func (l *Load) String() string {
 				fmt.Fprintf(&b, ", and %d stages more", len(l.Stages)-shown)
 				break
 			}
-			rate := rateText(s.From)
-			if s.To != s.From {
-				rate += " to " + rateText(s.To)
-			}
-			fmt.Fprintf(&b, ", %s/s for %s", rate, seconds(s.Seconds))
+			b.WriteString(", " + s.String())
 		}
 	}
 	fmt.Fprintf(&b, ", %s", plural(int64(l.Connections), "connection"))
 	return b.String()
+}
+
+// String is the stage in words.
+func (s *Stage) String() string {
+	rate := rateText(s.From)
+	if s.To != s.From {
+		rate += " to " + rateText(s.To)
+	}
+	return fmt.Sprintf("%s/s for %s", rate, seconds(s.Seconds))
 }
 
 // rateText shows a rate that was asked for.

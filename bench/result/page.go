@@ -24,6 +24,7 @@ type page struct {
 	Short       []shortLine
 	First       string   // what Short compares with
 	Latency     *section // one result: its distributions
+	Steps       *section // and those of its steps
 	Ratios      *ratioTable
 	Bars        []*figureBox
 	Figures     []*figureBox
@@ -122,7 +123,7 @@ func (c *Comparison) page() *page {
 	single := len(c.groups) == 1 && len(c.groups[0].rounds) == 1
 	if single {
 		p.Tiles = first.tiles()
-		p.Latency = first.latencySection()
+		p.Latency, p.Steps = first.latencySection(), first.stepsSection()
 	} else {
 		p.Ratios = c.ratioTable()
 		if len(c.groups) > 1 {
@@ -241,6 +242,13 @@ func (r *Result) latencySection() *section {
 	}
 	s.Caption += "A dash: too few times to tell."
 	return s
+}
+
+func (r *Result) stepsSection() *section {
+	if len(r.Steps) == 0 {
+		return nil
+	}
+	return &section{Title: "Steps", Caption: capital(stepsAbout) + ". A dash: too few times to tell. Dotted lines part the steps in the plots over time.", Numbers: r.steps(pageRows)}
 }
 
 func (c *Comparison) ratioTable() *ratioTable {

@@ -44,6 +44,7 @@ func pages(tb testing.TB) map[string]written {
 	add("one", 5, openLoop(tb))
 	add("closed", 4, closedLoop(tb))
 	add("search", 6, searched(tb))
+	add("steps", 5, stepped(tb))
 	add("rounds", 11, rounds(tb)...)
 	add("pair", 11, openLoop(tb), closedLoop(tb))
 	add("hostile", 12, hostileResult(tb), openLoop(tb))
@@ -67,6 +68,10 @@ func TestPages(t *testing.T) {
 			}
 		}
 		wellFormed(t, name, text)
+		steps := strings.Contains(text, "<h2>Steps</h2>") && strings.Contains(text, `<th scope="row">12,000 to 18,000/s for 20 s</th>`)
+		if marks := strings.Count(text, `<path class="step"`); steps != (name == "steps") || steps != (marks == 2*4*2) {
+			t.Errorf("%s: a table of steps: %t, %d marks", name, steps, marks)
+		}
 		if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name+".html"), p.html, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -93,6 +98,7 @@ func TestPagesAreBounded(t *testing.T) {
 	most := &Result{Name: "most", Load: Load{Mode: "open", Stages: []Stage{{maxFigure, maxFigure, maxFigure}}}, Seconds: maxFigure, Requests: maxFigure, Items: 1, Failed: maxFigure, Rate: maxFigure, Server: &CPU{PerItem: maxFigure, PeakRSS: maxFigure}}
 	for i := range 1000 {
 		most.Series = append(most.Series, Point{At: float64(i) * 1e12, Wanted: maxFigure, Requests: maxFigure, P50: maxFigure, P99: maxFigure, Max: maxFigure, Harness: maxFigure, Server: maxFigure, Memory: maxFigure})
+		most.Steps = append(most.Steps, Step{Stage: Stage{maxFigure, maxFigure, maxFigure}, Reached: maxFigure, Failed: maxFigure})
 		most.Search = append(most.Search, Try{Wanted: maxFigure, Measured: maxFigure})
 		most.Latency.Percentiles = append(most.Latency.Percentiles, Percentile{float64(i) / 10, float64(i) * 1e12})
 	}

@@ -205,7 +205,7 @@ func (c *Comparison) timeBox(id, title, yTitle, caption string, ls []overTime, s
 	if len(ls) == 0 {
 		return nil
 	}
-	p := &plot{id: id, title: title, xTitle: "time since the beginning", yTitle: yTitle}
+	p := &plot{id: id, title: title, xTitle: "time since the beginning", yTitle: yTitle, marks: c.stepEnds()}
 	box := &figureBox{Title: title}
 	box.Numbers.Head = []string{"until"}
 	var about []string
@@ -258,6 +258,20 @@ func (c *Comparison) timeBox(id, title, yTitle, caption string, ls []overTime, s
 	}
 	box.Drawings = p.draw(halfSizes)
 	return box
+}
+
+// stepEnds are the times at which one result's steps follow each other.
+func (c *Comparison) stepEnds() (ends []float64) {
+	steps := c.groups[0].rounds[0].Steps
+	if len(c.all()) > 1 || len(steps) < 2 || len(steps) > pageRows {
+		return nil
+	}
+	at := 0.0
+	for _, s := range steps[:len(steps)-1] {
+		at += s.Seconds
+		ends = append(ends, at)
+	}
+	return ends
 }
 
 // figureOver is one figure of a bucket.

@@ -13,6 +13,7 @@ type plot struct {
 	id, title, about string // about says what is to be seen, for those who do not see it too
 	x, y             scale
 	xTitle, yTitle   string
+	marks            []float64 // of the x axis
 	lines            []line
 	dots             []dot
 	tips             []tip // what each place of the x axis says when it is pointed at
@@ -49,6 +50,7 @@ type drawing struct {
 	Top, Bottom         float64
 	XTicks, YTicks      []drawnTick
 	XTitle, YTitle      string
+	Marks               []float64
 	Bands, Lines        []drawnPath
 	Dots                []drawnDot
 	Tips                []drawnTip
@@ -129,6 +131,9 @@ func (p *plot) drawAs(s size) drawing {
 	}
 	for _, t := range p.y.ticks(max(3, (s.h-roomTop-roomBottom)/34)) {
 		d.YTicks = append(d.YTicks, drawnTick{At: tenth(y(t.value)), Label: t.label})
+	}
+	for _, m := range p.marks {
+		d.Marks = append(d.Marks, tenth(x(m)))
 	}
 	for _, l := range p.lines {
 		if band := bandPath(l.points, x, y); band != "" {

@@ -29,6 +29,7 @@ type Result struct {
 	Service  Distribution `json:"service"`  // from the sending
 	Lateness Distribution `json:"lateness"` // from the intended start to the sending where a client was free: the harness's own error
 	Series   []Point      `json:"series"`   // one a second
+	Steps    []Step       `json:"steps,omitempty"`
 	Search   []Try        `json:"search,omitempty"`
 
 	Harness CPU      `json:"harness"`
@@ -51,6 +52,14 @@ type Stage struct {
 	From    float64 `json:"from"`
 	To      float64 `json:"to"`
 	Seconds float64 `json:"seconds"`
+}
+
+// Step is what came of a stage of an open loop, where there are several: of those that began before the load ended.
+type Step struct {
+	Stage                // as long as it was; the last one until the last answer
+	Reached float64      `json:"reached"` // right answers a second that came while it lasted
+	Failed  int64        `json:"failed"`  // of the requests that were due in it
+	Latency Distribution `json:"latency"` // of those
 }
 
 // Answers counts the answers of one sort.

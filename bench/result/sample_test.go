@@ -150,6 +150,18 @@ func openLoop(tb testing.TB) *Result {
 	return sample(tb, sampled{name: "carom track", kind: "http", seed: 1, seconds: 60, rate: 12_000, able: 21_000, median: 800, sigma: 0.5, stall: 33, failed: 12, server: 46})
 }
 
+// stepped is one result in three steps, of which the last is too much.
+func stepped(tb testing.TB) *Result {
+	r := openLoop(tb)
+	r.Load.Stages = []Stage{{6000, 6000, 20}, {12_000, 18_000, 20}, {24_000, 24_000, 20}}
+	for i, s := range r.Load.Stages {
+		r.Steps = append(r.Steps, Step{s, min((s.From+s.To)/2, 21_000), int64(90 * i), r.Latency})
+	}
+	r.Steps[2].Seconds = 20.4
+	r.Steps[0].Latency = Distribution{Count: 3, Percentiles: []Percentile{{50, 700}}}
+	return r
+}
+
 // closedLoop is one without a server that is known.
 func closedLoop(tb testing.TB) *Result {
 	return sample(tb, sampled{name: "some edge", kind: "http", seed: 2, seconds: 20, able: 31_000, median: 300, sigma: 0.4})

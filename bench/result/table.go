@@ -63,6 +63,7 @@ const (
 	shownErrors  = 5
 	shownAnswers = 12
 	shownTries   = 20
+	shownSteps   = 20
 	shownNotes   = 10
 	shownText    = 100
 )
@@ -79,6 +80,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	head.write(b)
 	b.WriteByte('\n')
 	r.writeLatency(b)
+	r.writeSteps(b)
 	r.writeSearch(b)
 	if notes := r.Notes; len(notes) > 0 {
 		b.WriteByte('\n')
@@ -296,6 +298,34 @@ func cell(d *Distribution, p float64) string {
 		return "–"
 	}
 	return Micros(v)
+}
+
+// stepsAbout says what the figures of steps are.
+const stepsAbout = "reached by the answers that came while a step lasted; latency and failures are of the requests that were due in it"
+
+// steps are the first of the steps, with their figures.
+func (r *Result) steps(most int) numbers {
+	n := numbers{Head: []string{"step", "reached", "p50", "p99", "p99.9", "failed"}}
+	for i := range r.Steps {
+		if i == most {
+			n.Rows = append(n.Rows, []string{fmt.Sprintf("and %d more, in the JSON form", len(r.Steps)-most)})
+			break
+		}
+		s := &r.Steps[i]
+		n.Rows = append(n.Rows, []string{s.String(), three(s.Reached) + "/s", cell(&s.Latency, 50), cell(&s.Latency, 99), cell(&s.Latency, 99.9), Count(s.Failed)})
+	}
+	return n
+}
+
+func (r *Result) writeSteps(b *bytes.Buffer) {
+	if len(r.Steps) == 0 {
+		return
+	}
+	n := r.steps(shownSteps)
+	t := table{rows: append([][]string{n.Head}, n.Rows...)}
+	b.WriteByte('\n')
+	t.write(b)
+	b.WriteString("\n  " + stepsAbout + "\n")
 }
 
 func (r *Result) writeSearch(b *bytes.Buffer) {

@@ -22,6 +22,7 @@ func TestTables(t *testing.T) {
 		"open":        func(b *bytes.Buffer) error { return openLoop(t).WriteTable(b) },
 		"closed":      func(b *bytes.Buffer) error { return closed.WriteTable(b) },
 		"search":      func(b *bytes.Buffer) error { return searched(t).WriteTable(b) },
+		"steps":       func(b *bytes.Buffer) error { return stepped(t).WriteTable(b) },
 		"hostile":     func(b *bytes.Buffer) error { return hostile.WriteTable(b) },
 		"nothing":     func(b *bytes.Buffer) error { return nothing.WriteTable(b) },
 		"rounds":      func(b *bytes.Buffer) error { return compared(t, rounds(t)...).WriteTable(b) },

@@ -34,7 +34,7 @@ type loadFlags struct {
 func (f *loadFlags) add(cmd *cobra.Command, connections int) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.plan.Clients, "connections", connections, "how many connections the requests are made on")
-	flags.StringVar(&f.rate, "rate", "", "requests a second: 1000; a ramp, 1000..5000; steps, 1000,2000,4000; left out, each connection asks again as soon as it is answered")
+	flags.StringVar(&f.rate, "rate", "", "requests a second: 1000; a ramp, 1000..5000; steps with figures of their own, 1000,2000,4000; left out, each connection asks again as soon as it is answered")
 	flags.DurationVar(&f.duration, "duration", 10*time.Second, "how long is measured; with --find-rate, at each rate that is tried")
 	flags.DurationVar(&f.plan.Warmup, "warmup", 2*time.Second, "how long the first rate goes on before that, which counts nowhere")
 	flags.DurationVar(&f.plan.Timeout, "timeout", 10*time.Second, "how long an answer may take")
