@@ -155,6 +155,9 @@ func (n *node) stop() error {
 	}
 	select {
 	case <-n.exited:
+		if !n.cmd.ProcessState.Success() {
+			return fmt.Errorf("the node stopped with %v: %s", n.cmd.ProcessState, n.lastLine())
+		}
 		return nil
 	case <-time.After(time.Minute):
 		return errors.Join(errors.New("the node does not stop"), n.kill())

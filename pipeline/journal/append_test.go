@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -46,45 +47,53 @@ func (w *told) want(t *testing.T, what string, from, to int, times int32, want e
 	}
 }
 
-// TestAppendThen: each is told once, whatever comes, and nobody before the disk has answered.
+// TestAppendThen: each is told once, whatever comes, and nobody before the disk has answered; by the committer, and by
+// tellers.
 func TestAppendThen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var g gate
-		f := openOn(t, g.wrap(vfs.NewMem()), Default())
-		const some = 3*tellAtOnce + 1
-		w := newTold(4 * some)
-		ask := func(from int) {
-			for i := from; i < from+some; i++ {
-				f.AppendThen(Essential, w.done(i), ev(fmt.Sprint(i)))
-			}
+	for _, cores := range []int{2, 8} {
+		t.Run(fmt.Sprintf("%d cores", cores), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+			synctest.Test(t, appendsThen)
+		})
+	}
+}
+
+func appendsThen(t *testing.T) {
+	var g gate
+	f := openOn(t, g.wrap(vfs.NewMem()), Default())
+	const some = 3*tellAtOnce + 1
+	w := newTold(4 * some)
+	ask := func(from int) {
+		for i := from; i < from+some; i++ {
+			f.AppendThen(Essential, w.done(i), ev(fmt.Sprint(i)))
 		}
-		g.hold()
-		ask(0) // the first is written, the others are gathered
-		synctest.Wait()
-		w.want(t, "before the sync", 0, some, 0, nil)
-		g.open()
-		synctest.Wait()
-		w.want(t, "after the sync", 0, some, 1, nil)
+	}
+	g.hold()
+	ask(0) // the first is written, the others are gathered
+	synctest.Wait()
+	w.want(t, "before the sync", 0, some, 0, nil)
+	g.open()
+	synctest.Wait()
+	w.want(t, "after the sync", 0, some, 1, nil)
 
-		g.hold()
-		ask(some)
-		time.Sleep(stallAfter + 2*watchEvery)
-		w.want(t, "stalled", some, 2*some, 1, ErrStalled)
-		ask(2 * some)
-		w.want(t, "while it is stalled", 2*some, 3*some, 1, ErrStalled)
-		g.open()
-		synctest.Wait()
-		w.want(t, "the disk answers again", some, 3*some, 1, ErrStalled)
+	g.hold()
+	ask(some)
+	time.Sleep(stallAfter + 2*watchEvery)
+	w.want(t, "stalled", some, 2*some, 1, ErrStalled)
+	ask(2 * some)
+	w.want(t, "while it is stalled", 2*some, 3*some, 1, ErrStalled)
+	g.open()
+	synctest.Wait()
+	w.want(t, "the disk answers again", some, 3*some, 1, ErrStalled)
 
-		ask(3 * some)
-		f.close()
-		w.want(t, "closed", 3*some, 4*some, 1, nil)
-		last := newTold(3)
-		f.AppendThen(Essential, last.done(0), ev("late"))
-		last.want(t, "after the end", 0, 1, 1, ErrClosed)
-		f.AppendThen(Essential, last.done(1), big("huge", event.MaxBinaryBytes+1))
-		last.want(t, "too large", 1, 2, 1, ErrTooLarge)
-		f.AppendThen(Essential, last.done(2))
-		last.want(t, "nothing", 2, 3, 1, nil)
-	})
+	ask(3 * some)
+	f.close()
+	w.want(t, "closed", 3*some, 4*some, 1, nil)
+	last := newTold(3)
+	f.AppendThen(Essential, last.done(0), ev("late"))
+	last.want(t, "after the end", 0, 1, 1, ErrClosed)
+	f.AppendThen(Essential, last.done(1), big("huge", event.MaxBinaryBytes+1))
+	last.want(t, "too large", 1, 2, 1, ErrTooLarge)
+	f.AppendThen(Essential, last.done(2))
+	last.want(t, "nothing", 2, 3, 1, nil)
 }

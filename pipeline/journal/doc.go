@@ -7,7 +7,7 @@
 //	           │ swap
 //	       committer ──▶ Pebble         one value a batch, one sync a batch; no timer
 //	           │  ╲
-//	           │   tellers ──▶ those who wait: an Append returns, an AppendThen's done is called
+//	           │   (tellers, from four cores on) ──▶ those who wait: an Append returns, an AppendThen's done is called
 //	           ▼
 //	        Read ─▶ refine, relay       up to the last synced sequence
 //	           │ Passed
@@ -35,7 +35,7 @@
 //   - The newest batch is never trimmed: it holds the sequence and the clock.
 //   - With GOMAXPROCS=1 the fsync holds the only P, nothing joins the open batch meanwhile, and group commit collapses
 //     to one record a sync. Whoever owns the process must set at least 2, even on one core.
-//   - AppendThen is for those who have no use for a goroutine that waits: the tracking edge writes its answers in done. The
-//     tellers do that while the committer writes the next batch. One done that waits holds up all others.
+//   - AppendThen is for those who have no use for a goroutine that waits: the tracking edge writes its answers in done. From
+//     four cores on tellers do that while the committer writes the next batch. One done that waits holds up all others.
 //   - A batch struct is used again once its last waiter is told. Touch it only while holding a reference.
 package journal

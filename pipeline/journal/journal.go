@@ -75,6 +75,7 @@ type Journal struct {
 	parkings  sync.Pool     // of *parking
 	kick      chan struct{} // the open batch is no longer empty
 	telling   chan *batch   // settled, with waiters who are to be told
+	tellers   int
 	stop      chan struct{} // closed by Close
 	committed chan struct{} // closed when the committer has ended
 	helpers   sync.WaitGroup
@@ -129,6 +130,7 @@ func Open(s *kv.Store, o Options, d Deps) (*Journal, error) {
 		stop:      make(chan struct{}),
 		committed: make(chan struct{}),
 		telling:   make(chan *batch, tellerBacklog),
+		tellers:   tellers(),
 		parkings:  sync.Pool{New: newParking},
 	}
 	j.room.L = &j.mu
@@ -155,7 +157,7 @@ func (j *Journal) start() {
 	}
 	j.open = j.freshLocked()
 	go j.commitLoop()
-	for range tellers() {
+	for range j.tellers {
 		j.helpers.Go(j.tellLoop)
 	}
 	j.helpers.Go(j.watchLoop)
