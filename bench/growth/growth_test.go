@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -50,6 +51,39 @@ func TestFill(t *testing.T) {
 	}
 	if len(seen) != events {
 		t.Errorf("%d different messages of %d", len(seen), events)
+	}
+}
+
+// A journal that is to be trimmed takes what it is given then, though it counts its bytes before they are compressed.
+func TestTrimTimes(t *testing.T) {
+	const events = 4000
+	dir := t.TempDir()
+	s, err := openJournal(dir, unbounded())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fill(t.Context(), s.journal, 0, events, func() bool { return false }, io.Discard)
+	recs, err1 := s.journal.Read(t.Context(), 0, events, nil)
+	if err := errors.Join(err, err1, s.kv.DB().Flush(), s.close()); err != nil {
+		t.Fatal(err)
+	}
+	var size int64
+	for _, rec := range recs {
+		size += int64(len(rec.Value))
+	}
+	const unready, least = 0.7, 1.0 / 256 // of what a journal may take
+	if may := float64(trimTimes * diskBytes(dir)); float64(size) > unready/2*may || float64(size) < 2*least*may {
+		t.Errorf("%d bytes of %.0f: want far from nearly full and from too little to be trimmed", size, may)
+	}
+}
+
+// A soak in which nothing was acknowledged shows nothing.
+func TestNothingAcknowledged(t *testing.T) {
+	refused := errors.New("refused")
+	p := &platform{latency: newHistogram()}
+	p.fail(refused)
+	if err := p.complete(t.Context(), io.Discard); !errors.Is(err, refused) {
+		t.Errorf("%v: want why", err)
 	}
 }
 

@@ -172,6 +172,10 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 
 // complete checks that all that was acknowledged is counted.
 func (p *platform) complete(ctx context.Context, out io.Writer) error {
+	if p.events() == 0 {
+		_, failure := p.heard()
+		return errors.Join(errors.New("nothing was acknowledged"), failure)
+	}
 	if err := p.drained(ctx); err != nil {
 		return err
 	}

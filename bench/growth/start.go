@@ -131,13 +131,15 @@ func crash(ctx context.Context, o *options, dir, roles string, opens *targets.Mi
 	}
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
-	ended := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() {
-		_, _ = load(loading, n, opens, o.connections, loadBefore+time.Minute)
-		close(ended)
+		_, err := load(loading, n, opens, o.connections, loadBefore+time.Minute)
+		ended <- err
 	}()
 	select {
 	case <-ctx.Done():
+	case err := <-ended: // a node that nobody loads has less to recover
+		return s, errors.Join(errors.New("the load ended before the node was killed"), err, n.kill())
 	case <-time.After(loadBefore):
 	}
 	f, err := n.figures(ctx)

@@ -21,13 +21,16 @@ const (
 	trimAfter  = 30 * time.Second
 	appenders  = 64
 	trimLeast  = 1 << 30
+	// trimTimes is how many times its size on disk the journal may take, which counts what it holds before that is
+	// compressed: four times as much, measured. It must neither be full, nor find all of it too little for a trim.
+	trimTimes = 64
 )
 
 // trim lets all of a full journal go at once, which is more than retention ever does, while events are appended.
 func trim(ctx context.Context, dir string, out io.Writer) error {
 	o := unbounded()
 	o.Retention = 0
-	o.MaxBytes = max(trimLeast, 4*diskBytes(dir)) // a journal lets small parts of what it may take lie
+	o.MaxBytes = max(trimLeast, trimTimes*diskBytes(dir))
 	s, err := openJournal(dir, o, trimReader)
 	if err != nil {
 		return err

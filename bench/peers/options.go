@@ -47,7 +47,7 @@ func readOptions(args []string, out io.Writer) (options, error) {
 	f.Var(&o.Sessions, "sessions", "numbers of SMTP sessions, likewise")
 	f.Var(&o.Peers, "peers", "names of the peers; left out: all")
 	f.StringVar(&o.Load, "load", ownLoad, ownLoad+": carom bench; "+otherLoad+": wrk and smtp-source")
-	f.DurationVar(&o.Calm, "calm", 0, "wait before each measurement, for a minute at most, until 99 of 100 syncs of the disk take less than this and the processors have nine tenths of their full speed; 0: don't")
+	f.DurationVar(&o.Calm, "calm", 0, "wait before each measurement, for a minute at most, until 99 of 100 syncs of the disk take less than this and the processors have nine tenths of the most that they had in this run; 0: don't")
 	f.StringVar(&o.Carom, "carom", "bin/carom", "Carom's binary")
 	f.StringVar(&o.Haraka, "haraka", "bin/peers/haraka", "folder in which npm installed Haraka")
 	f.StringVar(&o.Dir, "dir", "bin/peers", "folder on the disk that is to be measured, for the peers' files")

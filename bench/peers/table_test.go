@@ -30,7 +30,7 @@ func TestTables(t *testing.T) {
 		"  carom / fasthttp           64  0.65  0.50..0.80     0.60 met  0.90  0.80..1.00    1.62  1.25..2.00  \n" +
 		"  carom / fasthttp          256  0.75  0.75..0.75  0.78 MISSED     -                1.33  1.33..1.33  \n" +
 		"\n" +
-		"1 of 7 measurements began in calm: 99 of 100 syncs took less than 1ms before. 1m20s were waited for it.\n" +
+		"1 of 6 measurements began in calm: right before, 99 of 100 syncs took less than 1ms, and the processors had nine tenths of the most that they had in this run. 1m20s were waited for it.\n" +
 		"\n" +
 		"Left out:\n" +
 		"  round 2, nginx-off, 64 connections: check: the answer is no pixel\n"

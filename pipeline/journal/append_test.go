@@ -58,6 +58,38 @@ func TestAppendThen(t *testing.T) {
 	}
 }
 
+// TestAppendThenWithoutRoom: those who wait for room in the open batch, as the readers of connections do with their turn, hold
+// up nobody who tells.
+func TestAppendThenWithoutRoom(t *testing.T) {
+	for _, cores := range []int{2, 8} {
+		t.Run(fmt.Sprintf("%d cores", cores), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+			synctest.Test(t, func(t *testing.T) {
+				var g gate
+				f := openOn(t, g.wrap(vfs.NewMem()), Default())
+				const connections, requests, bytes = 6 * tellAtOnce, 2, maxBatchBytes / tellAtOnce
+				w := newTold(connections * requests)
+				g.hold()
+				for c := range connections {
+					turn := make(chan struct{}, 1)
+					go func() {
+						for i := c * requests; i < (c+1)*requests; i++ {
+							turn <- struct{}{}
+							done := w.done(i)
+							f.AppendThen(Essential, func(err error) { done(err); <-turn }, big(fmt.Sprint(i), bytes))
+						}
+					}()
+				}
+				synctest.Wait() // at the first record, and all others at their room
+				w.want(t, "before the sync", 0, connections*requests, 0, nil)
+				g.open()
+				synctest.Wait()
+				w.want(t, "after the sync", 0, connections*requests, 1, nil)
+			})
+		})
+	}
+}
+
 func appendsThen(t *testing.T) {
 	var g gate
 	f := openOn(t, g.wrap(vfs.NewMem()), Default())
