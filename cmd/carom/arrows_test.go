@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"bench/mails":       {},
 	"bench/scenario":    {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "pipeline/event"},
 	"bench/verdicts":    {"bench/node", "bench/progress"},
-	"bench/growth":      {"bench/load", "bench/mails", "bench/node", "bench/progress", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
+	"bench/growth":      {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "bench/targets", "bench/wire", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"cmd/carom":         nil, // wires everything
 
 	"deploy/examples/go": {},

@@ -437,4 +437,4 @@ func (w *world) again(t *testing.T, check func() []string) {
 }
 
 // patience is how long the stages may take to come to what they must say. It only ends tests that fail.
-const patience = 20 * time.Second
+const patience = time.Minute
