@@ -516,6 +516,12 @@ func TestSteps(t *testing.T) {
 		if got := steps(t, ctx, second(10, 20, 40), good); len(got) != 2 || math.Abs(got[1].Seconds-0.5) > 0.01 || math.Abs(got[1].Reached-20) > 2 {
 			t.Errorf("ended within the second step: %+v", got)
 		}
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(1900*time.Millisecond, cancel)
+		got := steps(t, ctx, second(10, 10), func() Answer { time.Sleep(200 * time.Millisecond); return good() })
+		if len(got) != 1 || math.Abs(got[0].Seconds-1) > 0.01 || math.Abs(got[0].Reached-5) > 0.1 {
+			t.Errorf("ended within the first step, whose last answer comes when it would be over: %+v", got)
+		}
 		for name, stages := range map[string][]Stage{"one": second(10), "ramp": {{From: 1, To: 10, Duration: time.Second}}, "closed": {{Duration: time.Second}, {Duration: time.Second}}} {
 			if got := steps(t, t.Context(), stages, slow); got != nil {
 				t.Errorf("%s: %+v: want none", name, got)

@@ -61,13 +61,16 @@ func (r *recorder) stepResults(end, last time.Duration) (all []result.Step, err 
 		if s.begin >= end {
 			break
 		}
-		until := s.end
+		until, answered := s.end, s.answered.Load()
 		if i == len(r.steps)-1 || until >= end {
 			until = max(end, last)
+			for _, never := range r.steps[i+1:] { // where the last answers of a load that was ended early were counted
+				answered += never.answered.Load()
+			}
 		}
 		one := result.Step{Stage: s.stage.told(), Failed: s.failed.Load()}
 		one.Seconds = (until - s.begin).Seconds()
-		one.Reached = float64(s.answered.Load()) / one.Seconds
+		one.Reached = float64(answered) / one.Seconds
 		counted := make([]int64, buckets)
 		s.latency.addTo(counted)
 		if one.Latency, err = histogramOf(counted, nil).Distribution(); err != nil {
