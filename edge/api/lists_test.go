@@ -109,7 +109,7 @@ func (w *world) checkLists(at time.Time) {
 // The lists of messages and of their contacts, by what is asked for, as pages, JSON lines and CSV.
 func TestLists(t *testing.T) {
 	w := newWorld(t, nil)
-	at := time.Now().Add(-48 * time.Hour).UTC().Truncate(time.Second)
+	at := testNow.Add(-48 * time.Hour)
 	w.register(0, 20, at)
 	w.checkLists(at)
 
@@ -151,7 +151,7 @@ func TestLists(t *testing.T) {
 // Every node of a cluster lists what all of them have.
 func TestListsAreGathered(t *testing.T) {
 	f := newFleet(t, 2, 2, func(_ int, _ *Options, d *Dependencies) { d.Cluster.Refiners = []int{0, 1} })
-	at := time.Now().Add(-48 * time.Hour).UTC().Truncate(time.Second)
+	at := testNow.Add(-48 * time.Hour)
 	f.workers[0].register(0, 9, at)
 	f.workers[1].register(9, 11, at)
 	f.front.checkLists(at)
