@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsCarom) != "" {
 		main()
 	}
+	if root := os.Getenv(tunedRoot); root != "" {
+		tellTuned(root)
+	}
 	os.Exit(m.Run())
 }
 

@@ -42,8 +42,8 @@ func keepTwoProcs() {
 	}
 }
 
-// tuneRuntime sets how Go collects garbage, unless the operator did, and says what holds.
-func tuneRuntime(c *Config, log *zap.Logger) {
+// tuneRuntime sets how Go collects garbage, unless the operator did, and says what holds. root is where the file system begins.
+func tuneRuntime(c *Config, root string, log *zap.Logger) {
 	percent := gcPercent
 	if given := debug.SetGCPercent(gcPercent); os.Getenv("GOGC") != "" {
 		percent = given
@@ -53,7 +53,7 @@ func tuneRuntime(c *Config, log *zap.Logger) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		memory, source := c.Runtime.MemoryLimit, "runtime.memory_limit"
 		if memory == 0 {
-			memory, source = memoryAllowed("/")
+			memory, source = memoryAllowed(root)
 		}
 		if memory > 0 {
 			debug.SetMemoryLimit(heapLimit(memory, c.Data.CacheBytes))

@@ -61,7 +61,7 @@ func newServeCommand() *cobra.Command {
 				return err
 			}
 			defer func() { _ = logger.Sync() }()
-			tuneRuntime(&c, logger)
+			tuneRuntime(&c, "/", logger)
 			stop, err := profile()
 			if err != nil {
 				return err
