@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"carom/bench/result"
@@ -56,9 +57,16 @@ const (
 	maxTries   = 40
 )
 
+// From where on a rate that broke the bound may be the harness's doing.
+const (
+	lateOfBound = 0.5 // of the bound, by which the harness itself was late
+	harnessHalf = 0.5 // of the CPU that it and the server used
+)
+
 // Find searches the highest rate that keeps a bound: it doubles the rate of the plan's only stage until the bound
-// breaks, then halves what lies between, each step as long as that stage. The result is that of the highest rate that
-// held, measured once more, with all the steps; when ctx ends before that, that of the step that held.
+// breaks, then halves what lies between, down to the resolution, each step as long as that stage. The result is that of
+// the highest rate that held, measured once more, with all the steps; when ctx ends before that, that of the step that
+// held. Its notes tell what may have broken the bound at the next rate above, if that was not the server.
 func Find(ctx context.Context, p Plan, b Bound, newClient func(i int) (Client, error), o Observer) (*result.Result, error) {
 	f := finder{bound: b, observer: o, measure: func(rate float64) (*result.Result, error) {
 		step := p
@@ -79,6 +87,7 @@ type finder struct {
 	observer Observer
 	tries    []result.Try
 	best     *result.Result // of the highest rate that held; nil: none yet
+	broke    []string       // what is to be noted of the lowest rate that broke the bound
 }
 
 var errEnded = errors.New("find a rate: ended")
@@ -92,16 +101,19 @@ func (f *finder) try(ctx context.Context, rate float64) (*result.Result, bool, e
 	if err != nil {
 		return nil, false, err
 	}
-	latency, err := res.Latency.Histogram()
-	if err != nil {
-		return nil, false, err
+	t := result.Try{Wanted: rate, Bound: f.bound.String(), Failed: res.Failed}
+	for d, micros := range map[*result.Distribution]*float64{&res.Latency: &t.Measured, &res.Lateness: &t.Lateness} {
+		h, err := d.Histogram()
+		if err != nil {
+			return nil, false, err
+		}
+		*micros = inMicros(h.At(f.bound.Percent))
 	}
-	measured := latency.At(f.bound.Percent)
-	t := result.Try{Wanted: rate, Bound: f.bound.String(), Measured: inMicros(measured), Failed: res.Failed}
+	t.Harness, _ = res.HarnessShare()
 	if res.Seconds > 0 {
 		t.Reached = float64(res.Requests) / res.Seconds
 	}
-	t.Held = res.Requests > 0 && t.Failed == 0 && measured < f.bound.Below
+	t.Held = res.Requests > 0 && t.Failed == 0 && t.Measured < inMicros(f.bound.Below)
 	f.tries = append(f.tries, t)
 	if f.observer != nil {
 		f.observer.Tried(t)
@@ -122,6 +134,7 @@ func (f *finder) find(ctx context.Context, rate float64) (*result.Result, error)
 	}
 	f.best.Search = f.tries
 	f.best.Notes = append(f.best.Notes, fmt.Sprintf("the search was ended after %d steps: this is the highest rate that had held by then", len(f.tries)))
+	f.best.Notes = append(f.best.Notes, f.broke...)
 	return f.best, nil
 }
 
@@ -139,7 +152,10 @@ func (f *finder) search(ctx context.Context, rate float64) (*result.Result, erro
 		if ok {
 			held = rate
 		} else {
-			failed = rate
+			failed, f.broke = rate, f.blame()
+			for _, note := range res.Notes {
+				f.broke = append(f.broke, f.where()+": "+note)
+			}
 		}
 		switch {
 		case failed == 0:
@@ -154,23 +170,49 @@ func (f *finder) search(ctx context.Context, rate float64) (*result.Result, erro
 		}
 	}
 	if held == 0 {
-		last := f.tries[len(f.tries)-1]
-		return nil, fmt.Errorf("find a rate: none keeps %s: at %g a second it was %s, with %d failures", f.bound, last.Wanted, told(last), last.Failed)
+		text := fmt.Sprintf("none keeps %s: at %g a second it was %s, with %d failures", f.bound, f.last().Wanted, told(f.last()), f.last().Failed)
+		return nil, fmt.Errorf("find a rate: %s", strings.Join(append([]string{text}, f.broke...), "; "))
 	}
 	res, ok, err := f.try(ctx, held)
 	if err != nil {
 		return nil, err
 	}
 	res.Search = f.tries
+	res.Notes = append(res.Notes, f.broke...)
 	if !ok {
-		last := f.tries[len(f.tries)-1]
 		res.Notes = append(res.Notes, fmt.Sprintf("%g a second kept %s in the search and not when measured once more: %s, %d failures: measure longer steps",
-			held, f.bound, told(last), last.Failed))
+			held, f.bound, told(f.last()), f.last().Failed))
+		res.Notes = append(res.Notes, f.blame()...)
 	}
 	return res, nil
 }
 
-func told(t result.Try) time.Duration {
+func (f *finder) last() *result.Try { return &f.tries[len(f.tries)-1] }
+
+// where names the last try, which broke the bound.
+func (f *finder) where() string {
+	return fmt.Sprintf("at %g a second, which broke %s", f.last().Wanted, f.bound)
+}
+
+// blame is a note if the harness may be why the last try broke the bound. It has no say in whether a rate held: a server is
+// slower, too, on a machine that makes the harness late.
+func (f *finder) blame() []string {
+	t := f.last()
+	var signs []string
+	if t.Lateness >= lateOfBound*inMicros(f.bound.Below) {
+		percentile, _, _ := strings.Cut(f.bound.String(), "<")
+		signs = append(signs, fmt.Sprintf("it sent late by %s itself (%s)", result.Micros(t.Lateness), percentile))
+	}
+	if t.Harness >= harnessHalf {
+		signs = append(signs, fmt.Sprintf("it used %.0f %% of the CPU that it and the server used", 100*t.Harness))
+	}
+	if len(signs) == 0 {
+		return nil
+	}
+	return []string{f.where() + ", the harness and not the server may be the limit: " + strings.Join(signs, ", and ")}
+}
+
+func told(t *result.Try) time.Duration {
 	return time.Duration(t.Measured * float64(time.Microsecond)).Round(time.Microsecond)
 }
 

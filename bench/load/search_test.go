@@ -3,6 +3,9 @@ package load
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,6 +84,58 @@ func TestFind(t *testing.T) {
 			t.Errorf("ended between %g and %g: %+v", held, failed, r.Search)
 		}
 	})
+}
+
+// A harness whose timer is late, from 400 a second on, breaks the bound long before the server does.
+func TestFindBlamesALateHarness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := finder{bound: Bound{Percent: 99, Below: 10 * time.Millisecond}, measure: func(rate float64) (*result.Result, error) {
+			p := Plan{Clients: 8, Stages: constant(rate, time.Second), Timeout: time.Second}
+			return run(t.Context(), p, taking(100*time.Microsecond), nil, func() (func(time.Duration), func(), error) {
+				return func(d time.Duration) {
+					if time.Sleep(d); rate >= 400 {
+						time.Sleep(12 * time.Millisecond)
+					}
+				}, func() {}, nil
+			})
+		}}
+		r, err := f.find(t.Context(), 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, try := range r.Search {
+			if late := try.Lateness > 11_000; late == try.Held || late != (try.Wanted >= 400) {
+				t.Errorf("%+v: want it late by 12 ms from 400 a second on, and held below", try)
+			}
+		}
+		told := strings.Join(r.Notes, "\n")
+		for _, want := range []string{
+			"at 400 a second, which broke p99<10ms, the harness and not the server may be the limit: it sent late by 12.",
+			"at 400 a second, which broke p99<10ms: requests started late although a connection was free",
+		} {
+			if strings.Count(told, want) != 1 {
+				t.Errorf("notes %q, want one with %q", r.Notes, want)
+			}
+		}
+	})
+}
+
+// BENCH.md says how near a search comes, and what each member of a try is.
+func TestSearchIsTold(t *testing.T) {
+	b, err := os.ReadFile("../../deploy/BENCH.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page, _ := strings.Cut(string(b), "## Searching a rate\n")
+	page, _, _ = strings.Cut(page, "\n## ")
+	if near := fmt.Sprintf("%.0f %%", 100*(resolution-1)); !strings.Contains(page, "within "+near+" of") {
+		t.Errorf("that it comes to within %s is not told", near)
+	}
+	for field := range reflect.TypeFor[result.Try]().Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("%s is not told", name)
+		}
+	}
 }
 
 func TestFindWhereNothingHolds(t *testing.T) {

@@ -67,6 +67,8 @@ func (r *Result) check() error {
 		c.figure("search.reached", t.Reached)
 		c.text("search.bound", t.Bound)
 		c.figure("search.measured_us", t.Measured)
+		c.figure("search.lateness_us", t.Lateness)
+		c.figure("search.harness_share", t.Harness)
 		c.count("search.failed", t.Failed)
 	}
 	c.cpu("harness", &r.Harness)

@@ -221,7 +221,7 @@ func (r *Result) tiles() []tile {
 		}
 	}
 	about := "of the machine's CPU"
-	if share, ok := r.harnessShare(); ok {
+	if share, ok := r.HarnessShare(); ok {
 		about += ", " + percent(share) + " of what both used"
 	}
 	return append(ts, tile{"Harness", percent(r.Harness.Share), about})

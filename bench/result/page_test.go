@@ -99,7 +99,7 @@ func TestPagesAreBounded(t *testing.T) {
 	for i := range 1000 {
 		most.Series = append(most.Series, Point{At: float64(i) * 1e12, Wanted: maxFigure, Requests: maxFigure, P50: maxFigure, P99: maxFigure, Max: maxFigure, Harness: maxFigure, Server: maxFigure, Memory: maxFigure})
 		most.Steps = append(most.Steps, Step{Stage: Stage{maxFigure, maxFigure, maxFigure}, Reached: maxFigure, Failed: maxFigure})
-		most.Search = append(most.Search, Try{Wanted: maxFigure, Measured: maxFigure})
+		most.Search = append(most.Search, Try{Wanted: maxFigure, Measured: maxFigure, Lateness: maxFigure, Harness: maxFigure})
 		most.Latency.Percentiles = append(most.Latency.Percentiles, Percentile{float64(i) / 10, float64(i) * 1e12})
 	}
 	most.Latency.Count = maxFigure

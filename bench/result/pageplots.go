@@ -363,14 +363,13 @@ func (g group) failed() (n int64) {
 
 // searchBox draws the tries of a search.
 func searchBox(id, title string, r *Result) *figureBox {
-	box := &figureBox{Title: title, Caption: capital(r.searchText()) + ". A dot is a try that held the bound, a cross one that did not."}
-	box.Numbers.Head = []string{"wanted", "reached", "measured", "failed", "held"}
+	box := &figureBox{Title: title, Caption: capital(r.searchText()) + ". A dot is a try that held the bound, a cross one that did not. " + capital(triesAbout) + "."}
+	box.Numbers.Head = tryHead
 	p := &plot{id: id, title: title, xTitle: "requests a second wanted", yTitle: "measured"}
 	highest, about := 0.0, []string{}
 	var measured line
 	for i, t := range r.Search {
-		held := pick(t.Held, "yes", "no")
-		box.Numbers.Rows = append(box.Numbers.Rows, []string{three(t.Wanted) + "/s", three(t.Reached) + "/s", Micros(t.Measured), Count(t.Failed), held})
+		box.Numbers.Rows = append(box.Numbers.Rows, t.cells())
 		if i >= maxBuckets {
 			continue
 		}

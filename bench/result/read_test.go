@@ -29,7 +29,7 @@ func typical(tb testing.TB) *Result {
 		Latency: d, Service: d, Lateness: d,
 		Series: []Point{{1, 100, 100, 100, 0, 90, 180, 199, 0.3, 0.6, 1 << 25}, {2, 100, 100, 100, 1, 90, 180, 199, 0.3, 0.6, 1 << 25}},
 		Steps:  []Step{{Stage{100, 100, 1}, 100, 0, d}, {Stage{100, 200, 1}, 100, 1, d}},
-		Search: []Try{{100, 100, "p99<10ms", 180, 0, true}}, Harness: CPU{0.6, 0.3, 0.15, 3000, 1 << 24, "10 carom", 1},
+		Search: []Try{{100, 100, "p99<10ms", 180, 40, 0.3, 0, true}}, Harness: CPU{0.6, 0.3, 0.15, 3000, 1 << 24, "10 carom", 1},
 		Server: &CPU{1.2, 0.6, 0.3, 6000, 1 << 25, "11 carom", 1}, Machine: Machine{"a CPU", 2, 8 << 30, "linux", "v1"}, Notes: []string{"short"},
 	}
 }
@@ -95,6 +95,7 @@ func TestReadRefuses(t *testing.T) {
 		"seconds go back": {with(`{"at":2,`, `{"at":0.5,`), "series.at: 0.5 after 1"},
 		"steps":           {with(`"reached":100`, `"reached":-100`), "steps.reached: -100 is no figure"},
 		"steps' times":    {with(`"failed":1,"latency":{"count":200`, `"failed":1,"latency":{"count":201`), "steps.latency: hdr holds 200 times, count says 201"},
+		"tries":           {with(`"lateness_us":40`, `"lateness_us":-40`), "search.lateness_us: -40 is no figure"},
 		"long list":       {with(`"notes":["short"]`, `"notes":[`+many(maxList+1, `"x"`)+`]`), "notes: 1001 of them"},
 		"huge list":       {with(`"series":[`, `"series":[`+many(maxPoints, "{}")+","), "a list of more than 100000"},
 		"long text":       {with(`"short"`, `"`+strings.Repeat("x", maxText+1)+`"`), "notes: a text of 4097 bytes"},

@@ -109,6 +109,8 @@ type Try struct {
 	Reached  float64 `json:"reached"`
 	Bound    string  `json:"bound"` // p99<10ms
 	Measured float64 `json:"measured_us"`
+	Lateness float64 `json:"lateness_us,omitempty"`   // the harness's own, at the bound's percentile; 0: unknown, or no connection was free
+	Harness  float64 `json:"harness_share,omitempty"` // of the CPU time that it and the server used; 0: unknown
 	Failed   int64   `json:"failed"`
 	Held     bool    `json:"held"`
 }

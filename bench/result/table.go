@@ -192,7 +192,7 @@ func (r *Result) errorsByCount() (es []failure) {
 func (r *Result) harnessText() string {
 	h := &r.Harness
 	text := fmt.Sprintf("%s cores, %s of the machine", three(h.Cores), percent(h.Share))
-	if share, ok := r.harnessShare(); ok {
+	if share, ok := r.HarnessShare(); ok {
 		text += fmt.Sprintf(", %s of what it and the server used", percent(share))
 	}
 	if h.PerItem > 0 {
@@ -204,8 +204,8 @@ func (r *Result) harnessText() string {
 	return text
 }
 
-// harnessShare is the harness's part of the CPU that it and the server used.
-func (r *Result) harnessShare() (float64, bool) {
+// HarnessShare is the harness's part of the CPU that it and the server used, if that is known.
+func (r *Result) HarnessShare() (float64, bool) {
 	if r.Server == nil || r.Harness.Seconds+r.Server.Seconds <= 0 {
 		return 0, false
 	}
@@ -334,19 +334,33 @@ func (r *Result) writeSearch(b *bytes.Buffer) {
 	}
 	fmt.Fprintf(b, "\n  %s\n", r.searchText())
 	t := table{}
-	t.row("wanted", "reached", "measured", "failed", "held")
-	for i, s := range r.Search {
+	t.row(tryHead...)
+	for i := range r.Search {
 		if i == shownTries {
 			t.row(fmt.Sprintf("and %d more", len(r.Search)-shownTries))
 			break
 		}
-		held := "no"
-		if s.Held {
-			held = "yes"
-		}
-		t.row(three(s.Wanted)+"/s", three(s.Reached)+"/s", Micros(s.Measured), Count(s.Failed), held)
+		t.row(r.Search[i].cells()...)
 	}
 	t.write(b)
+	b.WriteString("\n  " + triesAbout + "\n")
+}
+
+// triesAbout says what the figures of tries are.
+const triesAbout = "late: the harness itself, at the bound's percentile, where a connection was free; harness: its part of the CPU that it and the server used"
+
+var tryHead = []string{"wanted", "reached", "measured", "late", "harness", "failed", "held"}
+
+// cells are a try's figures, below tryHead.
+func (t *Try) cells() []string {
+	late, harness := "–", "–"
+	if t.Lateness > 0 {
+		late = Micros(t.Lateness)
+	}
+	if t.Harness > 0 {
+		harness = percent(t.Harness)
+	}
+	return []string{three(t.Wanted) + "/s", three(t.Reached) + "/s", Micros(t.Measured), late, harness, Count(t.Failed), pick(t.Held, "yes", "no")}
 }
 
 func (r *Result) searchText() string {

@@ -38,7 +38,7 @@ func (f *loadFlags) add(cmd *cobra.Command, connections int) {
 	flags.DurationVar(&f.duration, "duration", 10*time.Second, "how long is measured; with --find-rate, at each rate that is tried")
 	flags.DurationVar(&f.plan.Warmup, "warmup", 2*time.Second, "how long the first rate goes on before that, which counts nowhere")
 	flags.DurationVar(&f.plan.Timeout, "timeout", 10*time.Second, "how long an answer may take")
-	flags.StringVar(&f.find, "find-rate", "", "search the highest rate that keeps a bound on latency, and at which nothing fails: p99<10ms, p99.9<1s, max<50ms; --rate is where it begins")
+	flags.StringVar(&f.find, "find-rate", "", "search the highest rate that keeps a bound on latency, to within 5 %, and at which nothing fails: p99<10ms, p99.9<1s, max<50ms; --rate is where it begins")
 	flags.StringVar(&f.name, "name", "", "what the result is called where several are compared")
 	flags.StringVar(&f.json, "json", "", "write the result as JSON to this file; - is standard output")
 	flags.StringVar(&f.html, "html", "", "write the result as a page with plots to this file; - is standard output")

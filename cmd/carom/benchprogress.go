@@ -78,5 +78,6 @@ func (p *loadProgress) Tried(t result.Try) {
 	if t.Held {
 		verdict = "held"
 	}
-	fmt.Fprintf(p.w, "%g a second: %s: %s took %s, %.0f a second, %d failed\n", t.Wanted, verdict, t.Bound, result.Micros(t.Measured), t.Reached, t.Failed)
+	fmt.Fprintf(p.w, "%g a second: %s: %s took %s, %.0f a second, %d failed, sent late by %s\n",
+		t.Wanted, verdict, t.Bound, result.Micros(t.Measured), t.Reached, t.Failed, result.Micros(t.Lateness))
 }
