@@ -80,6 +80,10 @@ func (r *Result) check() error {
 	c.text("machine.carom", r.Machine.Carom)
 	c.count("machine.cores", int64(r.Machine.Cores))
 	c.count("machine.memory_bytes", r.Machine.Memory)
+	if d := r.Machine.Disk; d != nil {
+		c.text("machine.disk.file_system", d.FileSystem)
+		c.figure("machine.disk.sync_us", d.Sync)
+	}
 	c.length("notes", len(r.Notes), maxList)
 	for _, n := range r.Notes {
 		c.text("notes", n)

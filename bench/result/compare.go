@@ -232,6 +232,9 @@ func chance(n, m int) float64 {
 	return c
 }
 
+// fileSystems are known of nodes alone that were started to be measured.
+const fileSystems = "file systems"
+
 // warn tells in what results differ that makes their figures no comparison of what is measured.
 func (c *Comparison) warn() {
 	all := slices.Concat(mapSlice(c.groups, func(g group) []*Result { return g.rounds })...)
@@ -245,10 +248,19 @@ func (c *Comparison) warn() {
 			return fmt.Sprintf("%s, %d cores, %s", r.Machine.CPU, r.Machine.Cores, r.Machine.System)
 		}},
 		{"harnesses", func(r *Result) string { return r.Machine.Carom }},
+		{fileSystems, func(r *Result) string {
+			if r.Machine.Disk == nil {
+				return ""
+			}
+			return r.Machine.Disk.FileSystem
+		}},
 	} {
 		seen := []string{}
 		for _, r := range all {
 			v := plain(x.of(r), 120)
+			if v == "" && x.what == fileSystems {
+				continue // of somebody else's server, which says nothing against it
+			}
 			if v == "" {
 				v = "unknown"
 			}

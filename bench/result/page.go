@@ -220,6 +220,9 @@ func (r *Result) tiles() []tile {
 			ts = append(ts, tile{"Server's memory", Bytes(float64(s.PeakRSS)), "resident, at its peak"})
 		}
 	}
+	if !r.Harness.measured() {
+		return ts
+	}
 	about := "of the machine's CPU"
 	if share, ok := r.HarnessShare(); ok {
 		about += ", " + percent(share) + " of what both used"
@@ -412,10 +415,11 @@ func (c *Comparison) machines() section {
 			if r.Server == nil {
 				return ""
 			}
-			return r.serverText()
+			return ServerText(r.Server, "an item")
 		})
 	}
 	row("machine", func(r *Result) string { return r.machineText() })
+	row("disk", func(r *Result) string { return r.Machine.Disk.String() })
 	options := map[string]bool{}
 	for _, r := range c.all() {
 		for k := range r.Options {

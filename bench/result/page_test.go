@@ -28,6 +28,7 @@ func hostileResult(tb testing.TB) *Result {
 	r.Answers = append(r.Answers, Answers{markup, 200, 1})
 	r.Search = []Try{{Wanted: 1000, Bound: markup, Measured: 10, Held: true}, {Wanted: 1e7, Bound: markup, Measured: 1e9}}
 	r.Server.Process, r.Machine.CPU, r.Machine.System, r.Machine.Carom = markup, markup, markup, markup
+	r.Machine.Disk = &Disk{FileSystem: markup, Sync: maxFigure}
 	return r
 }
 
@@ -68,6 +69,10 @@ func TestPages(t *testing.T) {
 			}
 		}
 		wellFormed(t, name, text)
+		disk := strings.Contains(text, `<th scope="row">disk</th>`)
+		if disk == (name == "closed") || name == "one" && !strings.Contains(text, "xfs, a synced write of 4 KiB takes 412 µs") {
+			t.Errorf("%s: a row of the disk: %t", name, disk)
+		}
 		steps := strings.Contains(text, "<h2>Steps</h2>") && strings.Contains(text, `<th scope="row">12,000 to 18,000/s for 20 s</th>`)
 		if marks := strings.Count(text, `<path class="step"`); steps != (name == "steps") || steps != (marks == 2*4*2) {
 			t.Errorf("%s: a table of steps: %t, %d marks", name, steps, marks)

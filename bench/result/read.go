@@ -7,7 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
+
+// kinds are the commands of carom bench whose results these are. Others' have forms of their own.
+var kinds = []string{"http", "smtp", "api"}
+
+const kindsText = "http, smtp or api"
 
 // maxFile bounds what is read: a day of seconds takes some 20 MB.
 const maxFile = 64 << 20
@@ -46,14 +52,17 @@ func Read(in io.Reader) (*Result, error) {
 		return nil, err
 	}
 	var head struct {
-		Format *int `json:"format"`
+		Format *int   `json:"format"`
+		Kind   string `json:"kind"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, explain(data, err)
 	}
 	switch {
+	case head.Kind != "" && !slices.Contains(kinds, head.Kind):
+		return nil, fmt.Errorf("a result of carom bench %s: only those of carom bench %s are read here", clip(head.Kind), kindsText)
 	case head.Format == nil:
-		return nil, errors.New("no result of carom bench: it has no \"format\"")
+		return nil, fmt.Errorf("no result of carom bench %s: it has no \"format\"", kindsText)
 	case *head.Format < 1:
 		return nil, fmt.Errorf("format %d is none", *head.Format)
 	case *head.Format > Format:

@@ -3,6 +3,7 @@ package result
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -30,7 +31,7 @@ func typical(tb testing.TB) *Result {
 		Series: []Point{{1, 100, 100, 100, 0, 90, 180, 199, 0.3, 0.6, 1 << 25}, {2, 100, 100, 100, 1, 90, 180, 199, 0.3, 0.6, 1 << 25}},
 		Steps:  []Step{{Stage{100, 100, 1}, 100, 0, d}, {Stage{100, 200, 1}, 100, 1, d}},
 		Search: []Try{{100, 100, "p99<10ms", 180, 40, 0.3, 0, true}}, Harness: CPU{0.6, 0.3, 0.15, 3000, 1 << 24, "10 carom", 1},
-		Server: &CPU{1.2, 0.6, 0.3, 6000, 1 << 25, "11 carom", 1}, Machine: Machine{"a CPU", 2, 8 << 30, "linux", "v1"}, Notes: []string{"short"},
+		Server: &CPU{1.2, 0.6, 0.3, 6000, 1 << 25, "11 carom", 1}, Machine: Machine{"a CPU", 2, 8 << 30, "linux", "v1", &Disk{"ext4", 120}}, Notes: []string{"short"},
 	}
 }
 
@@ -78,6 +79,9 @@ func TestReadRefuses(t *testing.T) {
 		"empty":           {" \n", "empty"},
 		"cut":             {text[:len(text)/2], "cut short"},
 		"another":         {`{"a":1}`, "no \"format\""},
+		"another's":       {with(`"kind":"http"`, `"kind":"e2e"`), "a result of carom bench e2e: only those of carom bench http, smtp or api"},
+		"later another's": {`{"format":2,"kind":"verdicts"}`, "a result of carom bench verdicts"},
+		"disk":            {with(`"sync_us":120`, `"sync_us":-1`), "machine.disk.sync_us: -1 is no figure"},
 		"list":            {`[1]`, "a JSON array, not an object"},
 		"text":            {`name: x`, "no JSON at byte 2"},
 		"two":             {text + text, "no JSON at byte"},
@@ -107,6 +111,26 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if _, err := Read(strings.NewReader(with(`"format":1`, `"format":1,"of a later carom":[{}]`))); err != nil {
 		t.Errorf("what a later carom adds: %v", err)
+	}
+}
+
+// What builds wrote that knew no disk is read and shown as ever.
+func TestReadWithoutADisk(t *testing.T) {
+	r := typical(t)
+	r.Machine.Disk = nil
+	var text, table bytes.Buffer
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text.String(), `"disk"`) {
+		t.Fatalf("it has one: %s", text.Bytes())
+	}
+	got, err := Read(&text)
+	if err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := errors.Join(got.WriteTable(&table), WritePage(&table, got)); err != nil || strings.Contains(table.String(), "disk") {
+		t.Errorf("%v: a disk is shown: %s", err, table.Bytes())
 	}
 }
 

@@ -9,7 +9,7 @@ const Format = 1
 type Result struct {
 	Format  int       `json:"format"`
 	Name    string    `json:"name"`   // what the plots call it
-	Kind    string    `json:"kind"`   // http, smtp, api
+	Kind    string    `json:"kind"`   // http, smtp, api: see kinds
 	Target  string    `json:"target"` // URL or host and port
 	Began   time.Time `json:"began"`
 	Seconds float64   `json:"seconds"` // measured, without the warm-up
@@ -132,5 +132,32 @@ type Machine struct {
 	Cores  int    `json:"cores"`
 	Memory int64  `json:"memory_bytes"`
 	System string `json:"system"`
-	Carom  string `json:"carom"` // the harness's version
+	Carom  string `json:"carom"`          // the harness's version
+	Disk   *Disk  `json:"disk,omitempty"` // of a node that was started to be measured
+}
+
+// Disk is what the measured node's data lay on.
+type Disk struct {
+	FileSystem string  `json:"file_system,omitempty"` // ext4, tmpfs, or its magic number as 0x...; only Linux tells
+	Sync       float64 `json:"sync_us"`               // median of some writes of 4 KiB, each synced
+}
+
+// Notes are what a reader must know of a disk that may be nil.
+func (d *Disk) Notes() []string {
+	if d == nil || d.FileSystem != "tmpfs" && d.FileSystem != "ramfs" {
+		return nil
+	}
+	return []string{"the node's data lay on a " + d.FileSystem + ": synced writes cost nothing here, so give --dir a folder on a disk"}
+}
+
+// String says it in words; nothing of nil.
+func (d *Disk) String() string {
+	if d == nil {
+		return ""
+	}
+	text := "a synced write of 4 KiB takes " + Micros(d.Sync)
+	if d.FileSystem != "" {
+		text = plain(d.FileSystem, 40) + ", " + text
+	}
+	return text
 }

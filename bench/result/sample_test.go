@@ -41,6 +41,7 @@ func sample(tb testing.TB, s sampled) *Result {
 	if r.Server != nil {
 		server := *r.Server
 		r.Server = &server
+		r.Machine.Disk = &Disk{"xfs", 412}
 	}
 	return &r
 }
@@ -53,7 +54,7 @@ func drawn(tb testing.TB, s sampled) *Result {
 		Format: Format, Name: s.name, Kind: s.kind, Target: "http://127.0.0.1:8080/o/…", Began: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC), Seconds: float64(s.seconds),
 		Load:    Load{Mode: "closed", Connections: 256, Warmup: 5, Timeout: 5},
 		Options: map[string]string{"--clicks": "0.1", "--keep-alive": "true"},
-		Machine: Machine{"AMD EPYC 7B13", 2, 8_340_000_000, "linux 6.1.0 amd64", "v0.7.0-12-gabcdef0"},
+		Machine: Machine{"AMD EPYC 7B13", 2, 8_340_000_000, "linux 6.1.0 amd64", "v0.7.0-12-gabcdef0", nil},
 		Harness: CPU{Process: "4711 carom", Involved: 1, PeakRSS: 41_000_000},
 	}
 	if s.rate > 0 {

@@ -130,9 +130,13 @@ func (r *Result) facts() []fact {
 	facts = append(facts, fact{"failed", r.failedText()})
 	facts = append(facts, fact{"harness", r.harnessText()})
 	if s := r.Server; s != nil {
-		facts = append(facts, fact{"server", r.serverText()})
+		facts = append(facts, fact{"server", ServerText(s, "an item")})
 	}
-	return append(facts, fact{"machine", r.machineText()})
+	facts = append(facts, fact{"machine", r.machineText()})
+	if d := r.Machine.Disk; d != nil {
+		facts = append(facts, fact{"disk", d.String()})
+	}
+	return facts
 }
 
 // wanted is the mean rate of the plan over the time measured, 0 in a closed loop.
@@ -190,33 +194,47 @@ func (r *Result) errorsByCount() (es []failure) {
 }
 
 func (r *Result) harnessText() string {
-	h := &r.Harness
-	text := fmt.Sprintf("%s cores, %s of the machine", three(h.Cores), percent(h.Share))
-	if share, ok := r.HarnessShare(); ok {
-		text += fmt.Sprintf(", %s of what it and the server used", percent(share))
-	}
-	if h.PerItem > 0 {
-		text += ", " + Micros(h.PerItem) + " an item"
-	}
+	text := HarnessText(&r.Harness, r.Server, "an item")
 	if late, ok := r.Lateness.At(99); ok {
 		text += fmt.Sprintf("; sent late by %s at p99", Micros(late))
 	}
 	return text
 }
 
-// HarnessShare is the harness's part of the CPU that it and the server used, if that is known.
-func (r *Result) HarnessShare() (float64, bool) {
-	if r.Server == nil || r.Harness.Seconds+r.Server.Seconds <= 0 {
-		return 0, false
+// HarnessText says what a harness used of the machine, of what it and the server used together, and by "an item", or what
+// else is counted. The server is nil where its process is not known.
+func HarnessText(h, server *CPU, item string) string {
+	if !h.measured() {
+		return "CPU time not measured: only Linux tells"
 	}
-	return r.Harness.Seconds / (r.Harness.Seconds + r.Server.Seconds), true
+	text := fmt.Sprintf("%s cores, %s of the machine", three(h.Cores), percent(h.Share))
+	if share, ok := harnessShare(h, server); ok {
+		text += fmt.Sprintf(", %s of what it and the server used", percent(share))
+	}
+	if h.PerItem > 0 {
+		text += ", " + Micros(h.PerItem) + " " + item
+	}
+	return text
 }
 
-func (r *Result) serverText() string {
-	s := r.Server
+// measured reports whether the system told anything: even an idle process has memory.
+func (u *CPU) measured() bool { return u.Seconds > 0 || u.PeakRSS > 0 }
+
+// HarnessShare is the harness's part of the CPU that it and the server used, if that is known.
+func (r *Result) HarnessShare() (float64, bool) { return harnessShare(&r.Harness, r.Server) }
+
+func harnessShare(h, server *CPU) (float64, bool) {
+	if server == nil || h.Seconds+server.Seconds <= 0 {
+		return 0, false
+	}
+	return h.Seconds / (h.Seconds + server.Seconds), true
+}
+
+// ServerText says what a server used, also by "an item", or what else is counted.
+func ServerText(s *CPU, item string) string {
 	text := fmt.Sprintf("%s cores", three(s.Cores))
 	if s.PerItem > 0 {
-		text += ", " + Micros(s.PerItem) + " an item"
+		text += ", " + Micros(s.PerItem) + " " + item
 	}
 	if s.PeakRSS > 0 {
 		text += ", " + Bytes(float64(s.PeakRSS)) + " of memory at its peak"

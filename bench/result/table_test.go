@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestTables(t *testing.T) {
 	closed, hostile := closedLoop(t), typical(t)
 	hostile.Name = "a\x1b[31m\n\u202eb 東京"
-	hostile.Server.Process = "\x07bell"
+	hostile.Server.Process, hostile.Machine.Disk.FileSystem = "\x07bell", "\x1b[2Jtmpfs"
 	hostile.Notes = []string{strings.Repeat("long ", 200)}
 	nothing := &Result{Name: "nobody answers", Kind: "smtp", Target: "127.0.0.1:25", Load: Load{Mode: "open", Connections: 1}, Failed: 7, Errors: map[string]int64{"connection refused": 7}}
 	one := rounds(t)[:2]
@@ -75,6 +76,23 @@ func TestUnits(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Two of one name on different file systems are no rounds of one thing; a server whose disk nobody knows is no other disk.
+func TestDisksAreCompared(t *testing.T) {
+	here, there, foreign := openLoop(t), openLoop(t), openLoop(t)
+	there.Machine.Disk, foreign.Machine.Disk = &Disk{"tmpfs", 2}, nil
+	if w := compared(t, here, here, foreign).Warnings; len(w) > 0 {
+		t.Errorf("one disk: %q", w)
+	}
+	if w := compared(t, here, there).Warnings; !slices.Equal(w, []string{"different file systems: xfs; tmpfs"}) {
+		t.Errorf("two disks: %q", w)
+	}
+	for d, want := range map[*Disk]int{nil: 0, {"xfs", 412}: 0, {"", 3}: 0, {"tmpfs", 2}: 1, {"ramfs", 2}: 1} {
+		if notes := d.Notes(); len(notes) != want || want > 0 && !strings.Contains(notes[0], "--dir") {
+			t.Errorf("%v: %q", d, notes)
 		}
 	}
 }

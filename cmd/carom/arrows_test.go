@@ -45,13 +45,14 @@ var arrows = map[string][]string{
 	"bench/result":      {},
 	"bench/load":        {"bench/result", "bench/progress"},
 	"bench/null":        {},
+	"bench/disk":        {"bench/result"},
 	"bench/wire":        {"bench/load", "bench/targets"},
 	"bench/targets":     {"bench/mails", "edge/mailbox", "edge/ref", "pipeline/event"},
 	"bench/node":        {},
 	"bench/peers":       {"bench/load", "bench/result", "edge/ref", "pipeline/event"},
 	"bench/mails":       {},
 	"bench/scenario":    {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "pipeline/event"},
-	"bench/verdicts":    {"bench/node", "bench/progress"},
+	"bench/verdicts":    {"bench/load", "bench/node", "bench/progress", "bench/result"},
 	"bench/growth":      {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "bench/targets", "bench/wire", "edge/ref", "kv", "pipeline", "pipeline/bot", "pipeline/event", "pipeline/journal"},
 	"cmd/carom":         nil, // wires everything
 
