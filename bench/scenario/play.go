@@ -15,6 +15,7 @@ import (
 
 	"carom/bench/node"
 	"carom/bench/progress"
+	"carom/bench/result"
 )
 
 // Options of a play.
@@ -82,6 +83,7 @@ type player struct {
 	mailers chan *node.Mailer // free ones; nil where none is connected
 
 	http, smtp, api *listener
+	behind          *behind      // nil without a rate
 	played          atomic.Int64 // messages
 	unanswered      atomic.Int64 // facts
 	repeats         atomic.Int64
@@ -113,6 +115,9 @@ func newPlayer(client *node.Client, o Options, begin time.Time) *player {
 		client: client, options: o, plan: newPlan(&o.Scenario, o.Account, run, begin), ledger: newLedger(begin), begin: begin,
 		gate: newGate(), mailers: make(chan *node.Mailer, o.Scenario.MailConnections), kill: make(chan struct{}, max(o.Kills, 1)),
 		http: newListener("http"), smtp: newListener("smtp"), api: newListener("api"),
+	}
+	if o.Scenario.Rate > 0 {
+		p.behind = &behind{waits: result.NewHistogram()}
 	}
 	for range o.Scenario.MailConnections {
 		p.mailers <- nil
@@ -150,6 +155,9 @@ func (p *player) work(ctx context.Context, registered <-chan *message, late chan
 	for m := range registered {
 		if p.cut() {
 			continue
+		}
+		if p.behind != nil {
+			p.behind.record(time.Since(p.dueAt(m.index)))
 		}
 		if err := p.live(ctx, m); err != nil {
 			return err
@@ -231,7 +239,7 @@ func (p *player) due(ctx context.Context, start int) (int, error) {
 	s := &p.options.Scenario
 	wait := time.Duration(0)
 	if s.Rate > 0 {
-		wait = time.Until(p.begin.Add(time.Duration(float64(start) / s.Rate * float64(time.Second))))
+		wait = time.Until(p.dueAt(start))
 	}
 	if wait > 0 {
 		select {
@@ -250,6 +258,11 @@ func (p *player) due(ctx context.Context, start int) (int, error) {
 	}
 	due := int(time.Since(p.begin).Seconds()*s.Rate) + 1 - start
 	return max(1, min(rest, due)), nil
+}
+
+// dueAt is when message i is to begin, by the rate.
+func (p *player) dueAt(i int) time.Time {
+	return p.begin.Add(time.Duration(float64(i) / p.options.Scenario.Rate * float64(time.Second)))
 }
 
 // registerLate registers those whose life is over.

@@ -46,6 +46,10 @@ type Report struct {
 	// last of them was at the API.
 	Sustained float64 `json:"sustained,omitempty"`
 
+	// Behind is how long after a message was due, by the rate wanted, its life began: the waits for its registration, for a
+	// connection that was free, and for a node that was killed. The listeners' latency has none of it. nil without a rate.
+	Behind *result.Distribution `json:"behind,omitempty"`
+
 	Listeners []Listener `json:"listeners"`
 	// Visible is the time from a fact's acknowledgement until it was at the API, by kind, and of all.
 	Visible []Visible `json:"visible"`
@@ -55,6 +59,7 @@ type Report struct {
 	Server       *result.CPU    `json:"server,omitempty"`
 	Machine      result.Machine `json:"machine"`
 	AccountBytes int64          `json:"account_bytes"` // memory of the account of facts
+	Notes        []string       `json:"notes,omitempty"`
 }
 
 // Visible is the latency of one kind of facts.
@@ -107,6 +112,10 @@ func (r *Report) writeListeners(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(w, "times count from the sending of a request to its answer")
+	if b := r.Behind; b != nil {
+		fmt.Fprintf(w, "messages began behind the rate, which is in none of these times: p50 %s, p99 %s, max %s\n", percentile(b, 50), percentile(b, 99), percentile(b, 100))
+	}
 	for i := range r.Listeners {
 		for text, n := range r.Listeners[i].Errors {
 			fmt.Fprintf(w, "%s: %d times: %s\n", r.Listeners[i].Name, n, text)
@@ -126,23 +135,30 @@ func (r *Report) writeVisible(w io.Writer) error {
 }
 
 func latencyCells(d *result.Distribution) string {
-	cell := func(p float64) string {
-		us, ok := d.At(p)
-		if !ok {
-			return "-"
-		}
-		return (time.Duration(us) * time.Microsecond).Round(10 * time.Microsecond).String()
+	return percentile(d, 50) + "\t" + percentile(d, 99) + "\t" + percentile(d, 100)
+}
+
+func percentile(d *result.Distribution, p float64) string {
+	us, ok := d.At(p)
+	if !ok {
+		return "-"
 	}
-	return cell(50) + "\t" + cell(99) + "\t" + cell(100)
+	return (time.Duration(us) * time.Microsecond).Round(10 * time.Microsecond).String()
 }
 
 func (r *Report) writeUsage(w io.Writer) error {
-	if s := r.Server; s != nil {
-		fmt.Fprintf(w, "node: %.1f s of CPU, %.1f µs a fact, %d MB at most\n", s.Seconds, s.PerItem, s.PeakRSS>>20)
+	if r.Server != nil {
+		fmt.Fprintf(w, "node: %s\n", result.ServerText(r.Server, "a fact"))
 	}
-	_, err := fmt.Fprintf(w, "harness: %.1f s of CPU, %.1f µs a fact, %d MB at most, %.0f bytes a fact for the account\n",
-		r.Harness.Seconds, r.Harness.PerItem, r.Harness.PeakRSS>>20, float64(r.AccountBytes)/float64(max(r.Acknowledged, 1)))
-	return err
+	fmt.Fprintf(w, "harness: %s, %.0f bytes a fact for the account\n",
+		result.HarnessText(&r.Harness, r.Server, "a fact"), float64(r.AccountBytes)/float64(max(r.Acknowledged, 1)))
+	if d := r.Machine.Disk; d != nil {
+		fmt.Fprintf(w, "disk: %s\n", d)
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
+	return nil
 }
 
 func (r *Report) writeChecks(w io.Writer) error {

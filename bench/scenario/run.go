@@ -114,6 +114,13 @@ func (p *player) fill(r *Report, played time.Time) error {
 		}
 		r.Listeners = append(r.Listeners, one)
 	}
+	if p.behind != nil {
+		d, err := p.behind.waits.Distribution()
+		if err != nil {
+			return err
+		}
+		r.Behind = &d
+	}
 	all := result.NewHistogram()
 	for k := sent; k < inferredOpen; k++ {
 		h := p.checker.visible[k]
