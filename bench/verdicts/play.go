@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	benchload "carom/bench/load"
 	"carom/bench/node"
 	"carom/bench/progress"
 )
@@ -24,6 +25,8 @@ type Options struct {
 	Seed    uint64
 	// Settle is how long the node lets clicks wait.
 	Settle time.Duration
+	// PID is the process of the node, whose use of the machine is then told; 0: not known.
+	PID int
 	// Progress gets lines and bars for people.
 	Progress io.Writer
 }
@@ -39,13 +42,23 @@ func Play(ctx context.Context, t node.Target, o Options) (*Result, error) {
 	run := fmt.Sprintf("v%x", begin.UnixMilli())
 	messages, hits := makePlan(o.Scripts, o.Seed, run, begin)
 	p := &player{client: c, progress: o.Progress}
+	used, err := newUsage(o.PID)
+	if err != nil {
+		return nil, err
+	}
 	if err := p.register(ctx, messages); err != nil {
 		return nil, err
 	}
 	if err := p.play(ctx, hits); err != nil {
 		return nil, err
 	}
-	return p.measure(ctx, o, messages)
+	used.end(len(hits))
+	r, err := p.measure(ctx, o, messages)
+	if err != nil {
+		return nil, err
+	}
+	r.Harness, r.Server, r.Machine = used.harness, used.server, benchload.Machine()
+	return r, nil
 }
 
 // player plays a plan against a node.

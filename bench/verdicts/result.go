@@ -8,12 +8,23 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"carom/bench/result"
 )
+
+// Format is the version of the JSON form.
+const Format = 1
 
 // Result is what a play gave: a row for each script, and one for all.
 type Result struct {
-	Scripts []Row `json:"scripts"`
-	All     Row   `json:"all"`
+	Format  int    `json:"format"`
+	Kind    string `json:"kind"` // verdicts
+	Scripts []Row  `json:"scripts"`
+	All     Row    `json:"all"`
+
+	Harness result.CPU     `json:"harness"` // by hit, from the registration to the last hit
+	Server  *result.CPU    `json:"server,omitempty"`
+	Machine result.Machine `json:"machine"`
 }
 
 // Row is what the node made of one script.
@@ -101,7 +112,7 @@ func share(n, of int) (float64, bool) {
 }
 
 func newResult(scripts []Script, messages []*message, unsubscribed map[string]bool) *Result {
-	r := &Result{All: Row{Name: "all"}}
+	r := &Result{Format: Format, Kind: "verdicts", All: Row{Name: "all"}}
 	rows := make(map[string]*Row)
 	for i := range scripts {
 		r.Scripts = append(r.Scripts, Row{Name: scripts[i].Name})
@@ -220,7 +231,12 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if r.All.Unsubscribes > 0 || r.All.Wrongly > 0 {
 		fmt.Fprintf(w, "unsubscribed %d of %d who asked, %d who did not\n", r.All.Unsubscribed, r.All.Unsubscribes, r.All.Wrongly)
 	}
-	return nil
+	fmt.Fprintln(w)
+	if r.Server != nil {
+		fmt.Fprintf(w, "node: %s\n", result.ServerText(r.Server, "a hit"))
+	}
+	_, err := fmt.Fprintf(w, "harness: %s\n", result.HarnessText(&r.Harness, r.Server, "a hit"))
+	return err
 }
 
 func figure(v float64, ok bool) string {
