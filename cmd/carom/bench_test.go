@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"carom/bench/result"
 	"carom/bench/verdicts"
 )
 
@@ -29,26 +30,37 @@ actors:
 `
 
 func TestBenchVerdicts(t *testing.T) {
+	t.Setenv(actAsCarom, "1") // the node is this binary
 	dir := t.TempDir()
+	file := filepath.Join(dir, "result.json")
 	for i, text := range strings.Split(quickScripts, "---") {
 		if err := os.WriteFile(filepath.Join(dir, string(rune('a'+i))+".yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	play := func(only string) (r verdicts.Result, err error) {
+	play := func(only, to string) (r verdicts.Result, table string, err error) {
 		cmd := newRootCommand()
 		var out, progress bytes.Buffer
+		var text []byte
 		cmd.SetOut(&out)
 		cmd.SetErr(&progress)
-		cmd.SetArgs([]string{"bench", "verdicts", "--scripts", dir, "--settle", "1s", "--json", "--only", only})
+		cmd.SetArgs([]string{"bench", "verdicts", "--scripts", dir, "--settle", "1s", "--json", to, "--only", only})
 		err = cmd.ExecuteContext(t.Context())
-		if jsonErr := json.Unmarshal(out.Bytes(), &r); jsonErr != nil {
-			t.Fatalf("%v, %v: %s %s", err, jsonErr, out.Bytes(), progress.Bytes())
+		text = out.Bytes()
+		if to != "-" {
+			var fileErr error
+			table = out.String()
+			if text, fileErr = os.ReadFile(to); fileErr != nil {
+				t.Fatalf("%v, %v: %s", err, fileErr, progress.Bytes())
+			}
 		}
-		return r, err
+		if jsonErr := json.Unmarshal(text, &r); jsonErr != nil {
+			t.Fatalf("%v, %v: %s %s", err, jsonErr, text, progress.Bytes())
+		}
+		return r, table, err
 	}
 
-	r, err := play("crawlers")
+	r, table, err := play("crawlers", file)
 	if err != nil {
 		t.Errorf("a play that meets every bar: %v", err)
 	}
@@ -59,7 +71,19 @@ func TestBenchVerdicts(t *testing.T) {
 		t.Errorf("5 unsubscribes: %+v", r.All)
 	}
 
-	r, err = play("liar,crawlers")
+	if r.Server == nil || r.Server.Seconds <= 0 || r.Harness.Seconds <= 0 {
+		t.Errorf("CPU time of the node and the harness: %+v, %+v", r.Server, r.Harness)
+	}
+	for _, want := range []string{"crawlers", "node: ", "harness: ", "% of what it and the server used"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("there is no %q in\n%s", want, table)
+		}
+	}
+	if _, err := result.ReadFile(file); err == nil || !strings.Contains(err.Error(), "result.json: a result of carom bench verdicts") {
+		t.Errorf("compared with others: %v", err)
+	}
+
+	r, _, err = play("liar,crawlers", "-")
 	if err == nil || !strings.Contains(err.Error(), "humans are called machines") {
 		t.Errorf("a play that calls people machines: %v", err)
 	}

@@ -33,7 +33,7 @@ result tells messages a second too. Every line of every answer is checked.
 Without a URL a node is started in a process of its own, with a temporary folder, and measured. The token of a node of
 yours is read from ` + tokenVariable + `.`,
 		Example: `  carom bench api
-  carom bench api --batch 1000 --connections 4 --duration 30s
+  carom bench api --batch 1000 --connections 4 --duration 30s --dir /var/tmp
   carom bench api --batch 100 --find-rate 'p99<100ms' --json api.json
   ` + tokenVariable + `=... carom bench api https://carom.example.com --links 10 --senders 5000`,
 		Args: cobra.MaximumNArgs(1),
@@ -56,7 +56,7 @@ yours is read from ` + tokenVariable + `.`,
 }
 
 func (a *apiFlags) run(cmd *cobra.Command, target string) error {
-	if err := a.load.check(); err != nil {
+	if err := a.load.check(target == ""); err != nil {
 		return err
 	}
 	messages, err := targets.NewRegistrations(a.messages)
@@ -66,12 +66,9 @@ func (a *apiFlags) run(cmd *cobra.Command, target string) error {
 	if target != "" {
 		return a.measure(cmd, target, os.Getenv(tokenVariable), messages)
 	}
-	if a.load.plan.ServerPID != 0 {
-		return usageError{fmt.Errorf("--server-pid: want a URL: the node that is started by itself is measured anyway")}
-	}
 	connections := strconv.Itoa(max(2*a.load.plan.Clients, 1024))
-	return withChildNode(cmd.Context(), []string{roleAPI}, map[string]string{"api.max_connections": connections}, func(node *childNode) error {
-		a.load.plan.ServerPID = node.pid()
+	return withChildNode(cmd.Context(), a.load.dir, []string{roleAPI}, map[string]string{"api.max_connections": connections}, func(node *childNode) error {
+		a.load.measures(node)
 		return a.measure(cmd, "http://"+node.api, "", messages)
 	})
 }

@@ -13,10 +13,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"carom/bench/disk"
+	"carom/bench/result"
+
+	"github.com/spf13/pflag"
 )
 
 // childNode is a node in a process of its own, with a temporary folder: what the benches measure where they are given no
@@ -24,6 +30,7 @@ import (
 type childNode struct {
 	cmd    *exec.Cmd
 	dir    string
+	disk   *result.Disk // under dir
 	roles  []string
 	set    map[string]string
 	exited chan struct{} // closed when the process has ended, and then err is set
@@ -33,24 +40,42 @@ type childNode struct {
 	api, track, inbound string
 }
 
+// rolesWithoutKafka are all that a node may have that speaks to no broker.
+func rolesWithoutKafka() []string {
+	return slices.DeleteFunc(slices.Clone(allRoles), func(role string) bool { return role == roleRelay })
+}
+
 // How long a child may take.
 const (
 	childStart = 30 * time.Second
 	childStop  = 30 * time.Second
 )
 
-// withChildNode starts a node with some of the roles and some settings, by their keys, over those of --dev; has it
-// measured; and stops it again.
-func withChildNode(ctx context.Context, roles []string, set map[string]string, measure func(*childNode) error) (err error) {
-	dir, err := os.MkdirTemp("", "carom-bench-")
-	if err != nil {
+// addDir adds --dir, which says below which folder withChildNode makes the node's.
+func addDir(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "dir", "", "where the node that is started here gets a fresh folder, which is removed in the end: a folder on the disk that is to be measured; left out, the system's for temporary files")
+}
+
+// withChildNode starts a node with some of the roles and some settings, by their keys, over those of --dev, in a fresh
+// folder below one, or below the system's for temporary files; has it measured; and stops it again.
+func withChildNode(ctx context.Context, below string, roles []string, set map[string]string, measure func(*childNode) error) (err error) {
+	dir, err := os.MkdirTemp(below, "carom-bench-")
+	switch {
+	case err != nil && below != "":
+		return fmt.Errorf("--dir: %w", err)
+	case err != nil:
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	under, err := disk.Look(dir)
+	if err != nil {
+		return fmt.Errorf("look at the disk under the node's folder: %w", err)
+	}
 	c, err := startChildNode(ctx, dir, roles, set)
 	if err != nil {
 		return err
 	}
+	c.disk = under
 	defer func() { err = errors.Join(err, c.stop()) }()
 	return measure(c)
 }
@@ -147,7 +172,13 @@ func (c *childNode) listen(logs io.Reader, listening chan<- struct{}, tail *tail
 // keysFile is where the node keeps its keys.
 func (c *childNode) keysFile() string { return filepath.Join(c.dir, "data", keysName) }
 
-func (c *childNode) pid() int { return c.cmd.Process.Pid }
+// pid is the process whose CPU time and memory are to be measured: none, 0, but on Linux, which alone tells them.
+func (c *childNode) pid() int {
+	if runtime.GOOS != "linux" {
+		return 0
+	}
+	return c.cmd.Process.Pid
+}
 
 // killAndRestart is kill -9, and a start with the same data and at the same addresses. It returns when the node is ready.
 func (c *childNode) killAndRestart(ctx context.Context) error {
@@ -163,6 +194,7 @@ func (c *childNode) killAndRestart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	again.disk = c.disk
 	*c = *again
 	return c.untilReady(ctx)
 }

@@ -21,8 +21,9 @@ func newBenchCompareCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare FILE...",
 		Short: "Compare results, of one round each or of several",
-		Long: `Compare results that the bench commands have written with --json. Results of one --name are rounds of one thing: their
-figures are told as median, lowest and highest. Ratios are to the first name.
+		Long: `Compare results that bench http, smtp and api have written with --json; those of bench e2e and verdicts say whether
+something holds, and are of another form. Results of one --name are rounds of one thing: their figures are told as median,
+lowest and highest. Ratios are to the first name.
 
 A figure is called higher or lower only where both have at least three rounds and the rounds of the one all lie above
 those of the other. Run rounds alternating (A B A B A B), so that a machine that is slower for a while is slower for

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"carom/bench/result"
+	"carom/bench/scenario"
 )
 
 // writeResults writes rounds of a name, each with its rate.
@@ -91,5 +92,16 @@ func TestBenchCompare(t *testing.T) {
 	}
 	if _, err = compare(slow[0], bad); err == nil || !strings.Contains(err.Error(), "bad.json: format 9 is newer") {
 		t.Error(err)
+	}
+	report, err := os.Create(bad)
+	if err == nil {
+		err = errors.Join((&scenario.Report{Format: scenario.Format, Kind: "e2e"}).WriteJSON(report), report.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "bad.json: a result of carom bench e2e: only those of carom bench http, smtp or api"
+	if _, err = compare(slow[0], bad); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	benchnode "carom/bench/node"
+	"carom/bench/result"
 	"carom/bench/scenario"
 	"carom/edge/ref"
 	"carom/pipeline/event"
@@ -32,6 +33,8 @@ type endToEndFlags struct {
 	seed     uint64
 	list     bool
 	json     string
+	dir      string
+	disk     *result.Disk // of a node of its own
 }
 
 func newBenchEndToEndCommand() *cobra.Command {
@@ -57,13 +60,19 @@ X-Forwarded-For, and its enrollments should complete within 5 days (rollup.compl
 as sent so long ago. Messages that are registered late want its keys: name its configuration with --config. With
 --brokers name the prefix of its topics, too. Everything belongs to an account of its own, unless --account says else.
 
+With a rate, messages begin when they are due, and what becomes of one follows step by step. The listeners' latency counts
+from the sending of each request, so it leaves out how long a message waited for a connection that was free: that is told
+apart, as how far messages began behind the rate. A node that can't keep up shows there, and not in the latency.
+
 Ctrl-C ends the play early: messages under way are played to their end, what was acknowledged by then is checked, and
 the report says so. A second one ends everything at once.
+
+The CPU time of the harness and of a node that is started here is told with every report, on Linux only.
 
 It needs some 32 to 64 bytes of memory for each fact, and 2 for each message; with --brokers 40 more for each message.
 The exit code is 1 if anything differs; the first 20 differences of each check are named.`,
 		Example: `  carom bench e2e
-  carom bench e2e day --kill 2 --json day.json
+  carom bench e2e day --kill 2 --json day.json --dir /var/tmp
   carom bench e2e burst-of-bounces --messages 100000 --rate 500
   carom bench e2e my.yaml --brokers 127.0.0.1:9092
   carom bench e2e bots --api http://127.0.0.1:8081 --mail 127.0.0.1:2525 --config carom.yaml`,
@@ -90,6 +99,7 @@ The exit code is 1 if anything differs; the first 20 differences of each check a
 	f.StringVar(&flags.target.Mail, "mail", "", "host and port of its mail listener")
 	f.StringVar(&flags.target.Feedback, "feedback", "", "address that it takes feedback reports at (inbound.feedback_addresses)")
 	f.StringVar(&flags.file, "config", "", "that node's configuration file, whose keys and domains late messages are minted with")
+	addDir(f, &flags.dir)
 	return cmd
 }
 
@@ -133,6 +143,8 @@ func (f *endToEndFlags) load(cmd *cobra.Command, args []string) (err error) {
 		return errors.New("--mail: wanted with --api: the host and port of the node's mail listener")
 	case f.target.API == "" && f.target.Track+f.target.Mail+f.target.Feedback+f.file != "":
 		return errors.New("--track, --mail, --feedback and --config speak of a node of yours: --api is missing")
+	case f.target.API != "" && f.dir != "":
+		return errors.New("--dir: want no --api: it is for the node that is started by itself")
 	case f.options.Settle < 0 || f.options.Patience <= 0:
 		return errors.New("--settle and --patience: want a duration such as 12s")
 	}
@@ -174,7 +186,7 @@ func (f *endToEndFlags) playForeign(cmd *cobra.Command) error {
 
 // playOwn plays against a node in a process of its own.
 func (f *endToEndFlags) playOwn(cmd *cobra.Command) error {
-	roles := []string{roleTrack, roleInbound, roleAPI, roleRefine, roleRollup, roleSuppress}
+	roles := rolesWithoutKafka()
 	set := map[string]string{
 		"refine.settle":                      f.options.Settle.String(),
 		"inbound.max_connections_per_client": strconv.Itoa(f.options.Scenario.MailConnections + 10),
@@ -182,7 +194,7 @@ func (f *endToEndFlags) playOwn(cmd *cobra.Command) error {
 		"score.alert_bounce_rates": "", "score.alert_complaint_rates": "", "score.alert_bands": "false",
 	}
 	if len(f.options.Brokers) > 0 {
-		roles = append(roles, roleRelay)
+		roles = allRoles
 		if f.options.Prefix == "" {
 			f.options.Prefix = fmt.Sprintf("carom-e2e-%x", time.Now().UnixMilli())
 		}
@@ -191,7 +203,7 @@ func (f *endToEndFlags) playOwn(cmd *cobra.Command) error {
 			return fmt.Errorf("make topics of its own for the node: %w", err)
 		}
 	}
-	return withChildNode(cmd.Context(), roles, set, func(c *childNode) error {
+	return withChildNode(cmd.Context(), f.dir, roles, set, func(c *childNode) error {
 		dev := devConfig()
 		f.target.API, f.target.Mail, f.target.Feedback = "http://"+c.api, c.inbound, dev.Inbound.FeedbackAddresses[0]
 		keys, err := ref.ReadKeyring(c.keysFile())
@@ -205,7 +217,7 @@ func (f *endToEndFlags) playOwn(cmd *cobra.Command) error {
 			return err
 		}
 		f.options.Mint, f.options.PID = mintWith(minter), c.pid
-		f.options.Restart = c.killAndRestart
+		f.options.Restart, f.disk = c.killAndRestart, c.disk
 		return f.play(cmd)
 	})
 }
@@ -215,7 +227,7 @@ func (f *endToEndFlags) play(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	report.Machine.Carom = version()
+	report.Machine.Carom, report.Machine.Disk, report.Notes = version(), f.disk, f.disk.Notes()
 	write := report.WriteTable
 	switch f.json {
 	case "":

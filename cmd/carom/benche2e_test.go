@@ -41,7 +41,15 @@ func endToEnd(t *testing.T, args ...string) *scenario.Report {
 // A node that is killed twice, with topics, has kept all that it acknowledged: at the API, in the scores and on Kafka.
 func TestEndToEndKilled(t *testing.T) {
 	t.Parallel()
-	checkKilled(t, endToEnd(t, "small", "--messages", "200", "--kill", "2", "--brokers", startFake(t)))
+	dir := t.TempDir()
+	r := endToEnd(t, "small", "--messages", "200", "--kill", "2", "--brokers", startFake(t), "--dir", dir)
+	checkKilled(t, r)
+	if r.Machine.Disk == nil || r.Machine.Disk.Sync <= 0 || r.Behind != nil {
+		t.Errorf("disk %v, behind a rate that was not there: %v", r.Machine.Disk, r.Behind)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v are left in --dir: %v", left, err)
+	}
 }
 
 // A play that is interrupted is checked, and says that it was cut short.
@@ -75,6 +83,9 @@ func TestEndToEndInterrupted(t *testing.T) {
 	checkChecks(t, &r)
 	if !r.CutShort || r.Played < 30 || r.Played >= r.Messages || r.Acknowledged < int64(r.Played) {
 		t.Errorf("cut short: %t, %d of %d messages played, %d facts acknowledged", r.CutShort, r.Played, r.Messages, r.Acknowledged)
+	}
+	if r.Behind == nil || r.Behind.Count != int64(r.Played) {
+		t.Errorf("behind the rate: %+v, of %d messages", r.Behind, r.Played)
 	}
 }
 
@@ -212,6 +223,7 @@ func TestEndToEndUsage(t *testing.T) {
 		{"--api http://127.0.0.1:1", "--mail"},
 		{"--mail x:1", "--api"},
 		{"--patience 0s", "--patience"},
+		{"--dir . --api http://127.0.0.1:1 --mail x:1", "--dir: want no --api"},
 	} {
 		_, errs, code := carom(t, nil, append([]string{"bench", "e2e"}, strings.Fields(tt.args)...)...)
 		if code != exitUsage || !strings.Contains(errs, tt.want) {

@@ -47,10 +47,11 @@ for the answer to the last.
 An open must be answered with 200 and a GIF (paths with /o/), a click with 302 and a Location (/c/), and everything
 else with a status below 400. What is answered otherwise counts as failed.
 
-The harness's own CPU time is told with every result. It should stay well below that of the server. Ctrl-C ends a load
-early: what was measured by then is the result.`,
+Requests are HTTP/1.1, one after the other on each connection, by TLS where the URL is https: GET, or with --head HEAD,
+without a body. Their headers are Host, Accept, the User-Agent of a browser or mail program, and what --forwarded-for and
+--reuse=false add; there is no way to give others. Redirects are not followed.`,
 		Example: `  carom bench http                                            # a node of its own, 64 connections, as fast as it goes
-  carom bench http --rate 5000 --duration 30s                 # 5000 a second
+  carom bench http --rate 5000 --duration 30s --dir /var/tmp  # 5000 a second, on the disk of that folder
   carom bench http --rate 1000..20000 --html ramp.html        # a ramp, with plots
   carom bench http --find-rate 'p99<10ms' --connections 256   # how much can it take?
   carom bench http https://track.example.com --keys keys.yaml --rate 200 --clicks 0.1
@@ -62,7 +63,7 @@ early: what was measured by then is the result.`,
 	f.load.add(cmd, 64)
 	flags := cmd.Flags()
 	flags.StringVar(&f.keys, "keys", "", "keys file of the node at URL: references are minted with it")
-	flags.StringVar(&f.urls, "urls", "", "file with URLs to ask for in turn, one a line; - is standard input")
+	flags.StringVar(&f.urls, "urls", "", "file with URLs of one server to ask for in turn, one a line; - is standard input")
 	flags.Float64Var(&f.clicks, "clicks", 0.2, "share of clicks among minted hits, 0 to 1; the others are opens")
 	flags.Float64Var(&f.repeats, "repeats", 0, "share of minted hits that repeat the one before them on their connection, 0 to 1")
 	flags.BoolVar(&f.reuse, "reuse", true, "keep connections; with --reuse=false every request makes one of its own")
@@ -73,7 +74,7 @@ early: what was measured by then is the result.`,
 }
 
 func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
-	if err := f.load.check(); err != nil {
+	if err := f.load.check(len(args) == 0 && f.urls == "" && f.keys == ""); err != nil {
 		return err
 	}
 	switch {
@@ -91,8 +92,8 @@ func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return f.given(cmd, args)
 	}
-	return withChildNode(cmd.Context(), []string{roleTrack}, nil, func(c *childNode) error {
-		f.load.plan.ServerPID = c.pid()
+	return withChildNode(cmd.Context(), f.load.dir, []string{roleTrack}, nil, func(c *childNode) error {
+		f.load.measures(c)
 		f.forward = true
 		return f.minted(cmd, "http://"+c.track, c.keysFile())
 	})

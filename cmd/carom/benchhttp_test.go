@@ -10,8 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"carom/bench/disk"
 	"carom/bench/result"
 )
 
@@ -41,6 +44,37 @@ func TestBenchHTTPOfItsOwnNode(t *testing.T) {
 	}
 	if r.Requests != 200 || r.Failed != 0 || r.Load.Mode != "open" || len(r.Answers) != 2 || r.Server == nil || r.Server.Seconds <= 0 {
 		t.Errorf("want 200 opens and clicks, and the server's CPU time: %+v", r)
+	}
+}
+
+// The node's folder is below --dir, as long as it lasts, and the result says what that stands on.
+func TestBenchHTTPDisk(t *testing.T) {
+	t.Setenv(actAsCarom, "1")
+	for _, below := range []string{"", "/dev/shm"} { // TMPDIR, and a tmpfs
+		if _, err := os.Stat(below); below != "" && err != nil {
+			t.Skip(err)
+		}
+		dir, err := os.MkdirTemp(below, "carom-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := disk.Look(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, progress, err := benchHTTP(t, "--rate", "20", "--duration", "100ms", "--connections", "1", "--dir", dir)
+		if err != nil {
+			t.Fatalf("%v: %s", err, progress)
+		}
+		if d := r.Machine.Disk; d == nil || d.FileSystem != want.FileSystem || d.Sync <= 0 {
+			t.Errorf("%s: disk %v, want %v", dir, d, want)
+		}
+		if notes := want.Notes(); len(notes) > 0 != strings.Contains(strings.Join(r.Notes, "\n"), "synced writes cost nothing here") {
+			t.Errorf("%s: %q", dir, r.Notes)
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Errorf("something is left: %v", errors.Join(err, os.RemoveAll(dir)))
+		}
 	}
 }
 
@@ -103,7 +137,72 @@ func TestBenchHTTPOfAnything(t *testing.T) {
 	}
 }
 
+// Requests are what the help says, and have no header that it does not name.
+func TestBenchHTTPRequests(t *testing.T) {
+	cmd, _, err := newRootCommand().Find([]string{"bench", "http"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen sync.Map
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen.Store(r.Proto, true)
+		seen.Store(r.Method, true)
+		for name := range r.Header {
+			seen.Store(name, true)
+		}
+		if r.ContentLength != 0 {
+			seen.Store("a body", true)
+		}
+	}))
+	defer server.Close()
+	for _, flags := range []string{"--reuse", "--reuse=false --forwarded-for --head"} {
+		if _, _, err := benchHTTP(t, append(strings.Fields(flags), server.URL, "--rate", "20", "--duration", "100ms", "--connections", "1")...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	help := strings.NewReplacer("--forwarded-for", "X-Forwarded-For", "--reuse=false", "Connection").Replace(cmd.Long)
+	seen.Range(func(part, _ any) bool {
+		if !strings.Contains(help, part.(string)) {
+			t.Errorf("the help does not tell of %s", part)
+		}
+		return true
+	})
+	if _, ok := seen.Load("HEAD"); !ok {
+		t.Error("nothing was asked with HEAD")
+	}
+}
+
+// A server that answers the first step of a search well, and of all others half of the requests: the rate that it has kept
+// does not hold when it is measured once more. That is in the exit code, and in the result.
+func TestBenchHTTPUnconfirmed(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n := asked.Add(1); n > 10 && n%2 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer server.Close()
+	page := filepath.Join(t.TempDir(), "page.html")
+	r, _, err := benchHTTP(t, server.URL, "--find-rate", "max<1m", "--rate", "100", "--duration", "100ms", "--connections", "2", "--html", page)
+	var usage usageError
+	if err == nil || errors.As(err, &usage) || !strings.Contains(err.Error(), "100 a second kept max<1m0s in the search and not when measured once more") {
+		t.Errorf("%v", err)
+	}
+	if n := len(r.Search); n < 3 || !r.Search[0].Held || r.Search[n-1].Held || r.Failed == 0 || r.Requests == 0 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Stat(page); err != nil {
+		t.Error(err)
+	}
+	// A search that was ended after a rate that was too much has a result that held.
+	r.Load.Stages[0].From = 50
+	if err := unconfirmed(&r); err != nil {
+		t.Errorf("a search that was ended: %v", err)
+	}
+}
+
 func TestBenchHTTPErrors(t *testing.T) {
+	t.Setenv(actAsCarom, "1") // if one of these starts a node after all
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +226,10 @@ func TestBenchHTTPErrors(t *testing.T) {
 		{"--clicks 0.5 http://127.0.0.1/", true, "want --keys"},
 		{"--html - http://127.0.0.1/", true, "both print"},
 		{"ftp://127.0.0.1/", true, "want a URL"},
+		{"--dir . http://127.0.0.1/", true, "--dir: want no target"},
+		{"--dir . --urls u", true, "--dir: want no target"},
+		{"--server-pid 1", true, "--server-pid: want a target"},
+		{"--dir /nowhere", false, "--dir: "},
 		{"--urls /nowhere", false, "/nowhere"},
 		{"--keys /nowhere http://127.0.0.1", false, "/nowhere"},
 		{nobody, false, "connection 1 of 64"},

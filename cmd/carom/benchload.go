@@ -29,13 +29,15 @@ type loadFlags struct {
 	json     string
 	html     string
 	threads  int
+	dir      string
+	disk     *result.Disk // of a node of its own
 }
 
 func (f *loadFlags) add(cmd *cobra.Command, connections int) {
 	flags := cmd.Flags()
 	flags.IntVar(&f.plan.Clients, "connections", connections, "how many connections the requests are made on")
 	flags.StringVar(&f.rate, "rate", "", "requests a second: 1000; a ramp, 1000..5000; steps with figures of their own, 1000,2000,4000; left out, each connection asks again as soon as it is answered")
-	flags.DurationVar(&f.duration, "duration", 10*time.Second, "how long is measured; with --find-rate, at each rate that is tried")
+	flags.DurationVar(&f.duration, "duration", 10*time.Second, "how long is measured: the steps of --rate share it; with --find-rate, at each rate that is tried")
 	flags.DurationVar(&f.plan.Warmup, "warmup", 2*time.Second, "how long the first rate goes on before that, which counts nowhere")
 	flags.DurationVar(&f.plan.Timeout, "timeout", 10*time.Second, "how long an answer may take")
 	flags.StringVar(&f.find, "find-rate", "", "search the highest rate that keeps a bound on latency, to within 5 %, and at which nothing fails: p99<10ms, p99.9<1s, max<50ms; --rate is where it begins")
@@ -43,11 +45,31 @@ func (f *loadFlags) add(cmd *cobra.Command, connections int) {
 	flags.StringVar(&f.json, "json", "", "write the result as JSON to this file; - is standard output")
 	flags.StringVar(&f.html, "html", "", "write the result as a page with plots to this file; - is standard output")
 	flags.IntVar(&f.threads, "threads", max(runtime.NumCPU()/4, 1), "how many of the machine's cores the harness may use at once")
-	flags.IntVar(&f.plan.ServerPID, "server-pid", 0, "process id of the server on this machine: its CPU time and memory, with its children, are told too")
+	flags.IntVar(&f.plan.ServerPID, "server-pid", 0, "process id of the server on this machine: its CPU time and memory, with its children, are told too (on Linux)")
+	addDir(flags, &f.dir)
+	cmd.Long += loadLong
 }
 
-// check reads what the flags say, before anything is started.
-func (f *loadFlags) check() (err error) {
+// loadLong ends the help of all commands that make load.
+const loadLong = `
+
+The harness's own CPU time is told with every result, and should stay well below that of the server; that of a node which
+is started here is told, too. Both are measured on Linux only: other systems do not tell them. A node's figures depend on
+the disk that its folder is on (--dir): the result says how long a synced write takes there. Ctrl-C ends a load early:
+what was measured by then is the result.
+
+The exit code is 0 if there is a result with at least one right answer, however many failed: how many is in the result. It
+is 1 if no request was answered as it should be, if --find-rate finds no rate or the one that it found does not hold when it
+is measured once more, or if nothing could be measured or a file not be written; 2 if the flags are wrong.`
+
+// check reads what the flags say, before anything is started; own says that a node of its own will be.
+func (f *loadFlags) check(own bool) (err error) {
+	switch {
+	case own && f.plan.ServerPID != 0:
+		return usageError{errors.New("--server-pid: want a target: the node that is started by itself is measured anyway")}
+	case !own && f.dir != "":
+		return usageError{errors.New("--dir: want no target: it is for the node that is started by itself")}
+	}
 	if f.plan.Stages, err = benchload.ParseRate(f.rate, f.duration); err != nil {
 		return usageError{fmt.Errorf("--rate: %w", err)}
 	}
@@ -78,6 +100,9 @@ func (f *loadFlags) check() (err error) {
 
 const maxThreads = 1024
 
+// measures has a node of its own be measured with the load.
+func (f *loadFlags) measures(node *childNode) { f.plan.ServerPID, f.disk = node.pid(), node.disk }
+
 // harnessGC lets the harness's heap, which is small, grow before it is swept: the sweeps would cost the server's time.
 const harnessGC = 400
 
@@ -89,7 +114,8 @@ type measured struct {
 	notes   func() []string   // what else a reader must know, when all is over; nil: nothing
 }
 
-// run makes the load, shows how it goes, and writes what came of it. Failures are no error: the result tells them.
+// run makes the load, shows how it goes, and writes what came of it. Failures are no error as long as
+// something is right: the result tells them.
 func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (benchload.Client, error)) error {
 	// With one thread the scheduler wakes no other to look for work: requests then start earlier and cost half as much at
 	// low rates. A node must never run so; the harness syncs nothing to disk.
@@ -105,7 +131,8 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	for option, value := range m.options {
 		r.Options[option] = label(value)
 	}
-	r.Machine.Carom = version()
+	r.Machine.Carom, r.Machine.Disk = version(), f.disk
+	r.Notes = append(r.Notes, f.disk.Notes()...)
 	if m.notes != nil {
 		r.Notes = append(r.Notes, m.notes()...)
 	}
@@ -118,7 +145,20 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	case r.Requests == 0:
 		return errors.New("no request was answered as it should be: the result's errors say why")
 	}
-	return nil
+	return unconfirmed(r)
+}
+
+// unconfirmed is an error if the rate that a search has found did not hold when it was measured once more. Of a search that
+// was ended early the result is a rate that held, and no other that was tried last.
+func unconfirmed(r *result.Result) error {
+	if len(r.Search) == 0 {
+		return nil
+	}
+	last := &r.Search[len(r.Search)-1]
+	if last.Held || last.Wanted != r.Load.Stages[0].From {
+		return nil
+	}
+	return fmt.Errorf("--find-rate: %g a second kept %s in the search and not when measured once more: give it longer steps with --duration", last.Wanted, last.Bound)
 }
 
 func (f *loadFlags) measure(ctx context.Context, newClient func(i int) (benchload.Client, error), o benchload.Observer) (*result.Result, error) {

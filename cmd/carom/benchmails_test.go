@@ -81,7 +81,7 @@ func TestBenchMailsAndMessages(t *testing.T) {
 func TestBenchOwnNode(t *testing.T) {
 	for _, what := range []string{"smtp", "api"} {
 		r := benched(t, what)
-		if r.Kind != what || r.Failed > 0 || r.Requests == 0 || r.Server == nil || r.Harness.Seconds <= 0 {
+		if r.Kind != what || r.Failed > 0 || r.Requests == 0 || r.Server == nil || r.Harness.Seconds <= 0 || r.Machine.Disk == nil {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -109,6 +109,7 @@ func TestBenchMailsUsage(t *testing.T) {
 		"smtp --server-pid 1", "smtp --reuse=false --messages-per-connection 5", "smtp --rate x", "smtp --connections 0",
 		"smtp 127.0.0.1:25 --mails /nowhere --to a@example.com", "smtp 127.0.0.1:25 --mails . --to nobody",
 		"api 127.0.0.1:8081", "api --batch 0", "api --links 1000", "api --senders 0", "api --server-pid 1", "api x y",
+		"smtp 127.0.0.1:25 --keys x --dir .", "api http://127.0.0.1:8081 --dir .",
 	} {
 		if _, errs, code := carom(t, nil, append([]string{"bench"}, strings.Fields(args)...)...); code != 2 || errs == "" {
 			t.Errorf("bench %s: exit code %d: %s", args, code, errs)

@@ -53,7 +53,7 @@ new connection. A connection that the server ends between two mails is replaced,
 Certificates are checked with --starttls against the target's name and what the system trusts (SSL_CERT_FILE may name more).
 A server may bound the connections of one client: a node of yours by inbound.max_connections_per_client, 128 by default.`,
 		Example: `  carom bench smtp
-  carom bench smtp --rate 500..5000 --duration 1m --html inbound.html
+  carom bench smtp --rate 500..5000 --duration 1m --html inbound.html --dir /var/tmp
   carom bench smtp --find-rate 'p99<50ms' --connections 100 --mix bounce=1 --size 2k..64k
   carom bench smtp 127.0.0.1:2525 --keys data/keys.yaml --server-pid "$(pgrep -xo carom)"
   carom bench smtp mx.example.com:25 --mails ~/corpus --to postmaster@example.com --starttls
@@ -113,15 +113,15 @@ func (s *smtpFlags) run(cmd *cobra.Command, target string) error {
 	if target != "" {
 		return s.generate(cmd, target, s.keys, generated)
 	}
-	return withChildNode(cmd.Context(), []string{roleInbound}, s.nodeSettings(), func(node *childNode) error {
-		s.load.plan.ServerPID = node.pid()
+	return withChildNode(cmd.Context(), s.load.dir, []string{roleInbound}, s.nodeSettings(), func(node *childNode) error {
+		s.load.measures(node)
 		return s.generate(cmd, node.inbound, node.keysFile(), generated)
 	})
 }
 
 // check refuses what can't be meant before anything is started.
 func (s *smtpFlags) check(target string) error {
-	if err := s.load.check(); err != nil {
+	if err := s.load.check(target == ""); err != nil {
 		return err
 	}
 	usage := func(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
@@ -130,8 +130,6 @@ func (s *smtpFlags) check(target string) error {
 		return usage("--mails: want a target: the node that is started by itself knows none of their recipients")
 	case target == "" && s.keys != "":
 		return usage("--keys: want a target: the node that is started by itself makes its own")
-	case target == "" && s.load.plan.ServerPID != 0:
-		return usage("--server-pid: want a target: the node that is started by itself is measured anyway")
 	case target == "" && s.startTLS:
 		return usage("--starttls: want a target: the node that is started by itself has no certificate")
 	case target != "" && s.mails == "" && s.keys == "":

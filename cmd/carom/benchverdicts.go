@@ -21,7 +21,7 @@ type verdictsFlags struct {
 	scripts string
 	only    []string
 	list    bool
-	json    bool
+	json    string
 	seed    uint64
 	settle  time.Duration
 	target  benchnode.Target
@@ -38,15 +38,18 @@ func newBenchVerdictsCommand() *cobra.Command {
 		Long: `Play scripts of labelled traffic over real HTTP: privacy proxies, image proxies, security gateways, link previews,
 crawlers, and people of many habits. Then print for each script how hits were judged, at once and after settling.
 
-Without --api it starts a node in a temporary folder. A node of yours must trust the player as a proxy
+Without --api it starts a node in a process of its own, with a temporary folder. A node of yours must trust the player as a proxy
 (track.trusted_proxies), because the visitors' addresses come in X-Forwarded-For. The play writes messages of the
 account "verdicts" there.
+
+The CPU time of the harness and of a node that is started here is told with the result, on Linux only.
 
 The exit code is 1 if precision is below 0.99, recall below 0.97, half a percent of the humans are called machines, a
 hit has no event, or an unsubscribe is missing or wrong.`,
 		Example: `  carom bench verdicts
   carom bench verdicts --only barracuda,mimecast
-  carom bench verdicts --scripts ~/scripts --seed 7 --json
+  carom bench verdicts --scripts ~/scripts --seed 7 --json verdicts.json
+  carom bench verdicts --json - | jq '.all.final.human'
   carom bench verdicts --api http://127.0.0.1:8081 --track http://127.0.0.1:8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +61,7 @@ hit has no event, or an unsubscribe is missing or wrong.`,
 	f.StringVar(&flags.scripts, "scripts", "", "folder of scripts (*.yaml) to play instead of the built-in ones")
 	f.StringSliceVar(&flags.only, "only", nil, "names of the scripts to play; all if left out")
 	f.BoolVar(&flags.list, "list", false, "list the scripts and end")
-	f.BoolVar(&flags.json, "json", false, "print the result as JSON")
+	f.StringVar(&flags.json, "json", "", "write the result as JSON to this file; - is standard output, in place of the table")
 	f.Uint64Var(&flags.seed, "seed", 1, "what is drawn: the same seed plays the same traffic")
 	f.DurationVar(&flags.settle, "settle", 12*time.Second, "how long the node lets clicks wait (refine.settle)")
 	f.StringVar(&flags.target.API, "api", "", "URL of a running node's API, for example http://127.0.0.1:8081; its token in "+tokenVariable)
@@ -78,21 +81,20 @@ func (v *verdictsFlags) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
 	options := verdicts.Options{Scripts: scripts, Seed: v.seed, Settle: v.settle, Progress: progress}
 	play := func(t benchnode.Target) error {
-		result, err := verdicts.Play(ctx, t, options)
+		r, err := verdicts.Play(ctx, t, options)
 		if err != nil {
 			return err
 		}
-		return v.show(out, progress, result)
+		r.Machine.Carom = version()
+		return v.show(out, progress, r)
 	}
 	if v.target.API != "" {
 		return play(v.target)
 	}
-	configure := func(c *Config) {
-		c.Refine.Settle = v.settle
-		c.Track.TrustedProxies = []string{"127.0.0.0/8", "::1"}
-	}
-	return withNode(ctx, configure, func(n *node, _ *Config) error {
-		return play(benchnode.Target{API: "http://" + n.api.Addr().String(), Track: v.target.Track})
+	set := map[string]string{"refine.settle": v.settle.String()}
+	return withChildNode(ctx, "", rolesWithoutKafka(), set, func(c *childNode) error {
+		options.PID = c.pid()
+		return play(benchnode.Target{API: "http://" + c.api, Track: v.target.Track})
 	})
 }
 
@@ -127,16 +129,22 @@ func listScripts(out io.Writer, scripts []verdicts.Script) error {
 
 // show prints a result, and returns an error if it misses a bar.
 func (v *verdictsFlags) show(out, progress io.Writer, r *verdicts.Result) error {
-	if v.json {
-		if err := r.WriteJSON(out); err != nil {
-			return err
+	var err error
+	switch v.json {
+	case "":
+	case "-":
+		err = r.WriteJSON(out)
+	default:
+		if err = intoFile(v.json, r.WriteJSON); err != nil {
+			err = fmt.Errorf("--json: %w", err)
 		}
-	} else if err := errors.Join(writeLine(progress), r.WriteTable(out)); err != nil {
-		return err
+	}
+	if v.json != "-" {
+		err = errors.Join(writeLine(progress), r.WriteTable(out), err)
 	}
 	short := r.Shortfalls()
-	if len(short) == 0 {
-		return nil
+	if err != nil || len(short) == 0 {
+		return err
 	}
 	fmt.Fprintln(progress, "\nthe most frequent mistakes:")
 	if err := r.WriteMistakes(progress); err != nil {
