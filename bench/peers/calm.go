@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"carom/bench/disk"
 )
 
 const (
@@ -47,7 +49,7 @@ func (c *calm) wait(ctx context.Context) (came bool, waited time.Duration, err e
 
 // look reports whether both the disk and the processors are calm.
 func (c *calm) look() (bool, error) {
-	took, err := syncs(c.dir, calmSyncs)
+	took, err := disk.Syncs(c.dir, calmSyncs)
 	if err != nil {
 		return false, fmt.Errorf("look whether the disk is calm: %w", err)
 	}

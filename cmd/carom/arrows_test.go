@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"bench/wire":        {"bench/load", "bench/targets"},
 	"bench/targets":     {"bench/mails", "edge/mailbox", "edge/ref", "pipeline/event"},
 	"bench/node":        {},
-	"bench/peers":       {"bench/load", "bench/result", "edge/ref", "pipeline/event"},
+	"bench/peers":       {"bench/disk", "bench/load", "bench/result", "edge/ref", "pipeline/event"},
 	"bench/mails":       {},
 	"bench/scenario":    {"bench/load", "bench/mails", "bench/node", "bench/progress", "bench/result", "pipeline/event"},
 	"bench/verdicts":    {"bench/load", "bench/node", "bench/progress", "bench/result"},
