@@ -3,9 +3,46 @@ package main
 import (
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
+
+// Carom takes as many sessions from the load's one address as deploy/BENCH.md offers.
+func TestSessionsThatAreTold(t *testing.T) {
+	var set struct {
+		Inbound struct {
+			Most int `yaml:"max_connections_per_client"`
+		}
+	}
+	if err := yaml.Unmarshal([]byte(caromConf), &set); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../deploy/BENCH.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := regexp.MustCompile(`SESSIONS=([0-9,]+)`).FindAllStringSubmatch(string(page), -1)
+	if len(told) == 0 {
+		t.Error("no SESSIONS are told")
+	}
+	for _, match := range told {
+		var sessions counts
+		if err := sessions.Set(match[1]); err != nil {
+			t.Error(err)
+		}
+		for _, n := range sessions {
+			if n > set.Inbound.Most {
+				t.Errorf("%s: Carom takes %d", match[0], set.Inbound.Most)
+			}
+		}
+	}
+	if bound := "over SMTP, " + strconv.Itoa(set.Inbound.Most) + " at most"; !strings.Contains(string(page), bound) {
+		t.Errorf("%q is not told", bound)
+	}
+}
 
 // Every target that measures is told in deploy/BENCH.md, and every variable that bench-peers takes there and in make help.
 func TestTargetsAreTold(t *testing.T) {
