@@ -115,6 +115,24 @@ func TestSlope(t *testing.T) {
 	}
 }
 
+// A node has the settings that it is given, and none of those of a real node on this machine.
+func TestServeEnvironment(t *testing.T) {
+	t.Setenv("CAROM_JOURNAL_SYNC", "interval")
+	t.Setenv("CAROM_NODE", "real")
+	t.Setenv("CAROMEL", "kept")
+	env := serve("carom", "/data", "track", "CAROM_JOURNAL_RETENTION=1m").Env
+	for _, pair := range []string{"CAROM_NODE=" + nodeName, "CAROM_DATA_DIR=/data", "CAROM_JOURNAL_RETENTION=1m", "CAROMEL=kept"} {
+		if !slices.Contains(env, pair) {
+			t.Errorf("%s is missing", pair)
+		}
+	}
+	for _, pair := range []string{"CAROM_JOURNAL_SYNC=interval", "CAROM_NODE=real"} {
+		if slices.Contains(env, pair) {
+			t.Errorf("%s is inherited", pair)
+		}
+	}
+}
+
 // Tables are no handles that a soak judges: their number grows with what is kept.
 func TestHandles(t *testing.T) {
 	n := &node{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,17 +68,25 @@ func makeFolder(dir string) (*ref.Keyring, error) {
 	return ref.ReadKeyring(file)
 }
 
-// startNode starts a node on a folder and waits until it listens.
-func startNode(ctx context.Context, carom, dir, roles string, env ...string) (*node, error) {
+// serve is the command of a node on a folder; no roles are all roles.
+func serve(carom, dir, roles string, env ...string) *exec.Cmd {
 	args := []string{"serve"}
 	if roles != "" {
 		args = append(args, "--roles", roles)
 	}
-	n := &node{dir: dir, cmd: exec.Command(carom, args...), exited: make(chan struct{})}
-	n.cmd.Env = append(os.Environ(),
+	cmd := exec.Command(carom, args...)
+	// Those of a real node on this machine would hold where nothing else is said.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "CAROM_") })
+	cmd.Env = append(cmd.Env,
 		"CAROM_DATA_DIR="+dir, "CAROM_NODE="+nodeName, "CAROM_TRACK_LISTEN=127.0.0.1:0", "CAROM_INBOUND_LISTEN=127.0.0.1:0", "CAROM_API_LISTEN=127.0.0.1:0",
 		"CAROM_TRACK_BASE_URL=http://track.example.com", "CAROM_INBOUND_BOUNCE_DOMAIN=bounce.example.com", "CAROM_INBOUND_REPLY_DOMAIN=reply.example.com")
-	n.cmd.Env = append(n.cmd.Env, env...)
+	cmd.Env = append(cmd.Env, env...)
+	return cmd
+}
+
+// startNode starts a node on a folder and waits until it listens.
+func startNode(ctx context.Context, carom, dir, roles string, env ...string) (*node, error) {
+	n := &node{dir: dir, cmd: serve(carom, dir, roles, env...), exited: make(chan struct{})}
 	log, err := n.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
