@@ -20,7 +20,8 @@ const sampleEvents = 1_000_000
 // edge compares the tracking edge on a full journal with one on an empty one.
 func edge(ctx context.Context, o *options, out, show io.Writer) error {
 	full, empty := filepath.Join(o.dir, "full"), filepath.Join(o.dir, "empty")
-	if err := fillFolder(ctx, o, full, out, show); err != nil {
+	events, err := fillFolder(ctx, o, full, out, show)
+	if err != nil {
 		return err
 	}
 	sides := []*side{{name: "empty", dir: empty}, {name: "full", dir: full}}
@@ -40,7 +41,11 @@ func edge(ctx context.Context, o *options, out, show io.Writer) error {
 		}
 		defer s.opens.Close()
 	}
-	if err := compare(ctx, o, sides, out); err != nil {
+	if err := compare(ctx, o, sides); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%d connections, %d rounds of %v each, in turn\n", o.connections, o.rounds, o.seconds)
+	if err := writeComparison(out, sides[0], sides[1], events); err != nil {
 		return err
 	}
 	for _, s := range sides {
@@ -51,21 +56,21 @@ func edge(ctx context.Context, o *options, out, show io.Writer) error {
 	return trim(ctx, full, out)
 }
 
-// fillFolder fills the journal in dir, as far as there is room.
-func fillFolder(ctx context.Context, o *options, dir string, out, show io.Writer) error {
+// fillFolder fills the journal in dir, as far as there is room, and returns how many events it holds then.
+func fillFolder(ctx context.Context, o *options, dir string, out, show io.Writer) (events int64, err error) {
 	s, err := openJournal(dir, unbounded())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { _ = s.close() }()
 	never := func() bool { return false }
 	began := time.Now()
 	filled, err := fill(ctx, s.journal, 0, min(sampleEvents, o.events), never, show)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := s.kv.DB().Flush(); err != nil {
-		return err
+		return 0, err
 	}
 	wanted := o.events
 	perEvent := float64(s.kv.DB().Metrics().Total().TablesSize) / float64(filled) // the write-ahead log that is written out goes
@@ -75,7 +80,7 @@ func fillFolder(ctx context.Context, o *options, dir string, out, show io.Writer
 	}
 	more, err := fill(ctx, s.journal, filled, wanted-filled, never, show)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	filled += more
 	took := time.Since(began)
@@ -85,7 +90,7 @@ func fillFolder(ctx context.Context, o *options, dir string, out, show io.Writer
 	fmt.Fprintf(out, "filled: %d events in %.0f s (%.0f/s), %.2f GB on disk (%.0f B an event), compacted meanwhile %.2f GB written and %.2f GB moved\n",
 		next, took.Seconds(), float64(filled)/took.Seconds(), float64(m.DiskSpaceUsage())/1e9, float64(m.DiskSpaceUsage())/float64(next),
 		float64(levels.TableBytesCompacted)/1e9, float64(levels.TableBytesMoved)/1e9)
-	return s.close()
+	return int64(next), s.close()
 }
 
 // side is one of two nodes that are compared.
@@ -135,8 +140,8 @@ func (s *side) round(ctx context.Context, connections int, lasts time.Duration) 
 	return r, nil
 }
 
-// compare has both sides loaded in turn and prints their figures.
-func compare(ctx context.Context, o *options, sides []*side, out io.Writer) error {
+// compare has both sides loaded in turn.
+func compare(ctx context.Context, o *options, sides []*side) error {
 	for _, s := range sides { // warm up
 		if _, err := s.round(ctx, o.connections, o.seconds/3); err != nil {
 			return err
@@ -155,10 +160,20 @@ func compare(ctx context.Context, o *options, sides []*side, out io.Writer) erro
 			s.rounds = append(s.rounds, r)
 		}
 	}
-	fmt.Fprintf(out, "\n%d connections, %d rounds of %v each, in turn\n", o.connections, o.rounds, o.seconds)
+	return nil
+}
+
+// What the rate on a journal of so many events, or more, should be of that on an empty one.
+const (
+	rateBar   = 0.9
+	barEvents = 50_000_000
+)
+
+// writeComparison prints the figures of both sides and their ratios; events is how many the full journal held.
+func writeComparison(out io.Writer, empty, full *side, events int64) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "journal\tevents/s\tevents per CPU s\tp99 ms\tfailed\tflushed MB\tcompacted MB\tmoved MB\t")
-	for _, s := range sides {
+	for _, s := range []*side{empty, full} {
 		var failed int64
 		var flushed, compacted, moved float64
 		for i := range s.rounds {
@@ -172,18 +187,46 @@ func compare(ctx context.Context, o *options, sides []*side, out io.Writer) erro
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "compaction in these rounds: %s; %s\n", empty.compaction(), full.compaction())
 	for _, ratio := range []struct {
 		name string
 		of   func(*round) float64
-	}{{"rate", (*round).rate}, {"events per CPU second", (*round).perCPU}, {"p99", (*round).p99}} {
-		pairs := make([]float64, o.rounds)
+		bar  float64 // 0: none
+	}{{"rate", (*round).rate, rateBar}, {"events per CPU second", (*round).perCPU, 0}, {"p99", (*round).p99, 0}} {
+		pairs := make([]float64, len(full.rounds))
 		for i := range pairs {
-			pairs[i] = ratio.of(&sides[1].rounds[i]) / ratio.of(&sides[0].rounds[i])
+			pairs[i] = ratio.of(&full.rounds[i]) / ratio.of(&empty.rounds[i])
 		}
 		slices.Sort(pairs)
-		fmt.Fprintf(out, "full / empty, %s: median %.3f of %d pairs, %.3f to %.3f\n", ratio.name, median(pairs), len(pairs), pairs[0], pairs[len(pairs)-1])
+		middle, verdict := median(pairs), ""
+		switch {
+		case ratio.bar == 0 || events < barEvents:
+		case middle >= ratio.bar:
+			verdict = fmt.Sprintf("; bar %.2f met", ratio.bar)
+		default:
+			verdict = fmt.Sprintf("; bar %.2f MISSED", ratio.bar)
+		}
+		fmt.Fprintf(out, "full / empty, %s: median %.3f of %d pairs, %.3f to %.3f%s\n",
+			ratio.name, middle, len(pairs), pairs[0], pairs[len(pairs)-1], verdict)
 	}
 	return nil
+}
+
+// compaction says in how many of the measured rounds the store compacted.
+func (s *side) compaction() string {
+	rewrote, moved := 0, 0
+	for i := range s.rounds {
+		if s.rounds[i].compacted > 0 {
+			rewrote++
+		}
+		if s.rounds[i].move > 0 {
+			moved++
+		}
+	}
+	if rewrote+moved == 0 {
+		return s.name + " NONE, take longer rounds with -seconds"
+	}
+	return fmt.Sprintf("%s rewrote tables in %d of %d and moved some in %d", s.name, rewrote, len(s.rounds), moved)
 }
 
 func (s *side) median(of func(*round) float64) float64 {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"carom/bench/result"
 	"carom/pipeline/event"
 )
 
@@ -129,6 +130,39 @@ func TestServeEnvironment(t *testing.T) {
 	for _, pair := range []string{"CAROM_JOURNAL_SYNC=interval", "CAROM_NODE=real"} {
 		if slices.Contains(env, pair) {
 			t.Errorf("%s is inherited", pair)
+		}
+	}
+}
+
+// The comparison tells whether the bar is met, where there is one, and in how many rounds the stores compacted.
+func TestComparison(t *testing.T) {
+	measured := func(rate, compacted, moved float64) round {
+		r := &result.Result{Rate: rate, Requests: int64(rate), Server: &result.CPU{Seconds: 0.5}}
+		r.Latency.Percentiles = []result.Percentile{{P: 99, Micros: 2e9 / rate}}
+		return round{Result: r, flushed: 5e6, compacted: compacted, move: moved}
+	}
+	empty := &side{name: "empty", rounds: []round{measured(1000, 0, 0), measured(2000, 0, 0), measured(1000, 0, 0)}}
+	full := &side{name: "full", rounds: []round{measured(900, 1e6, 2e6), measured(2000, 0, 2e6), measured(800, 3e6, 0)}}
+	var out strings.Builder
+	if err := writeComparison(&out, empty, full, barEvents); err != nil {
+		t.Fatal(err)
+	}
+	const want = "" +
+		"  journal  events/s  events per CPU s  p99 ms  failed  flushed MB  compacted MB  moved MB\n" +
+		"    empty      1000              2000  2000.0       0          15             0         0\n" +
+		"     full       900              1800  2222.2       0          15             4         4\n" +
+		"compaction in these rounds: empty NONE, take longer rounds with -seconds; full rewrote tables in 2 of 3 and moved some in 2\n" +
+		"full / empty, rate: median 0.900 of 3 pairs, 0.800 to 1.000; bar 0.90 met\n" +
+		"full / empty, events per CPU second: median 0.900 of 3 pairs, 0.800 to 1.000\n" +
+		"full / empty, p99: median 1.111 of 3 pairs, 1.000 to 1.250\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	full.rounds[0].Rate = 899
+	for events, verdict := range map[int64]string{barEvents: "1.000; bar 0.90 MISSED\n", barEvents - 1: "1.000\n"} {
+		out.Reset()
+		if err := writeComparison(&out, empty, full, events); err != nil || !strings.Contains(out.String(), "rate: median 0.899 of 3 pairs, 0.800 to "+verdict) {
+			t.Errorf("%d events, %v:\n%s", events, err, out.String())
 		}
 	}
 }
