@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +115,47 @@ func TestSlope(t *testing.T) {
 	}
 	if judge(&out, grows) == nil || judge(&out, leaks) == nil || judge(&out, steady) != nil {
 		t.Errorf("the verdicts are wrong:\n%s", out.String())
+	}
+	if enough := 2*blocks - 1; judge(&out, steady[:enough]) != nil || judge(&out, steady[:enough-1]) == nil {
+		t.Errorf("want %d samples for a verdict, no fewer:\n%s", enough, out.String())
+	}
+}
+
+// What grows outside of Go is told, and doesn't fail a soak as long as RSS, which it is a part of, does not grow.
+func TestJudgeTellsOffGo(t *testing.T) {
+	samples := make([]sample, 100)
+	for i := range samples {
+		samples[i] = sample{Seconds: float64(i) * 10, RSS: 1e9, OffGo: 1e8 + 1e6*float64(i)}
+	}
+	var out strings.Builder
+	if err := judge(&out, samples); err != nil || !regexp.MustCompile(`(?m)^off Go MB .* grows$`).MatchString(out.String()) {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+}
+
+// A soak that can't come to a verdict is refused before it begins.
+func TestSoakTooShort(t *testing.T) {
+	dir := t.TempDir()
+	err := run(t.Context(), []string{"soak", "-minutes", "3.9", "-dir", dir, "-out", filepath.Join(dir, "soak")}, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "-minutes 3.9: want 4 or more") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What the soak's verdict allows, and how the node is set, are told.
+func TestSoakIsTold(t *testing.T) {
+	page, err := os.ReadFile("../../deploy/BENCH.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := []string{
+		fmt.Sprintf("%g %%", 100*allowedGrowth), fmt.Sprintf("`MINUTES=60`, %g at least", leastSoak.Minutes()), "`off_go_bytes`",
+		fmt.Sprintf("bar of %.2f", rateBar), fmt.Sprintf("%d million", barEvents/1_000_000),
+	}
+	for _, what := range append(told, soakSettings...) {
+		if !strings.Contains(string(page), what) {
+			t.Errorf("deploy/BENCH.md does not tell %q", what)
+		}
 	}
 }
 

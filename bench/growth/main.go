@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	flags.IntVar(&o.connections, "connections", 256, "clients that load a node")
 	flags.StringVar(&o.sizes, "sizes", "0,1,5,10", "start: sizes of the journal on disk, in GB")
 	flags.IntVar(&o.messages, "messages", 0, "start: how many messages refine knows beside the journal, with all roles; 0: the role track alone")
-	flags.Float64Var(&o.minutes, "minutes", 60, "soak: how long")
+	flags.Float64Var(&o.minutes, "minutes", 60, fmt.Sprintf("soak: how long, %g or more", leastSoak.Minutes()))
 	flags.Float64Var(&o.rate, "rate", 0, "soak: events a second, registrations among them; 0: half of what the first minute reaches")
 	flags.StringVar(&o.out, "out", "bin/soak", "soak, stages: where samples and profiles go: OUT.csv, OUT.json, OUT.html, OUT.pprof")
 	flags.Usage = func() { fmt.Fprint(flags.Output(), usage); flags.PrintDefaults() }

@@ -194,6 +194,12 @@ func (n *node) handles() (count int, err error) {
 // figures are the node's metrics by name and labels, as they stand in the text.
 type figures map[string]float64
 
+// goMapped is what Go's runtime has of the system's memory and has not given back. It is no less than what of
+// that is resident: some of it may not have been touched yet.
+func (f figures) goMapped() float64 {
+	return f["go_memstats_sys_bytes"] - f["go_memstats_heap_released_bytes"]
+}
+
 // sum adds up a metric over its labels.
 func (f figures) sum(name string) (total float64) {
 	for key, value := range f {

@@ -29,7 +29,7 @@ type platform struct {
 
 	mu      sync.Mutex // guards latency and lastErr
 	latency *hdrhistogram.Histogram
-	lastErr error
+	lastErr error // the last of those that are counted in failed
 }
 
 // Of a bulk, every n-th message is opened, every n-th of those clicked, and every n-th that was not opened bounces.
@@ -55,19 +55,29 @@ func (p *platform) events() int64 {
 }
 
 func (p *platform) fail(err error) {
-	p.failed.Add(1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.failed.Add(1)
 	p.lastErr = err
 }
 
-// heard takes over the latencies since the last call.
-func (p *platform) heard() (*hdrhistogram.Histogram, error) {
+// failures is an error that says how many requests have failed so far, and why the last one did; nil if none has.
+func (p *platform) failures() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	latency, err := p.latency, p.lastErr
-	p.latency, p.lastErr = newHistogram(), nil
-	return latency, err
+	if p.lastErr == nil {
+		return nil
+	}
+	return fmt.Errorf("%d requests failed, the last: %w", p.failed.Load(), p.lastErr)
+}
+
+// heard takes over the latencies since the last call.
+func (p *platform) heard() *hdrhistogram.Histogram {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	latency := p.latency
+	p.latency = newHistogram()
+	return latency
 }
 
 // sentMessage is a message that was registered.
@@ -99,7 +109,12 @@ type person struct {
 	hits *wire.HTTP
 	asks one // what hits asks for next
 	mail *benchnode.Mailer
+	met  time.Time // when mail was connected
 }
+
+// mailLasts is how long a person keeps a connection to the mail edge. The edge ends those that last an hour, are silent for
+// five minutes, or bring ten thousand mails, and no mail may be under way then.
+const mailLasts = time.Minute
 
 func newPerson(ctx context.Context, platform *platform) (p *person, err error) {
 	p = &person{platform: platform}
@@ -170,10 +185,15 @@ var full = mails.Status{Action: "failed", Code: "5.2.2", Diagnostic: "552 5.2.2 
 
 // bounce has the message come back as a report.
 func (p *person) bounce(ctx context.Context, m *sentMessage) (err error) {
+	if p.mail != nil && time.Since(p.met) > mailLasts {
+		p.mail.Close()
+		p.mail = nil
+	}
 	if p.mail == nil {
 		if p.mail, err = benchnode.DialMailer(ctx, p.node.mail); err != nil {
 			return err
 		}
+		p.met = time.Now()
 	}
 	defer func() {
 		if err != nil {

@@ -28,6 +28,7 @@ type sample struct {
 	RSS         float64 `json:"rss_bytes"`
 	Heap        float64 `json:"go_heap_bytes"`
 	GoSys       float64 `json:"go_sys_bytes"`
+	OffGo       float64 `json:"off_go_bytes"` // of RSS, what is not Go's: what C allocated, and the program itself
 	Cache       float64 `json:"kv_cache_bytes"`
 	MemTables   float64 `json:"kv_memtable_bytes"`
 	Goroutines  float64 `json:"goroutines"`
@@ -62,14 +63,11 @@ func (p *platform) sample(ctx context.Context, began time.Time, since *pace) (s 
 	if err := errors.Join(err1, err2); err != nil {
 		return s, err
 	}
-	latency, failure := p.heard()
-	if failure != nil {
-		fmt.Fprintln(os.Stderr, "last failure:", failure)
-	}
+	latency := p.heard()
 	return sample{
 		Seconds: time.Since(began).Seconds(), Rate: since.rate(time.Now(), p.events()), Failed: float64(p.failed.Load()),
 		P99: float64(latency.ValueAtQuantile(99)) / 1000, Max: float64(latency.Max()) / 1000, Lag: lag(f),
-		RSS: float64(rss), Heap: f["go_memstats_heap_inuse_bytes"], GoSys: f["go_memstats_sys_bytes"],
+		RSS: float64(rss), Heap: f["go_memstats_heap_inuse_bytes"], GoSys: f["go_memstats_sys_bytes"], OffGo: float64(rss) - f.goMapped(),
 		Cache: f.sum("carom_kv_cache_bytes"), MemTables: f.sum("carom_kv_memtable_bytes"),
 		Goroutines: f["go_goroutines"], Handles: float64(handles),
 		DiskJournal: float64(diskBytes(filepath.Join(p.node.dir, kv.RoleJournal))), DiskState: float64(diskBytes(filepath.Join(p.node.dir, kv.RoleState))),
@@ -181,8 +179,7 @@ const allowedGrowth = 0.03
 func judge(out io.Writer, samples []sample) error {
 	half := samples[len(samples)/2:]
 	if len(half) < blocks {
-		fmt.Fprintf(out, "\n%d samples are too few for a verdict on steadiness\n", len(samples))
-		return nil
+		return fmt.Errorf("%d samples are too few for a verdict: want %d, by more -minutes", len(samples), 2*blocks-1)
 	}
 	hours := (half[len(half)-1].Seconds - half[0].Seconds) / 3600
 	fmt.Fprintf(out, "\nthe second half, %.0f minutes: mean, and slope an hour with its 95 %% interval\n", hours*60)
@@ -195,6 +192,7 @@ func judge(out io.Writer, samples []sample) error {
 	}{
 		{"RSS MB", 1e6, func(s *sample) float64 { return s.RSS }, true},
 		{"Go heap MB", 1e6, func(s *sample) float64 { return s.Heap }, false},
+		{"off Go MB", 1e6, func(s *sample) float64 { return s.OffGo }, false},
 		{"Pebble cache MB", 1e6, func(s *sample) float64 { return s.Cache }, false},
 		{"memtables MB", 1e6, func(s *sample) float64 { return s.MemTables }, false},
 		{"goroutines", 1, func(s *sample) float64 { return s.Goroutines }, true},

@@ -16,6 +16,8 @@ const (
 	findFor      = time.Minute
 	lagAllowed   = 50_000 // records not yet worked off, above which nothing is sent while the rate is sought
 	soakFraction = 0.5
+	// leastSoak is the shortest time in which the second half has a sample for each block of a slope.
+	leastSoak = 2 * blocks * sampleEvery
 )
 
 // soakSettings make the node forget within the time of a soak what it forgets in days: the journal as soon as it is
@@ -28,6 +30,10 @@ var soakSettings = []string{
 
 // soak runs a node with all roles for a long time at half its rate.
 func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
+	lasts := time.Duration(o.minutes * float64(time.Minute))
+	if lasts < leastSoak {
+		return fmt.Errorf("-minutes %g: want %g or more: of fewer samples there is no verdict", o.minutes, leastSoak.Minutes())
+	}
 	dir := filepath.Join(o.dir, "node")
 	if _, err := makeFolder(dir); err != nil {
 		return err
@@ -46,19 +52,25 @@ func soak(ctx context.Context, o *options, out, show io.Writer) (err error) {
 		if rate, err = p.find(ctx, findFor, show); err != nil {
 			return err
 		}
+		if err := p.failures(); err != nil {
+			return fmt.Errorf("while the rate was sought: %w", err)
+		}
 		fmt.Fprintf(out, "closed loop: %.0f events/s from socket to score; soak at %.0f\n", rate, rate*soakFraction)
 		rate *= soakFraction
 	}
-	samples, err := p.steady(ctx, rate, time.Duration(o.minutes*float64(time.Minute)), show)
+	samples, err := p.steady(ctx, rate, lasts, show)
 	if len(samples) > 0 { // an hour's, though it was ended early
 		err = errors.Join(err, writeSamples(o.out, samples))
 	}
 	if err != nil {
 		return err
 	}
-	verdict := judge(out, samples)
-	lost := p.complete(ctx, out)
-	return errors.Join(verdict, lost, n.stop())
+	return errors.Join(p.verdict(ctx, out, samples), n.stop())
+}
+
+// verdict is why a soak fails: what grew, what was acknowledged and is not counted, what was not answered as it should.
+func (p *platform) verdict(ctx context.Context, out io.Writer, samples []sample) error {
+	return errors.Join(judge(out, samples), p.complete(ctx, out), p.failures())
 }
 
 // play has all people send bulks; each waits for its turn, and ends when there is none. What is under way then is finished.
@@ -114,12 +126,13 @@ func (p *platform) find(ctx context.Context, lasts time.Duration, show io.Writer
 	if err := p.drained(ctx); err != nil {
 		return 0, err
 	}
-	_, failure := p.heard()
+	p.heard() // how late answers were at another rate
+	failed := p.failures()
 	if p.events() == 0 {
-		return 0, errors.Join(errors.New("nothing was answered"), failure)
+		return 0, errors.Join(errors.New("nothing was answered"), failed)
 	}
-	if failure != nil {
-		fmt.Fprintf(show, "%d failed, the last: %v\n", p.failed.Load(), failure)
+	if failed != nil {
+		fmt.Fprintln(show, failed)
 	}
 	return arrived / lasted.Seconds(), nil
 }
@@ -152,6 +165,7 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	since := pace{began, p.events()}
+	failed := float64(p.failed.Load())
 	for {
 		select {
 		case <-p.node.exited:
@@ -164,6 +178,10 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 				return samples, err
 			}
 			samples = append(samples, s)
+			if s.Failed > failed {
+				failed = s.Failed
+				fmt.Fprintln(show, p.failures())
+			}
 			fmt.Fprintf(show, "%5.0f s  %6.0f events/s  %d failed  p99 %.1f ms  lag %.0f  RSS %.0f MB  heap %.0f MB  disk %.0f + %.0f MB\n",
 				s.Seconds, s.Rate, p.failed.Load(), s.P99, s.Lag, s.RSS/1e6, s.Heap/1e6, s.DiskJournal/1e6, s.DiskState/1e6)
 		}
@@ -173,8 +191,7 @@ func (p *platform) steady(ctx context.Context, rate float64, lasts time.Duration
 // complete checks that all that was acknowledged is counted.
 func (p *platform) complete(ctx context.Context, out io.Writer) error {
 	if p.events() == 0 {
-		_, failure := p.heard()
-		return errors.Join(errors.New("nothing was acknowledged"), failure)
+		return errors.Join(errors.New("nothing was acknowledged"), p.failures())
 	}
 	if err := p.drained(ctx); err != nil {
 		return err
