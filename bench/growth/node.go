@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	benchload "carom/bench/load"
+	"carom/bench/machine"
 	"carom/edge/ref"
 )
 
@@ -175,7 +175,7 @@ func (n *node) stop() error {
 
 // used returns the processor time that the node has used, and the memory that it has resident, in bytes.
 func (n *node) used() (cpu time.Duration, rss int64, err error) {
-	return benchload.Used(n.cmd.Process.Pid)
+	return machine.Used(n.cmd.Process.Pid)
 }
 
 // handles is how many files and connections the node has open, but for tables: of those a store opens as many as it has,

@@ -39,8 +39,8 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 		if busy := res.Harness.Share + res.Server.Share; busy > busyMachine {
 			say("harness and server together used %.0f %% of the machine: they took CPU time from each other", 100*busy)
 		}
-		if r.server.err != nil {
-			say("the server's process could not be measured until the end: %v", r.server.err)
+		if err := r.server.Err(); err != nil {
+			say("the server's process could not be measured until the end: %v", err)
 		}
 	}
 	if !r.plan.Closed() && s.last > r.end()+afterEnd/10 {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"carom/bench/machine"
 	"carom/bench/result"
 )
 
@@ -73,7 +74,7 @@ type runner struct {
 	recorder *recorder
 	tallies  []*tally // of each client; read when all have ended
 
-	harness, server *meter // server: nil if unknown
+	harness, server *machine.Meter // server: nil if unknown
 
 	began    time.Time     // of the warm-up; times count from here
 	stopping atomic.Bool   // a closed loop asks no more
@@ -90,11 +91,11 @@ func (r *runner) now() time.Duration { return time.Since(r.began) }
 func (r *runner) end() time.Duration { return r.plan.Warmup + r.plan.duration() }
 
 func (r *runner) openMeters() (err error) {
-	if r.harness, err = newMeter(ownUsage); err != nil {
+	if r.harness, err = machine.NewMeter(0); err != nil {
 		return err
 	}
 	if pid := r.plan.ServerPID; pid != 0 {
-		r.server, err = newMeter(func() (usage, error) { return processUsage(pid) })
+		r.server, err = machine.NewMeter(pid)
 	}
 	return err
 }
@@ -169,15 +170,15 @@ func (r *runner) result() (*result.Result, error) {
 	if r.cut.Load() {
 		until = min(until, r.stopped)
 	}
-	whole := (max(until, s.last) - r.plan.Warmup).Seconds()
-	seconds := whole
+	whole := max(until, s.last) - r.plan.Warmup
+	seconds := whole.Seconds()
 	if r.plan.Closed() && !r.hung {
-		seconds = cmp.Or(r.asked().Seconds(), whole)
+		seconds = cmp.Or(r.asked().Seconds(), seconds)
 	}
 	res := &result.Result{
 		Format: result.Format, Began: r.began.Add(r.plan.Warmup), Seconds: max(seconds, 0), Load: r.plan.load(),
 		Requests: s.requests, Items: s.items, Bytes: s.bytes, Failed: s.failed, Errors: r.recorder.errs.most(),
-		Series: r.series, Machine: machine(),
+		Series: r.series, Machine: machine.Describe(),
 	}
 	for d, counted := range map[*result.Distribution][]int64{&res.Latency: s.latency, &res.Service: s.service, &res.Lateness: s.lateness} {
 		var err error
@@ -192,9 +193,9 @@ func (r *runner) result() (*result.Result, error) {
 	if seconds > 0 {
 		res.Rate = float64(s.items) / seconds
 	}
-	res.Harness = r.harness.total(whole, s.items, res.Machine.Cores, "")
+	res.Harness = r.harness.Total(whole, s.items)
 	if r.server != nil {
-		c := r.server.total(whole, s.items, res.Machine.Cores, processName(r.plan.ServerPID))
+		c := r.server.Total(whole, s.items)
 		res.Server = &c
 	}
 	if !r.hung {

@@ -79,9 +79,9 @@ type watcher struct {
 
 // begin is the end of the warm-up.
 func (w *watcher) begin(now time.Duration) {
-	w.harness.restart()
+	w.harness.Restart()
 	if w.server != nil {
-		w.server.restart()
+		w.server.Restart()
 	}
 	w.before, w.at = w.recorder.sum(false), now
 }
@@ -117,16 +117,17 @@ func (w *watcher) last() {
 func (w *watcher) point(now time.Duration) (result.Point, *sums) {
 	s := w.recorder.sum(false)
 	length := max((now - w.at).Seconds(), 1e-9)
+	harness, _ := w.harness.Sample()
 	p := result.Point{
 		At: (now - w.plan.Warmup).Seconds(), Wanted: (w.schedule.count(now) - w.schedule.count(w.at)) / length,
 		Requests: s.requests - w.before.requests, Items: s.items - w.before.items, Failed: s.failed - w.before.failed,
-		Harness: w.harness.sample().Seconds() / length,
+		Harness: harness.Seconds() / length,
 	}
 	h := histogramOf(s.latency, w.before.latency)
 	p.P50, p.P99, p.Max = inMicros(h.At(50)), inMicros(h.At(99)), inMicros(h.Max())
 	if w.server != nil {
-		p.Server = w.server.sample().Seconds() / length
-		p.Memory = w.server.last.rss
+		server, rss := w.server.Sample()
+		p.Server, p.Memory = server.Seconds()/length, rss
 	}
 	return p, s
 }

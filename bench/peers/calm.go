@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"carom/bench/disk"
+	benchmachine "carom/bench/machine"
 )
 
 const (
@@ -49,7 +49,7 @@ func (c *calm) wait(ctx context.Context) (came bool, waited time.Duration, err e
 
 // look reports whether both the disk and the processors are calm.
 func (c *calm) look() (bool, error) {
-	took, err := disk.Syncs(c.dir, calmSyncs)
+	took, err := benchmachine.Syncs(c.dir, calmSyncs)
 	if err != nil {
 		return false, fmt.Errorf("look whether the disk is calm: %w", err)
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	benchload "carom/bench/load"
+	benchmachine "carom/bench/machine"
 )
 
 // cell is one peer, measured once.
@@ -105,7 +105,7 @@ func (b *bench) load(ctx context.Context, p *peer, s *server, at *place, c *cell
 	if c.Calm, c.Waited, err = b.calm.wait(ctx); err != nil {
 		return err
 	}
-	before, _, err := benchload.Used(s.cmd.Process.Pid)
+	before, _, err := benchmachine.Used(s.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (b *bench) load(ctx context.Context, p *peer, s *server, at *place, c *cell
 	if c.measure, err = b.loads[p.protocol].run(ctx, j); err != nil {
 		return fmt.Errorf("measure: %w", errors.Join(err, s.alive()))
 	}
-	after, _, err := benchload.Used(s.cmd.Process.Pid)
+	after, _, err := benchmachine.Used(s.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}

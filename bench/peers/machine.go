@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"strings"
 
-	"carom/bench/disk"
+	benchmachine "carom/bench/machine"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +25,7 @@ func readMachine(dir string) (machine, error) {
 	if err := unix.Uname(&u); err == nil {
 		m.System = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
-	took, err := disk.Syncs(dir, 200)
+	took, err := benchmachine.Syncs(dir, 200)
 	micro := make([]float64, len(took))
 	for i := range took {
 		micro[i] = micros(took[i])

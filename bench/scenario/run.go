@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"carom/bench/load"
+	"carom/bench/machine"
 	"carom/bench/result"
 )
 
@@ -96,7 +96,7 @@ func (p *player) newReport(played, arrived time.Time) *Report {
 		Seed: s.Seed, Messages: s.Messages, Played: int(p.played.Load()), CutShort: p.cut(), Senders: p.plan.senders(), Connections: s.Connections, Rate: s.Rate,
 		Settle: p.options.Settle.Seconds(), Seconds: played.Sub(p.begin).Seconds(), Kills: p.killed,
 		Acknowledged: p.ledger.acked.Load(), Unanswered: p.unanswered.Load(), Repeats: p.repeats.Load(),
-		Machine: load.Machine(),
+		Machine: machine.Describe(),
 	}
 	if !arrived.IsZero() {
 		r.ArrivedSeconds = arrived.Sub(p.begin).Seconds()
@@ -142,7 +142,7 @@ func (p *player) fill(r *Report, played time.Time) error {
 		return err
 	}
 	r.Visible = append(r.Visible, Visible{"all", d})
-	r.Harness, r.Server = p.usage.totals(r.Acknowledged, p.pid())
+	r.Harness, r.Server = p.usage.totals(r.Acknowledged)
 	r.AccountBytes = p.ledger.bytes()
 	return nil
 }

@@ -2,21 +2,20 @@ package scenario
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync"
 	"time"
 
-	"carom/bench/load"
+	"carom/bench/machine"
 	"carom/bench/result"
 )
 
 // usage is what the harness and the node use, through all of the node's lives.
 type usage struct {
 	mu      sync.Mutex // guards what follows
-	harness *load.Meter
-	server  *load.Meter // nil: not known, or just killed
-	past    result.CPU  // of lives that are over
+	harness *machine.Meter
+	server  *machine.Meter // nil: not known, or just killed
+	past    result.CPU     // of lives that are over
 	began   time.Time
 }
 
@@ -24,10 +23,10 @@ type usage struct {
 func newUsage(pid int) (*usage, error) {
 	u := &usage{began: time.Now()}
 	var err error
-	if u.harness, err = load.NewMeter(0); err != nil || pid == 0 {
+	if u.harness, err = machine.NewMeter(0); err != nil || pid == 0 {
 		return u, err
 	}
-	u.server, err = load.NewMeter(pid)
+	u.server, err = machine.NewMeter(pid)
 	return u, err
 }
 
@@ -50,7 +49,7 @@ func (u *usage) died() {
 	if u.server == nil {
 		return
 	}
-	life := u.server.Total(0, "")
+	life := u.server.Total(0, 0)
 	u.past.Seconds += life.Seconds
 	u.past.PeakRSS = max(u.past.PeakRSS, life.PeakRSS)
 	u.server = nil
@@ -59,22 +58,23 @@ func (u *usage) died() {
 func (u *usage) born(pid int) (err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.server, err = load.NewMeter(pid)
+	u.server, err = machine.NewMeter(pid)
 	return err
 }
 
 // totals are what both have used for so many facts.
-func (u *usage) totals(facts int64, pid int) (harness result.CPU, server *result.CPU) {
+func (u *usage) totals(facts int64) (harness result.CPU, server *result.CPU) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	harness = u.harness.Total(facts, "")
+	lasted := time.Since(u.began)
+	harness = u.harness.Total(lasted, facts)
 	if u.server == nil {
 		return harness, nil
 	}
-	s := u.server.Total(facts, fmt.Sprintf("%d carom", pid))
+	s := u.server.Total(lasted, facts)
 	s.Seconds += u.past.Seconds
 	s.PeakRSS = max(s.PeakRSS, u.past.PeakRSS)
-	s.Cores = s.Seconds / time.Since(u.began).Seconds()
+	s.Cores = s.Seconds / lasted.Seconds()
 	s.Share = s.Cores / float64(runtime.NumCPU())
 	s.PerItem = s.Seconds * 1e6 / float64(max(facts, 1))
 	return harness, &s

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	benchload "carom/bench/load"
+	"carom/bench/machine"
 	"carom/bench/node"
 	"carom/bench/progress"
 )
@@ -57,7 +57,7 @@ func Play(ctx context.Context, t node.Target, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Harness, r.Server, r.Machine = used.harness, used.server, benchload.Machine()
+	r.Harness, r.Server, r.Machine = used.harness, used.server, machine.Describe()
 	return r, nil
 }
 

@@ -1,29 +1,29 @@
 package verdicts
 
 import (
-	"fmt"
+	"time"
 
-	benchload "carom/bench/load"
+	"carom/bench/machine"
 	"carom/bench/result"
 )
 
 // usage is what the harness and the node use while a play lasts.
 type usage struct {
-	meters  []*benchload.Meter // of the harness, and of the node if its process is known
-	pid     int
+	meters  []*machine.Meter // of the harness, and of the node if its process is known
+	began   time.Time
 	harness result.CPU
 	server  *result.CPU
 }
 
 // newUsage begins to measure; pid is the node's, 0 if it is not known.
 func newUsage(pid int) (*usage, error) {
-	u := &usage{pid: pid}
+	u := &usage{began: time.Now()}
 	pids := []int{0} // this process
 	if pid != 0 {
 		pids = append(pids, pid)
 	}
 	for _, pid := range pids {
-		m, err := benchload.NewMeter(pid)
+		m, err := machine.NewMeter(pid)
 		if err != nil {
 			return nil, err
 		}
@@ -34,9 +34,10 @@ func newUsage(pid int) (*usage, error) {
 
 // end is when so many hits have been played.
 func (u *usage) end(hits int) {
-	u.harness = u.meters[0].Total(int64(hits), "")
+	lasted := time.Since(u.began)
+	u.harness = u.meters[0].Total(lasted, int64(hits))
 	if len(u.meters) > 1 {
-		s := u.meters[1].Total(int64(hits), fmt.Sprintf("%d carom", u.pid))
+		s := u.meters[1].Total(lasted, int64(hits))
 		u.server = &s
 	}
 }

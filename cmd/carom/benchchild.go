@@ -19,7 +19,7 @@ import (
 	"syscall"
 	"time"
 
-	"carom/bench/disk"
+	"carom/bench/machine"
 	"carom/bench/result"
 
 	"github.com/spf13/pflag"
@@ -67,7 +67,7 @@ func withChildNode(ctx context.Context, below string, roles []string, set map[st
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	under, err := disk.Look(dir)
+	under, err := machine.LookAtDisk(dir)
 	if err != nil {
 		return fmt.Errorf("look at the disk under the node's folder: %w", err)
 	}

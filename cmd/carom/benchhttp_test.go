@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"carom/bench/disk"
+	"carom/bench/machine"
 	"carom/bench/result"
 )
 
@@ -58,7 +58,7 @@ func TestBenchHTTPDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := disk.Look(dir)
+		want, err := machine.LookAtDisk(dir)
 		if err != nil {
 			t.Fatal(err)
 		}

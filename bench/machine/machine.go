@@ -1,4 +1,4 @@
-package load
+package machine
 
 import (
 	"bufio"
@@ -11,8 +11,8 @@ import (
 	"carom/bench/result"
 )
 
-// machine describes where this runs, as far as the system tells.
-func machine() result.Machine {
+// Describe says where this process runs, as far as the system tells.
+func Describe() result.Machine {
 	m := result.Machine{CPU: runtime.GOARCH, Cores: runtime.NumCPU(), System: runtime.GOOS}
 	if name := fieldOf("/proc/cpuinfo", "model name"); name != "" {
 		m.CPU = name

@@ -1,9 +1,8 @@
-package load
+package machine
 
 import (
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 )
@@ -39,41 +38,8 @@ func TestUsageOfAProcessAndItsChildren(t *testing.T) {
 	if _, err := processUsage(cmd.Process.Pid); err == nil {
 		t.Error("a process that has ended is measured")
 	}
-	p := Plan{Clients: 1, Stages: constant(1, time.Second), Timeout: time.Second, ServerPID: cmd.Process.Pid}
-	if _, err := Run(t.Context(), p, taking(0), nil); err == nil {
-		t.Error("a load of a server that isn't there is made")
-	}
-}
-
-// A server that does nothing leaves all CPU to the harness, which is told of what broke the bound.
-func TestFindBlamesABusyHarness(t *testing.T) {
-	cmd := exec.Command("sh", "-c", "echo; read _")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { in.Close(); _ = cmd.Wait() }()
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	o := &notebook{}
-	p := Plan{Clients: 4, Stages: constant(4, 10*time.Millisecond), Timeout: time.Second, ServerPID: cmd.Process.Pid}
-	_, err = Find(t.Context(), p, Bound{Percent: 100, Below: time.Microsecond}, taking(time.Millisecond), o)
-	const want = "which broke max<1µs, the harness and not the server may be the limit: "
-	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "it used 100 % of the CPU") {
-		t.Errorf("%v: want it with %q", err, want)
-	}
-	for _, try := range o.tries {
-		if try.Harness != 1 {
-			t.Errorf("%+v: want the harness to have used all", try)
-		}
+	if _, err := NewMeter(cmd.Process.Pid); err == nil {
+		t.Error("its meter begins")
 	}
 }
 

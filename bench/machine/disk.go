@@ -1,4 +1,4 @@
-package disk
+package machine
 
 import (
 	"errors"
@@ -10,11 +10,11 @@ import (
 	"carom/bench/result"
 )
 
-// looks is how many writes Look takes the median of: a fifth of a second on a disk that turns.
+// looks is how many writes LookAtDisk takes the median of: a fifth of a second on a disk that turns.
 const looks = 20
 
-// Look describes the disk under a folder, which it writes a file to for a moment.
-func Look(dir string) (*result.Disk, error) {
+// LookAtDisk describes the disk under a folder, which it writes a file to for a moment.
+func LookAtDisk(dir string) (*result.Disk, error) {
 	took, err := Syncs(dir, looks)
 	if err != nil {
 		return nil, err

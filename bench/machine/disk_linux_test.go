@@ -1,4 +1,4 @@
-package disk
+package machine
 
 import (
 	"os"
@@ -10,13 +10,13 @@ import (
 // shm is a tmpfs on every Linux that has one at all.
 const shm = "/dev/shm"
 
-func TestLook(t *testing.T) {
+func TestLookAtDisk(t *testing.T) {
 	for _, dir := range []string{t.TempDir(), shm} {
 		told, err := exec.Command("stat", "--file-system", "--format=%T", dir).Output() // as coreutils names it
 		if err != nil {
 			t.Skipf("%s: %v", dir, err)
 		}
-		d, err := Look(dir)
+		d, err := LookAtDisk(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +34,7 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s holds %v afterwards: %v", dir, left, err)
 		}
 	}
-	if _, err := Look("/nowhere"); err == nil {
+	if _, err := LookAtDisk("/nowhere"); err == nil {
 		t.Error("a folder that is not there is described")
 	}
 }
