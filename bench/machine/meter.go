@@ -63,12 +63,29 @@ func (m *Meter) Sample() (cpu time.Duration, rss int64) {
 	return cpu, u.rss
 }
 
+// follow goes on with another process, in place of one that has ended.
+func (m *Meter) follow(pid int) error {
+	next, err := NewMeter(pid)
+	if err != nil {
+		return err
+	}
+	next.began.cpu -= m.last.cpu - m.began.cpu
+	next.peak = max(next.peak, m.peak)
+	*m = *next
+	return nil
+}
+
 // Err is why the process could not be looked at until now, because it has ended; nil if it could.
 func (m *Meter) Err() error { return m.err }
 
 // Total is what the process used since the measurement began, which lasted so long, for so many items.
 func (m *Meter) Total(lasted time.Duration, items int64) result.CPU {
 	m.Sample()
+	return m.total(lasted, items)
+}
+
+// total is that as of the last sample.
+func (m *Meter) total(lasted time.Duration, items int64) result.CPU {
 	c := result.CPU{Seconds: (m.last.cpu - m.began.cpu).Seconds(), PeakRSS: m.peak, Process: m.name, Involved: m.last.processes}
 	if lasted > 0 {
 		c.Cores = c.Seconds / lasted.Seconds()

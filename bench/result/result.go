@@ -138,7 +138,7 @@ type Machine struct {
 
 // Disk is what the measured node's data lay on.
 type Disk struct {
-	FileSystem string  `json:"file_system,omitempty"` // ext4, tmpfs, or its magic number as 0x...; only Linux tells
+	FileSystem string  `json:"file_system,omitempty"` // ext4, tmpfs, or its magic number as 0x...; on Linux only
 	Sync       float64 `json:"sync_us"`               // median of some writes of 4 KiB, each synced
 }
 

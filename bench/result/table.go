@@ -205,7 +205,7 @@ func (r *Result) harnessText() string {
 // else is counted. The server is nil where its process is not known.
 func HarnessText(h, server *CPU, item string) string {
 	if !h.measured() {
-		return "CPU time not measured: only Linux tells"
+		return "CPU time is measured on Linux only"
 	}
 	text := fmt.Sprintf("%s cores, %s of the machine", three(h.Cores), percent(h.Share))
 	if share, ok := harnessShare(h, server); ok {
@@ -214,7 +214,7 @@ func HarnessText(h, server *CPU, item string) string {
 	if h.PerItem > 0 {
 		text += ", " + Micros(h.PerItem) + " " + item
 	}
-	return text
+	return text + memoryText(h)
 }
 
 // measured reports whether the system told anything: even an idle process has memory.
@@ -236,9 +236,7 @@ func ServerText(s *CPU, item string) string {
 	if s.PerItem > 0 {
 		text += ", " + Micros(s.PerItem) + " " + item
 	}
-	if s.PeakRSS > 0 {
-		text += ", " + Bytes(float64(s.PeakRSS)) + " of memory at its peak"
-	}
+	text += memoryText(s)
 	if s.Process != "" {
 		text += " (" + plain(s.Process, 40)
 		if s.Involved > 1 {
@@ -247,6 +245,13 @@ func ServerText(s *CPU, item string) string {
 		text += ")"
 	}
 	return text
+}
+
+func memoryText(u *CPU) string {
+	if u.PeakRSS == 0 {
+		return ""
+	}
+	return ", " + Bytes(float64(u.PeakRSS)) + " of memory at its peak"
 }
 
 func (r *Result) machineText() string {

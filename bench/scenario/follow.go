@@ -79,6 +79,7 @@ func (p *player) settle(ctx context.Context) (arrived time.Time, err error) {
 		shown = there
 		if there == acked && arrived.IsZero() {
 			arrived = time.Now()
+			p.usage.Stop() // what follows is waiting
 		}
 		wait := p.options.Patience
 		if there == acked {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"carom/bench/machine"
 	"carom/bench/node"
 	"carom/bench/progress"
 	"carom/bench/result"
@@ -90,7 +91,7 @@ type player struct {
 	bar             *progress.Bar
 	kill            chan struct{} // asks for one
 	followed        follower
-	usage           *usage
+	usage           *machine.Usage
 	killed          int             // how often; the killer's until the play is over
 	ended           <-chan struct{} // closed: no message begins any more
 }

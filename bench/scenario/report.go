@@ -55,7 +55,7 @@ type Report struct {
 	Visible []Visible `json:"visible"`
 	Checks  []*Check  `json:"checks"`
 
-	Harness      result.CPU     `json:"harness"`
+	Harness      result.CPU     `json:"harness"` // until all had arrived
 	Server       *result.CPU    `json:"server,omitempty"`
 	Machine      result.Machine `json:"machine"`
 	AccountBytes int64          `json:"account_bytes"` // memory of the account of facts

@@ -13,12 +13,12 @@ import (
 // run plays, waits and checks.
 func (p *player) run(ctx context.Context) (*Report, error) {
 	var err error
-	if p.usage, err = newUsage(p.pid()); err != nil {
+	if p.usage, err = machine.NewUsage(p.pid()); err != nil {
 		return nil, err
 	}
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	go p.usage.watch(watching)
+	go p.usage.Watch(watching)
 	if err := p.playAndFollow(ctx); err != nil {
 		return nil, err
 	}
@@ -74,15 +74,13 @@ func (p *player) pid() int {
 // restart kills the node and starts it again, while everybody waits.
 func (p *player) restart(ctx context.Context) error {
 	p.gate.shut()
-	p.usage.died()
+	p.usage.Died()
 	if err := p.options.Restart(ctx); err != nil {
 		return fmt.Errorf("kill and restart the node: %w", err)
 	}
 	p.killed++
-	if pid := p.pid(); pid != 0 {
-		if err := p.usage.born(pid); err != nil {
-			return err
-		}
+	if err := p.usage.Born(p.pid()); err != nil {
+		return err
 	}
 	p.gate.reopen()
 	return nil
@@ -142,7 +140,7 @@ func (p *player) fill(r *Report, played time.Time) error {
 		return err
 	}
 	r.Visible = append(r.Visible, Visible{"all", d})
-	r.Harness, r.Server = p.usage.totals(r.Acknowledged)
+	r.Harness, r.Server = p.usage.Totals(r.Acknowledged)
 	r.AccountBytes = p.ledger.bytes()
 	return nil
 }

@@ -42,22 +42,26 @@ func Play(ctx context.Context, t node.Target, o Options) (*Result, error) {
 	run := fmt.Sprintf("v%x", begin.UnixMilli())
 	messages, hits := makePlan(o.Scripts, o.Seed, run, begin)
 	p := &player{client: c, progress: o.Progress}
-	used, err := newUsage(o.PID)
+	used, err := machine.NewUsage(o.PID)
 	if err != nil {
 		return nil, err
 	}
+	watching, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go used.Watch(watching)
 	if err := p.register(ctx, messages); err != nil {
 		return nil, err
 	}
 	if err := p.play(ctx, hits); err != nil {
 		return nil, err
 	}
-	used.end(len(hits))
+	used.Stop()
 	r, err := p.measure(ctx, o, messages)
 	if err != nil {
 		return nil, err
 	}
-	r.Harness, r.Server, r.Machine = used.harness, used.server, machine.Describe()
+	r.Harness, r.Server = used.Totals(int64(len(hits)))
+	r.Machine = machine.Describe()
 	return r, nil
 }
 

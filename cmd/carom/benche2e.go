@@ -67,7 +67,8 @@ apart, as how far messages began behind the rate. A node that can't keep up show
 Ctrl-C ends the play early: messages under way are played to their end, what was acknowledged by then is checked, and
 the report says so. A second one ends everything at once.
 
-The CPU time of the harness and of a node that is started here is told with every report, on Linux only.
+The CPU time of the harness and of a node that is started here is told with every report, on Linux only: from the
+beginning until all has arrived.
 
 It needs some 32 to 64 bytes of memory for each fact, and 2 for each message; with --brokers 40 more for each message.
 The exit code is 1 if anything differs; the first 20 differences of each check are named.`,

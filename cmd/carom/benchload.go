@@ -54,9 +54,9 @@ func (f *loadFlags) add(cmd *cobra.Command, connections int) {
 const loadLong = `
 
 The harness's own CPU time is told with every result, and should stay well below that of the server; that of a node which
-is started here is told, too. Both are measured on Linux only: other systems do not tell them. A node's figures depend on
-the disk that its folder is on (--dir): the result says how long a synced write takes there. Ctrl-C ends a load early:
-what was measured by then is the result.
+is started here is told, too. Both are measured on Linux only. A node's figures depend on the disk that its folder is on
+(--dir): the result says how long a synced write takes there. Ctrl-C ends a load early: what was measured by then is the
+result.
 
 The exit code is 0 if there is a result with at least one right answer, however many failed: how many is in the result. It
 is 1 if no request was answered as it should be, if --find-rate finds no rate or the one that it found does not hold when it
