@@ -28,16 +28,22 @@ import (
 // childNode is a node in a process of its own, with a temporary folder: what the benches measure where they are given no
 // target, because in this process its CPU time could not be told from the harness's.
 type childNode struct {
-	cmd    *exec.Cmd
-	dir    string
-	disk   *result.Disk // under dir
-	roles  []string
-	set    map[string]string
-	exited chan struct{} // closed when the process has ended, and then err is set
-	err    error
+	dir     string
+	disk    *result.Disk // under dir
+	roles   []string
+	set     map[string]string
+	process *childProcess // nil: none runs
 
 	// Where it listens, host:port; empty without the role.
 	api, track, inbound string
+}
+
+// childProcess is one life of a child.
+type childProcess struct {
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when it has ended; what follows is set by then
+	err    error         // of its end
+	tail   tailBuffer    // of its log
 }
 
 // rolesWithoutKafka are all that a node may have that speaks to no broker.
@@ -71,51 +77,51 @@ func withChildNode(ctx context.Context, below string, roles []string, set map[st
 	if err != nil {
 		return fmt.Errorf("look at the disk under the node's folder: %w", err)
 	}
-	c, err := startChildNode(ctx, dir, roles, set)
-	if err != nil {
-		return err
-	}
-	c.disk = under
+	c := &childNode{dir: dir, disk: under, roles: roles, set: set}
 	defer func() { err = errors.Join(err, c.stop()) }()
+	if err := c.start(ctx); err != nil {
+		return fmt.Errorf("start a node: %w", err)
+	}
 	return measure(c)
 }
 
-func startChildNode(ctx context.Context, dir string, roles []string, set map[string]string) (*childNode, error) {
+// start starts a process, and returns when it listens.
+func (c *childNode) start(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("start a node: %w", err)
+		return err
 	}
-	c := &childNode{dir: dir, roles: roles, set: set, exited: make(chan struct{})}
-	c.cmd = exec.Command(self, "serve", "--dev", "--roles", strings.Join(roles, ","))
-	if c.cmd.Env, err = childEnvironment(dir, set); err != nil {
-		return nil, fmt.Errorf("start a node: %w", err)
+	p := &childProcess{cmd: exec.Command(self, "serve", "--dev", "--roles", strings.Join(c.roles, ",")), exited: make(chan struct{})}
+	if p.cmd.Env, err = childEnvironment(c.dir, c.set); err != nil {
+		return err
 	}
-	c.cmd.SysProcAttr = childAttributes()
-	logs, err := c.cmd.StderrPipe()
+	p.cmd.SysProcAttr = childAttributes()
+	logs, err := p.cmd.StderrPipe()
 	if err != nil {
-		return nil, fmt.Errorf("start a node: %w", err)
+		return err
 	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start a node: %w", err)
+	if err := p.cmd.Start(); err != nil {
+		return err
 	}
-	listening := make(chan struct{})
-	tail := &tailBuffer{}
+	listening := make(chan addresses, 1)
 	go func() {
-		c.listen(logs, listening, tail)
-		c.err = c.cmd.Wait()
-		close(c.exited)
+		p.listen(logs, listening)
+		p.err = p.cmd.Wait()
+		close(p.exited)
 	}()
+	c.process = p
 	select {
-	case <-listening:
-		return c, nil
-	case <-c.exited:
-		return nil, fmt.Errorf("start a node: it ended: %w: %s", c.err, tail)
+	case at := <-listening:
+		c.api, c.track, c.inbound = at.API, at.Track, at.Inbound
+		return nil
+	case <-p.exited:
+		c.process = nil
+		return p.ended()
 	case <-ctx.Done():
-		err = ctx.Err()
+		return ctx.Err()
 	case <-time.After(childStart):
-		err = fmt.Errorf("it does not listen after %s", childStart)
+		return fmt.Errorf("it does not listen after %s", childStart)
 	}
-	return nil, errors.Join(fmt.Errorf("start a node: %w", err), c.stop())
 }
 
 // childEnvironment is this process's without the node's settings, which may be those of a real node on this machine, and
@@ -150,23 +156,33 @@ func childEnvironment(dir string, set map[string]string) ([]string, error) {
 	return environ, nil
 }
 
-// listen reads the node's log until it ends. Once it says where it listens, that is in the fields.
-func (c *childNode) listen(logs io.Reader, listening chan<- struct{}, tail *tailBuffer) {
+// addresses are where a node listens, as its log has them.
+type addresses struct{ API, Track, Inbound string }
+
+// listen reads the log until it ends, and passes on where the node says that it listens.
+func (p *childProcess) listen(logs io.Reader, listening chan<- addresses) {
 	var line struct {
-		Message             string `json:"msg"`
-		API, Track, Inbound string
+		Message string `json:"msg"`
+		addresses
 	}
 	lines := bufio.NewScanner(logs)
 	lines.Buffer(nil, 1<<20)
 	for known := false; lines.Scan(); {
-		tail.add(lines.Bytes())
+		p.tail.add(lines.Bytes())
 		if !known && json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "listening" {
 			known = true
-			c.api, c.track, c.inbound = line.API, line.Track, line.Inbound
-			close(listening)
+			listening <- line.addresses
 		}
 	}
 	_, _ = io.Copy(io.Discard, logs) // after a line that is too long: it must not wait for us
+}
+
+// ended says that the process has ended, though nobody asked it to, and what it said last.
+func (p *childProcess) ended() error {
+	if p.err == nil {
+		return fmt.Errorf("it ended by itself: %s", &p.tail)
+	}
+	return fmt.Errorf("it ended: %w: %s", p.err, &p.tail)
 }
 
 // keysFile is where the node keeps its keys.
@@ -174,33 +190,41 @@ func (c *childNode) keysFile() string { return filepath.Join(c.dir, "data", keys
 
 // pid is the process whose CPU time and memory are to be measured: none, 0, but on Linux, which alone tells them.
 func (c *childNode) pid() int {
-	if runtime.GOOS != "linux" {
+	if runtime.GOOS != "linux" || c.process == nil {
 		return 0
 	}
-	return c.cmd.Process.Pid
+	return c.process.cmd.Process.Pid
 }
 
 // killAndRestart is kill -9, and a start with the same data and at the same addresses. It returns when the node is ready.
 func (c *childNode) killAndRestart(ctx context.Context) error {
-	_ = c.cmd.Process.Kill()
-	<-c.exited
-	set := maps.Clone(c.set)
+	p := c.process
+	select {
+	case <-p.exited:
+		c.process = nil
+		return fmt.Errorf("before it was killed, %w", p.ended())
+	default:
+	}
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+	c.process = nil // what ended on our account has not ended badly
+	set := make(map[string]string)
+	maps.Copy(set, c.set)
 	for key, address := range map[string]string{"api.listen": c.api, "track.listen": c.track, "inbound.listen": c.inbound} {
 		if address != "" {
 			set[key] = address
 		}
 	}
-	again, err := startChildNode(ctx, c.dir, c.roles, set)
-	if err != nil {
+	c.set = set
+	if err := c.start(ctx); err != nil {
 		return err
 	}
-	again.disk = c.disk
-	*c = *again
 	return c.untilReady(ctx)
 }
 
 // untilReady waits until the node says that it is.
 func (c *childNode) untilReady(ctx context.Context) error {
+	p := c.process
 	ctx, cancel := context.WithTimeout(ctx, childStart)
 	defer cancel()
 	for {
@@ -217,9 +241,10 @@ func (c *childNode) untilReady(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait until the node is ready: %w", ctx.Err())
-		case <-c.exited:
-			return fmt.Errorf("the node ended: %w", c.err)
+			return fmt.Errorf("wait until it is ready: %w", ctx.Err())
+		case <-p.exited:
+			c.process = nil
+			return p.ended()
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -227,15 +252,19 @@ func (c *childNode) untilReady(ctx context.Context) error {
 
 // stop ends the node, kindly first.
 func (c *childNode) stop() error {
-	_ = c.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	select {
-	case <-c.exited:
-	case <-time.After(childStop):
-		_ = c.cmd.Process.Kill()
-		<-c.exited
+	p := c.process
+	if p == nil {
+		return nil
 	}
-	if c.err != nil {
-		return fmt.Errorf("the measured node: %w", c.err)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-p.exited:
+	case <-time.After(childStop):
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+	}
+	if p.err != nil {
+		return fmt.Errorf("the measured node: %w", p.ended())
 	}
 	return nil
 }
