@@ -9,14 +9,14 @@ import (
 
 // listener counts what one of the node's listeners was asked and answered.
 type listener struct {
-	name string
+	name    string
+	latency *latency // of what was answered
 
 	mu       sync.Mutex // guards what follows
 	answered int64
 	failed   int64
 	items    int64 // facts of those answered, repeats included
 	errors   map[string]int64
-	latency  *result.Histogram
 	streak   int // failures without an answer between
 }
 
@@ -32,7 +32,7 @@ type Listener struct {
 }
 
 func newListener(name string) *listener {
-	return &listener{name: name, errors: make(map[string]int64), latency: result.NewHistogram()}
+	return &listener{name: name, latency: newLatency(), errors: make(map[string]int64)}
 }
 
 // maxErrors bounds the sorts of errors that are counted apart.
@@ -40,13 +40,14 @@ const maxErrors = 20
 
 // answer counts one request, and returns how many have failed in a row.
 func (l *listener) answer(began time.Time, items int, err error) (streak int) {
-	took := time.Since(began)
+	if err == nil {
+		l.latency.record(time.Since(began))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
 		l.answered++
 		l.items += int64(items)
-		l.latency.Record(took)
 		l.streak = 0
 		return 0
 	}
@@ -63,9 +64,9 @@ func (l *listener) answer(began time.Time, items int, err error) (streak int) {
 func (l *listener) report(took time.Duration) (Listener, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	latency, err := l.latency.Distribution()
+	times, err := l.latency.distribution()
 	return Listener{
-		Name: l.name, Requests: l.answered, Items: l.items, Failed: l.failed, Errors: l.errors, Latency: latency,
+		Name: l.name, Requests: l.answered, Items: l.items, Failed: l.failed, Errors: l.errors, Latency: times,
 		Rate: float64(l.items) / took.Seconds(),
 	}, err
 }

@@ -16,7 +16,6 @@ import (
 	"carom/bench/machine"
 	"carom/bench/node"
 	"carom/bench/progress"
-	"carom/bench/result"
 )
 
 // Options of a play.
@@ -84,7 +83,7 @@ type player struct {
 	mailers chan *node.Mailer // free ones; nil where none is connected
 
 	http, smtp, api *listener
-	behind          *behind      // nil without a rate
+	behind          *latency     // of messages, from when they were due until they began; nil without a rate
 	played          atomic.Int64 // messages
 	unanswered      atomic.Int64 // facts
 	repeats         atomic.Int64
@@ -118,7 +117,7 @@ func newPlayer(client *node.Client, o Options, begin time.Time) *player {
 		http: newListener("http"), smtp: newListener("smtp"), api: newListener("api"),
 	}
 	if o.Scenario.Rate > 0 {
-		p.behind = &behind{waits: result.NewHistogram()}
+		p.behind = newLatency()
 	}
 	for range o.Scenario.MailConnections {
 		p.mailers <- nil

@@ -46,8 +46,9 @@ type Report struct {
 	// last of them was at the API.
 	Sustained float64 `json:"sustained,omitempty"`
 
-	// Behind is how long after a message was due, by the rate wanted, its life began: the waits for its registration, for a
-	// connection that was free, and for a node that was killed. The listeners' latency has none of it. nil without a rate.
+	// Behind is how long after a message was due, by the rate wanted, its life began: with its registration, which the latency
+	// of the api listener has, too, and its wait for a connection that was free. What it waits for a killed node once it lives
+	// is in neither. nil without a rate.
 	Behind *result.Distribution `json:"behind,omitempty"`
 
 	Listeners []Listener `json:"listeners"`
@@ -112,9 +113,14 @@ func (r *Report) writeListeners(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "times count from the sending of a request to its answer")
+	fmt.Fprint(w, "times count from the sending of a request to its answer")
+	if r.Kills > 0 {
+		fmt.Fprint(w, "; none was sent while the node was killed")
+	}
+	fmt.Fprintln(w)
 	if b := r.Behind; b != nil {
-		fmt.Fprintf(w, "messages began behind the rate, which is in none of these times: p50 %s, p99 %s, max %s\n", percentile(b, 50), percentile(b, 99), percentile(b, 100))
+		fmt.Fprintf(w, "messages began behind the rate, by p50 %s, p99 %s, max %s: their registration and the wait for a connection are in it\n",
+			percentile(b, 50), percentile(b, 99), percentile(b, 100))
 	}
 	for i := range r.Listeners {
 		for text, n := range r.Listeners[i].Errors {

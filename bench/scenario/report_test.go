@@ -33,7 +33,7 @@ func TestBehindTheRate(t *testing.T) {
 		if err := p.work(t.Context(), registered, nil); err != nil {
 			t.Fatal(err)
 		}
-		d, err := p.behind.waits.Distribution()
+		d, err := p.behind.distribution()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestReportTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &Report{
-		Name: "x", Acknowledged: 100, Behind: &d, AccountBytes: 3200,
+		Name: "x", Acknowledged: 100, Kills: 1, Behind: &d, AccountBytes: 3200,
 		Harness: result.CPU{Seconds: 1, Cores: 0.5, Share: 0.25, PerItem: 10, PeakRSS: 1 << 20},
 		Server:  &result.CPU{Seconds: 3, Cores: 1.5, Share: 0.75, PerItem: 30, PeakRSS: 2e6, Process: "7 carom"},
 		Machine: result.Machine{Disk: &result.Disk{FileSystem: "xfs", Sync: 2}}, Notes: []string{"look out"},
@@ -73,8 +73,8 @@ func TestReportTable(t *testing.T) {
 	}
 	text := table()
 	for _, want := range []string{
-		"times count from the sending of a request to its answer\n",
-		"messages began behind the rate, which is in none of these times: p50 99.02ms, p99 197",
+		"times count from the sending of a request to its answer; none was sent while the node was killed\n",
+		"messages began behind the rate, by p50 99.02ms, p99 197", "their registration and the wait for a connection are in it\n",
 		"node: 1.50 cores, 30.0 µs a fact, 2.00 MB of memory at its peak (7 carom)\n",
 		"harness: 0.50 cores, 25 % of the machine, 25 % of what it and the server used, 10.0 µs a fact, 1.05 MB of memory at its peak, 32 bytes a fact for the account\n",
 		"disk: xfs, a synced write of 4 KiB takes 2.00 µs\nnote: look out\n",
@@ -83,9 +83,9 @@ func TestReportTable(t *testing.T) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
 	}
-	r.Harness, r.Server, r.Behind, r.Machine.Disk, r.Notes = result.CPU{}, nil, nil, nil, nil
+	r.Harness, r.Server, r.Kills, r.Behind, r.Machine.Disk, r.Notes = result.CPU{}, nil, 0, nil, nil, nil
 	text = table()
-	if !strings.Contains(text, "harness: CPU time is measured on Linux only") || strings.Contains(text, "behind") || strings.Contains(text, "disk") || strings.Contains(text, "note") {
+	if !strings.Contains(text, "harness: CPU time is measured on Linux only") || strings.Contains(text, "behind") || strings.Contains(text, "was killed") || strings.Contains(text, "disk") || strings.Contains(text, "note") {
 		t.Errorf("what was not measured is told:\n%s", text)
 	}
 }

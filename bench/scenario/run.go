@@ -113,7 +113,7 @@ func (p *player) fill(r *Report, played time.Time) error {
 		r.Listeners = append(r.Listeners, one)
 	}
 	if p.behind != nil {
-		d, err := p.behind.waits.Distribution()
+		d, err := p.behind.distribution()
 		if err != nil {
 			return err
 		}

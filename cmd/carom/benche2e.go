@@ -61,8 +61,8 @@ as sent so long ago. Messages that are registered late want its keys: name its c
 --brokers name the prefix of its topics, too. Everything belongs to an account of its own, unless --account says else.
 
 With a rate, messages begin when they are due, and what becomes of one follows step by step. The listeners' latency counts
-from the sending of each request, so it leaves out how long a message waited for a connection that was free: that is told
-apart, as how far messages began behind the rate. A node that can't keep up shows there, and not in the latency.
+from the sending of each request. How far messages began behind the rate is told apart, with their registration and the wait
+for a connection that was free. What a message under way waits for a node that was killed is in neither.
 
 Ctrl-C ends the play early: messages under way are played to their end, what was acknowledged by then is checked, and
 the report says so. A second one ends everything at once.
