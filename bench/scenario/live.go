@@ -108,14 +108,14 @@ func (p *player) answers(ctx context.Context, m *message) error {
 
 // deliver delivers one mail, over a connection that is kept for the next.
 func (p *player) deliver(ctx context.Context, m *message, f fact, from, to, text string) error {
+	mailer := <-p.mailers // first: a wait for it is no time of the node's
+	defer func() { p.mailers <- mailer }()
 	return p.tell(ctx, m, p.smtp, f, func() (err error) {
-		mailer := <-p.mailers
 		defer func() {
 			if err != nil {
 				mailer.Close()
 				mailer = nil
 			}
-			p.mailers <- mailer
 		}()
 		if mailer == nil {
 			if mailer, err = node.DialMailer(ctx, p.client.Target().Mail); err != nil {
