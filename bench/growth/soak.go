@@ -21,11 +21,12 @@ const (
 )
 
 // soakSettings make the node forget within the time of a soak what it forgets in days: the journal as soon as it is
-// passed, the logs and the messages after an hour or at their sizes.
+// passed, the logs and the messages after an hour or at their sizes. And they have it keep connections: at a low rate a
+// person is silent for a minute, and a request fails that meets the end of its connection.
 var soakSettings = []string{
 	"CAROM_JOURNAL_RETENTION=1m", "CAROM_JOURNAL_MAX_BYTES=268435456",
 	"CAROM_EVENTS_KEEP=1h", "CAROM_EVENTS_MAX_BYTES=134217728", "CAROM_ADDRESSES_KEEP=1h", "CAROM_REJECTS_KEEP=1h",
-	"CAROM_REFINE_KEEP=9m", "CAROM_REFINE_PARK=5m",
+	"CAROM_REFINE_KEEP=9m", "CAROM_REFINE_PARK=5m", "CAROM_TRACK_IDLE_TIMEOUT=1h",
 }
 
 // soak runs a node with all roles for a long time at half its rate.

@@ -24,6 +24,7 @@ type Target struct {
 
 const (
 	requestTimeout = 30 * time.Second
+	idleTimeout    = 30 * time.Second // less than a listener's: a request fails that meets the end of its connection
 	maxLine        = 1 << 20
 	maxAnswer      = 64 << 10 // what is read of the answer to a hit
 	maxProblem     = 1000     // what is quoted of an answer that is not wanted
@@ -40,8 +41,10 @@ type Client struct {
 func New(t Target, connections int) (*Client, error) {
 	t.API = strings.TrimSuffix(t.API, "/")
 	c := &Client{target: t, http: http.Client{
-		Transport: &http.Transport{MaxIdleConns: 2 * connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections},
-		Timeout:   requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			MaxIdleConns: 2 * connections, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, IdleConnTimeout: idleTimeout,
+		},
+		Timeout: requestTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	if t.Track != "" {
 		var err error
