@@ -80,13 +80,13 @@ func TestTrimTimes(t *testing.T) {
 	}
 }
 
-// A soak in which nothing was acknowledged shows nothing.
+// A soak in which nothing was acknowledged shows nothing, and tells once why.
 func TestNothingAcknowledged(t *testing.T) {
-	refused := errors.New("refused")
 	p := &platform{latency: newHistogram()}
-	p.fail(refused)
-	if err := p.complete(t.Context(), io.Discard); !errors.Is(err, refused) {
-		t.Errorf("%v: want why", err)
+	p.fail(errors.New("refused"))
+	err := p.verdict(t.Context(), io.Discard, nil)
+	if err == nil || !strings.Contains(err.Error(), "nothing was acknowledged") || strings.Count(err.Error(), "refused") != 1 {
+		t.Errorf("%v: want once why", err)
 	}
 }
 

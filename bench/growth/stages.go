@@ -17,7 +17,7 @@ import (
 
 // stages tells what the CPU of a node with all roles goes to, while as many events as it can take go from the sockets to the
 // scores.
-func stages(ctx context.Context, o *options, out, show io.Writer) (err error) {
+func stages(ctx context.Context, o *options, out, _ io.Writer) (err error) {
 	dir := filepath.Join(o.dir, "node")
 	if _, err := makeFolder(dir); err != nil {
 		return err
@@ -31,9 +31,12 @@ func stages(ctx context.Context, o *options, out, show io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	rate, err := p.find(ctx, o.seconds, show)
+	rate, err := p.find(ctx, o.seconds)
 	if err != nil {
-		return err
+		return errors.Join(err, p.failures())
+	}
+	if failed := p.failures(); failed != nil {
+		fmt.Fprintln(out, failed)
 	}
 	if err := errors.Join(p.complete(ctx, out), n.stop()); err != nil {
 		return err
