@@ -224,7 +224,7 @@ func (s *side) compaction() string {
 		}
 	}
 	if rewrote+moved == 0 {
-		return s.name + " NONE, take longer rounds with -seconds"
+		return s.name + " NONE, take longer rounds: -seconds 60s, or make bench-growth GROWTH='-seconds 60s'"
 	}
 	return fmt.Sprintf("%s rewrote tables in %d of %d and moved some in %d", s.name, rewrote, len(s.rounds), moved)
 }

@@ -123,13 +123,18 @@ func TestSlope(t *testing.T) {
 
 // What grows outside of Go is told, and doesn't fail a soak as long as RSS, which it is a part of, does not grow.
 func TestJudgeTellsOffGo(t *testing.T) {
-	samples := make([]sample, 100)
-	for i := range samples {
-		samples[i] = sample{Seconds: float64(i) * 10, RSS: 1e9, OffGo: 1e8 + 1e6*float64(i)}
-	}
-	var out strings.Builder
-	if err := judge(&out, samples); err != nil || !regexp.MustCompile(`(?m)^off Go MB .* grows$`).MatchString(out.String()) {
-		t.Errorf("%v:\n%s", err, out.String())
+	for _, tt := range []struct {
+		first, step float64
+		verdict     string
+	}{{1e8, 1e6, "grows"}, {-1e8, 1e6, "grows"}, {-1e8, 1e3, "steady"}} {
+		samples := make([]sample, 100)
+		for i := range samples {
+			samples[i] = sample{Seconds: float64(i) * 10, RSS: 1e9, OffGo: tt.first + tt.step*float64(i)}
+		}
+		var out strings.Builder
+		if err := judge(&out, samples); err != nil || !regexp.MustCompile(`(?m)^off Go MB .* `+tt.verdict+`$`).MatchString(out.String()) {
+			t.Errorf("%+v: %v:\n%s", tt, err, out.String())
+		}
 	}
 }
 
@@ -194,7 +199,7 @@ func TestComparison(t *testing.T) {
 		"  journal  events/s  events per CPU s  p99 ms  failed  flushed MB  compacted MB  moved MB\n" +
 		"    empty      1000              2000  2000.0       0          15             0         0\n" +
 		"     full       900              1800  2222.2       0          15             4         4\n" +
-		"compaction in these rounds: empty NONE, take longer rounds with -seconds; full rewrote tables in 2 of 3 and moved some in 2\n" +
+		"compaction in these rounds: empty NONE, take longer rounds: -seconds 60s, or make bench-growth GROWTH='-seconds 60s'; full rewrote tables in 2 of 3 and moved some in 2\n" +
 		"full / empty, rate: median 0.900 of 3 pairs, 0.800 to 1.000; bar 0.90 met\n" +
 		"full / empty, events per CPU second: median 0.900 of 3 pairs, 0.800 to 1.000\n" +
 		"full / empty, p99: median 1.111 of 3 pairs, 1.000 to 1.250\n"

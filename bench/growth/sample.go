@@ -28,7 +28,7 @@ type sample struct {
 	RSS         float64 `json:"rss_bytes"`
 	Heap        float64 `json:"go_heap_bytes"`
 	GoSys       float64 `json:"go_sys_bytes"`
-	OffGo       float64 `json:"off_go_bytes"` // of RSS, what is not Go's: what C allocated, and the program itself
+	OffGo       float64 `json:"off_go_bytes"` // of RSS, at least so much is not Go's: what C allocated, and the program itself
 	Cache       float64 `json:"kv_cache_bytes"`
 	MemTables   float64 `json:"kv_memtable_bytes"`
 	Goroutines  float64 `json:"goroutines"`
@@ -205,7 +205,7 @@ func judge(out io.Writer, samples []sample) error {
 	} {
 		s := slopeOf(half, row.of)
 		verdict := "steady"
-		if s.low > 0 && s.perHour*hours > allowedGrowth*s.mean {
+		if s.low > 0 && s.perHour*hours > allowedGrowth*math.Abs(s.mean) { // off Go may be negative
 			verdict = "grows"
 			if row.bound {
 				grew = errors.Join(grew, fmt.Errorf("%s grow", row.name))
