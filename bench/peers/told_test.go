@@ -8,9 +8,11 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"carom/edge/inbound"
 )
 
-// Carom takes as many sessions from the load's one address as deploy/BENCH.md offers.
+// Carom takes as many sessions from the load's one address as deploy/BENCH.md offers, and as from all addresses together.
 func TestSessionsThatAreTold(t *testing.T) {
 	var set struct {
 		Inbound struct {
@@ -19,6 +21,9 @@ func TestSessionsThatAreTold(t *testing.T) {
 	}
 	if err := yaml.Unmarshal([]byte(caromConf), &set); err != nil {
 		t.Fatal(err)
+	}
+	if all := inbound.Default().MaxConnections; set.Inbound.Most != all {
+		t.Errorf("carom.yaml has %d sessions from one address, want the %d that are taken together", set.Inbound.Most, all)
 	}
 	page, err := os.ReadFile("../../deploy/BENCH.md")
 	if err != nil {
