@@ -71,7 +71,7 @@ func TestBenchVerdicts(t *testing.T) {
 		t.Errorf("5 unsubscribes: %+v", r.All)
 	}
 
-	if r.Server == nil || r.Server.Seconds <= 0 || r.Harness.Seconds <= 0 {
+	if r.Server == nil || r.Server.PeakRSS == 0 || r.Harness.Seconds <= 0 { // so short, its CPU time may be 0
 		t.Errorf("CPU time of the node and the harness: %+v, %+v", r.Server, r.Harness)
 	}
 	for _, want := range []string{"crawlers", "node: ", "harness: ", "% of what it and the server used"} {

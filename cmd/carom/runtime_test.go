@@ -38,7 +38,8 @@ func tellTuned(root string) {
 	os.Exit(0)
 }
 
-// TestTuneRuntime: what the operator says of Go's settings stands above ours, each by itself.
+// TestTuneRuntime: what the operator says of Go's settings stands above ours, each by itself; but GOMAXPROCS
+// is 2 at least.
 func TestTuneRuntime(t *testing.T) {
 	const gib = 1 << 30
 	inCgroup, unknown := t.TempDir(), t.TempDir()
@@ -68,36 +69,44 @@ func TestTuneRuntime(t *testing.T) {
 		{"GOMEMLIMIT", inCgroup, "GOMAXPROCS=3 GOMEMLIMIT=300MiB " + setting, tuned{3, gcPercent, 300 << 20}},
 		{"both off", inCgroup, "GOMAXPROCS=3 GOGC=off GOMEMLIMIT=off", tuned{3, -1, math.MaxInt64}},
 	} {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append([]string{tunedRoot + "=" + tt.root}, strings.Fields(tt.env)...)
-		cmd.Stderr = os.Stderr
-		told, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v", tt.name, err)
-		}
-		var got tuned
-		if err := json.Unmarshal(told, &got); err != nil {
-			t.Fatalf("%s: %v: %s", tt.name, err, told)
-		}
-		if got != tt.want {
-			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
-		}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append([]string{tunedRoot + "=" + tt.root}, strings.Fields(tt.env)...)
+			cmd.Stderr = os.Stderr
+			told, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got tuned
+			if err := json.Unmarshal(told, &got); err != nil {
+				t.Fatalf("%v: %s", err, told)
+			}
+			if got != tt.want {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+		})
 	}
 }
 
-// TestServeIsTuned: the command itself does so, before it opens anything, and its log says what holds.
+// TestServeIsTuned: the command itself does so, before it makes its data folder, and its log says what holds.
 func TestServeIsTuned(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"GOMAXPROCS=1", "GOGC=70", "GOMEMLIMIT=500MiB", "CAROM_DATA_DIR=" + filepath.Join(file, "data")}
-	_, stderr, code := carom(t, env, "serve", "--dev")
-	if code != exitFailed {
-		t.Errorf("a node whose folder can't be made ends with %d: %s", code, stderr)
+	s := newServer(t)
+	s.dir = writeFile(t, "") // below a file there can be no folder
+	s.launch("GOMAXPROCS=1", "GOGC=70", "GOMEMLIMIT=500MiB")
+	s.until("the server has ended", func() bool {
+		select {
+		case <-s.exited:
+			return true
+		default:
+			return false
+		}
+	})
+	if code := s.cmd.ProcessState.ExitCode(); code != exitFailed {
+		t.Errorf("a node whose folder can't be made ends with %d: %s", code, s.output)
 	}
 	const want = `{"gomaxprocs": 2, "gc-percent": 70, "memory-by": "GOMEMLIMIT", "heap-limit-bytes": 524288000}`
-	if !strings.Contains(stderr, want) {
-		t.Errorf("the log has no %s: %s", want, stderr)
+	if !strings.Contains(s.output.String(), want) {
+		t.Errorf("the log has no %s: %s", want, s.output)
 	}
 }
