@@ -3,38 +3,50 @@ package machine
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// shm is a tmpfs on every Linux that has one at all.
-const shm = "/dev/shm"
+// named has what stat(1) of coreutils calls the file systems that LookAtDisk names.
+var named = map[string]string{
+	"btrfs": "btrfs", "ext2/ext3": "ext4", "f2fs": "f2fs", "fuseblk": "fuse", "nfs": "nfs", "overlayfs": "overlay", "ramfs": "ramfs",
+	"tmpfs": "tmpfs", "v9fs": "9p", "xfs": "xfs", "zfs": "zfs",
+}
 
 func TestLookAtDisk(t *testing.T) {
-	for _, dir := range []string{t.TempDir(), shm} {
-		told, err := exec.Command("stat", "--file-system", "--format=%T", dir).Output() // as coreutils names it
-		if err != nil {
-			t.Skipf("%s: %v", dir, err)
-		}
-		d, err := LookAtDisk(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := strings.TrimSpace(string(told))
-		switch want {
-		case "ext2/ext3":
-			want = "ext4"
-		case "overlayfs":
-			want = "overlay"
-		}
-		if d.FileSystem != want || d.Sync <= 0 {
-			t.Errorf("%s: %+v, want %s", dir, d, want)
-		}
-		if left, err := os.ReadDir(dir); err != nil || dir != shm && len(left) > 0 {
-			t.Errorf("%s holds %v afterwards: %v", dir, left, err)
-		}
+	for name, below := range map[string]string{"temporary files": "", "memory": "/dev/shm"} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp(below, "carom-test-")
+			if err != nil {
+				t.Skip(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(dir) })
+			d, err := LookAtDisk(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 || d.Sync <= 0 {
+				t.Errorf("%s holds %v after a look that tells %+v: %v", dir, left, d, err)
+			}
+			told, err := exec.Command("stat", "--file-system", "--format=%t %T", dir).Output()
+			if err != nil {
+				t.Skipf("stat of coreutils: %v", err)
+			}
+			magic, called, _ := strings.Cut(strings.TrimSpace(string(told)), " ")
+			want, ok := named[called]
+			if !ok {
+				want = "0x" + magic
+			}
+			if d.FileSystem != want {
+				t.Errorf("%s: %s, want %s", dir, d.FileSystem, want)
+			}
+		})
 	}
-	if _, err := LookAtDisk("/nowhere"); err == nil {
-		t.Error("a folder that is not there is described")
+}
+
+func TestLookAtDiskNowhere(t *testing.T) {
+	if d, err := LookAtDisk(filepath.Join(t.TempDir(), "nowhere")); err == nil {
+		t.Errorf("a folder that is not there is described: %v", d)
 	}
 }
