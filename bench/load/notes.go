@@ -31,8 +31,7 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 	if late := histogramOf(s.lateness, nil).At(99); late > lateStart {
 		say("requests started late although a connection was free, by %s at the 99th percentile: the harness or its machine is at its limit", late.Round(10*time.Microsecond))
 	}
-	threads := min(runtime.GOMAXPROCS(0), res.Machine.Cores)
-	if res.Harness.Cores > busyHarness*float64(threads) {
+	if threads, busy := busy(res); busy {
 		say("the harness used %.2f of the %d cores that it may use: it may be what bounds the rate", res.Harness.Cores, threads)
 	}
 	if res.Server != nil {
@@ -47,6 +46,12 @@ func (r *runner) notes(res *result.Result, s *sums) (notes []string) {
 		say("the last answer came %s after the last request was due", (s.last - r.end()).Round(time.Millisecond))
 	}
 	return notes
+}
+
+// busy reports whether the harness may be at its limit, of so many threads.
+func busy(res *result.Result) (threads int, busy bool) {
+	threads = min(runtime.GOMAXPROCS(0), res.Machine.Cores)
+	return threads, res.Harness.Cores > busyHarness*float64(threads)
 }
 
 // unanswered is how many requests of a load that was ended early had no answer by then.

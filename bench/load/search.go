@@ -42,10 +42,15 @@ func ParseBound(text string) (Bound, error) {
 
 // String is the bound as ParseBound reads it.
 func (b Bound) String() string {
+	return b.percentile() + "<" + b.Below.String()
+}
+
+// percentile is the name of what is bounded: p99, max.
+func (b Bound) percentile() string {
 	if b.Percent == 100 {
-		return fmt.Sprintf("max<%s", b.Below)
+		return "max"
 	}
-	return fmt.Sprintf("p%g<%s", b.Percent, b.Below)
+	return fmt.Sprintf("p%g", b.Percent)
 }
 
 // Bounds of a search.
@@ -60,13 +65,18 @@ const (
 // From where on a rate that broke the bound may be the harness's doing.
 const (
 	lateOfBound = 0.5 // of the bound, by which the harness itself was late
+	lateOfAll   = 0.5 // of the requests, which found a free connection: of fewer, their lateness is not that of most
 	harnessHalf = 0.5 // of the CPU that it and the server used
 )
+
+// ErrUnconfirmed says that the rate which a search has found did not hold when it was measured once more.
+var ErrUnconfirmed = errors.New("find a rate: unconfirmed")
 
 // Find searches the highest rate that keeps a bound: it doubles the rate of the plan's only stage until the bound
 // breaks, then halves what lies between, down to the resolution, each step as long as that stage. The result is that of
 // the highest rate that held, measured once more, with all the steps; when ctx ends before that, that of the step that
-// held. Its notes tell what may have broken the bound at the next rate above, if that was not the server.
+// held. Its notes tell what may have broken the bound at the next rate above, if that was not the server. With
+// ErrUnconfirmed there is a result, too.
 func Find(ctx context.Context, p Plan, b Bound, newClient func(i int) (Client, error), o Observer) (*result.Result, error) {
 	f := finder{bound: b, observer: o, measure: func(rate float64) (*result.Result, error) {
 		step := p
@@ -87,7 +97,7 @@ type finder struct {
 	observer Observer
 	tries    []result.Try
 	best     *result.Result // of the highest rate that held; nil: none yet
-	broke    []string       // what is to be noted of the lowest rate that broke the bound
+	broke    []string       // why the lowest rate that broke the bound may have, if that was not the server
 }
 
 var errEnded = errors.New("find a rate: ended")
@@ -152,10 +162,7 @@ func (f *finder) search(ctx context.Context, rate float64) (*result.Result, erro
 		if ok {
 			held = rate
 		} else {
-			failed, f.broke = rate, f.blame()
-			for _, note := range res.Notes {
-				f.broke = append(f.broke, f.where()+": "+note)
-			}
+			failed, f.broke = rate, f.blame(res)
 		}
 		switch {
 		case failed == 0:
@@ -180,36 +187,33 @@ func (f *finder) search(ctx context.Context, rate float64) (*result.Result, erro
 	res.Search = f.tries
 	res.Notes = append(res.Notes, f.broke...)
 	if !ok {
-		res.Notes = append(res.Notes, fmt.Sprintf("%g a second kept %s in the search and not when measured once more: %s, %d failures: measure longer steps",
-			held, f.bound, told(f.last()), f.last().Failed))
-		res.Notes = append(res.Notes, f.blame()...)
+		text := fmt.Sprintf("%g a second kept %s in the search and not when measured once more: %s, %d failures", held, f.bound, told(f.last()), f.last().Failed)
+		res.Notes = append(append(res.Notes, text+": measure longer steps"), f.blame(res)...)
+		return res, fmt.Errorf("%w: %s", ErrUnconfirmed, text)
 	}
 	return res, nil
 }
 
 func (f *finder) last() *result.Try { return &f.tries[len(f.tries)-1] }
 
-// where names the last try, which broke the bound.
-func (f *finder) where() string {
-	return fmt.Sprintf("at %g a second, which broke %s", f.last().Wanted, f.bound)
-}
-
 // blame is a note if the harness may be why the last try broke the bound. It has no say in whether a rate held: a server is
 // slower, too, on a machine that makes the harness late.
-func (f *finder) blame() []string {
+func (f *finder) blame(res *result.Result) []string {
 	t := f.last()
 	var signs []string
-	if t.Lateness >= lateOfBound*inMicros(f.bound.Below) {
-		percentile, _, _ := strings.Cut(f.bound.String(), "<")
-		signs = append(signs, fmt.Sprintf("it sent late by %s itself (%s)", result.Micros(t.Lateness), percentile))
+	if t.Lateness >= lateOfBound*inMicros(f.bound.Below) && float64(res.Lateness.Count) >= lateOfAll*float64(res.Latency.Count) {
+		signs = append(signs, fmt.Sprintf("it sent late by %s itself (%s)", result.Micros(t.Lateness), f.bound.percentile()))
 	}
 	if t.Harness >= harnessHalf {
 		signs = append(signs, fmt.Sprintf("it used %.0f %% of the CPU that it and the server used", 100*t.Harness))
 	}
+	if threads, busy := busy(res); busy {
+		signs = append(signs, fmt.Sprintf("it used %.2f of the %d cores that it may use", res.Harness.Cores, threads))
+	}
 	if len(signs) == 0 {
 		return nil
 	}
-	return []string{f.where() + ", the harness and not the server may be the limit: " + strings.Join(signs, ", and ")}
+	return []string{fmt.Sprintf("at %g a second, which broke %s, the harness and not the server may be the limit: %s", t.Wanted, f.bound, strings.Join(signs, ", and "))}
 }
 
 func told(t *result.Try) time.Duration {

@@ -183,9 +183,9 @@ func TestBenchHTTPUnconfirmed(t *testing.T) {
 	}))
 	defer server.Close()
 	page := filepath.Join(t.TempDir(), "page.html")
-	r, _, err := benchHTTP(t, server.URL, "--find-rate", "max<1m", "--rate", "100", "--duration", "100ms", "--connections", "2", "--html", page)
+	r, _, err := benchHTTP(t, server.URL, "--find-rate", "max<1m", "--rate", "1000", "--duration", "10ms", "--connections", "2", "--html", page)
 	var usage usageError
-	if err == nil || errors.As(err, &usage) || !strings.Contains(err.Error(), "100 a second kept max<1m0s in the search and not when measured once more") {
+	if err == nil || errors.As(err, &usage) || !strings.Contains(err.Error(), "1000 a second kept max<1m0s in the search and not when measured once more") {
 		t.Errorf("%v", err)
 	}
 	if n := len(r.Search); n < 3 || !r.Search[0].Held || r.Search[n-1].Held || r.Failed == 0 || r.Requests == 0 {
@@ -193,11 +193,6 @@ func TestBenchHTTPUnconfirmed(t *testing.T) {
 	}
 	if _, err := os.Stat(page); err != nil {
 		t.Error(err)
-	}
-	// A search that was ended after a rate that was too much has a result that held.
-	r.Load.Stages[0].From = 50
-	if err := unconfirmed(&r); err != nil {
-		t.Errorf("a search that was ended: %v", err)
 	}
 }
 

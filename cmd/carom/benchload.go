@@ -124,7 +124,7 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	out, progress := cmd.OutOrStdout(), newLoadProgress(cmd.ErrOrStderr())
 	progress.begin(&f.plan, f.bound, m.target)
 	r, err := f.measure(cmd.Context(), newClient, progress)
-	if err != nil {
+	if err != nil && !errors.Is(err, benchload.ErrUnconfirmed) {
 		return err
 	}
 	r.Kind, r.Target, r.Options, r.Name = m.kind, label(m.target), make(map[string]string), label(cmp.Or(f.name, m.target))
@@ -136,29 +136,15 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	if m.notes != nil {
 		r.Notes = append(r.Notes, m.notes()...)
 	}
-	if err := f.write(out, r); err != nil {
-		return err
-	}
 	switch {
 	case r.Requests == 0 && r.Failed == 0:
-		return errors.New("no request was answered")
+		err = errors.New("no request was answered")
 	case r.Requests == 0:
-		return errors.New("no request was answered as it should be: the result's errors say why")
+		err = errors.New("no request was answered as it should be: the result's errors say why")
+	case err != nil:
+		err = fmt.Errorf("%w: give it longer steps with --duration", err)
 	}
-	return unconfirmed(r)
-}
-
-// unconfirmed is an error if the rate that a search has found did not hold when it was measured once more. Of a search that
-// was ended early the result is a rate that held, and no other that was tried last.
-func unconfirmed(r *result.Result) error {
-	if len(r.Search) == 0 {
-		return nil
-	}
-	last := &r.Search[len(r.Search)-1]
-	if last.Held || last.Wanted != r.Load.Stages[0].From {
-		return nil
-	}
-	return fmt.Errorf("--find-rate: %g a second kept %s in the search and not when measured once more: give it longer steps with --duration", last.Wanted, last.Bound)
+	return errors.Join(f.write(out, r), err)
 }
 
 func (f *loadFlags) measure(ctx context.Context, newClient func(i int) (benchload.Client, error), o benchload.Observer) (*result.Result, error) {

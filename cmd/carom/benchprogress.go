@@ -78,6 +78,9 @@ func (p *loadProgress) Tried(t result.Try) {
 	if t.Held {
 		verdict = "held"
 	}
-	fmt.Fprintf(p.w, "%g a second: %s: %s took %s, %.0f a second, %d failed, sent late by %s\n",
-		t.Wanted, verdict, t.Bound, result.Micros(t.Measured), t.Reached, t.Failed, result.Micros(t.Lateness))
+	fmt.Fprintf(p.w, "%g a second: %s: %s took %s, %.0f a second, %d failed", t.Wanted, verdict, t.Bound, result.Micros(t.Measured), t.Reached, t.Failed)
+	if t.Lateness > 0 {
+		fmt.Fprintf(p.w, ", sent late by %s", result.Micros(t.Lateness))
+	}
+	fmt.Fprintln(p.w)
 }
