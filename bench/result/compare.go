@@ -232,24 +232,22 @@ func chance(n, m int) float64 {
 	return c
 }
 
-// fileSystems are known of nodes alone that were started to be measured.
-const fileSystems = "file systems"
-
 // warn tells in what results differ that makes their figures no comparison of what is measured.
 func (c *Comparison) warn() {
 	all := slices.Concat(mapSlice(c.groups, func(g group) []*Result { return g.rounds })...)
 	for _, x := range []struct {
-		what string
-		of   func(*Result) string
+		what     string
+		of       func(*Result) string
+		optional bool // not every result has it, which makes none different
 	}{
-		{"kinds", func(r *Result) string { return r.Kind }},
-		{"loads", func(r *Result) string { return r.Load.String() }},
-		{"machines", func(r *Result) string {
+		{what: "kinds", of: func(r *Result) string { return r.Kind }},
+		{what: "loads", of: func(r *Result) string { return r.Load.String() }},
+		{what: "machines", of: func(r *Result) string {
 			return fmt.Sprintf("%s, %d cores, %s", r.Machine.CPU, r.Machine.Cores, r.Machine.System)
 		}},
-		{"harnesses", func(r *Result) string { return r.Machine.Carom }},
-		{fileSystems, func(r *Result) string {
-			if r.Machine.Disk == nil {
+		{what: "harnesses", of: func(r *Result) string { return r.Machine.Carom }},
+		{what: "file systems", optional: true, of: func(r *Result) string {
+			if r.Machine.Disk == nil { // the server was somebody else's
 				return ""
 			}
 			return r.Machine.Disk.FileSystem
@@ -258,10 +256,10 @@ func (c *Comparison) warn() {
 		seen := []string{}
 		for _, r := range all {
 			v := plain(x.of(r), 120)
-			if v == "" && x.what == fileSystems {
-				continue // of somebody else's server, which says nothing against it
-			}
 			if v == "" {
+				if x.optional {
+					continue
+				}
 				v = "unknown"
 			}
 			if !slices.Contains(seen, v) {

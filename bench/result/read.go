@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 )
 
 // kinds are the commands of carom bench whose results these are. Others' have forms of their own.
 var kinds = []string{"http", "smtp", "api"}
 
-const kindsText = "http, smtp or api"
+// kindsText is that in words.
+var kindsText = strings.Join(kinds[:len(kinds)-1], ", ") + " or " + kinds[len(kinds)-1]
 
 // maxFile bounds what is read: a day of seconds takes some 20 MB.
 const maxFile = 64 << 20
@@ -59,10 +61,10 @@ func Read(in io.Reader) (*Result, error) {
 		return nil, explain(data, err)
 	}
 	switch {
-	case head.Kind != "" && !slices.Contains(kinds, head.Kind):
-		return nil, fmt.Errorf("a result of carom bench %s: only those of carom bench %s are read here", clip(head.Kind), kindsText)
 	case head.Format == nil:
 		return nil, fmt.Errorf("no result of carom bench %s: it has no \"format\"", kindsText)
+	case head.Kind != "" && !slices.Contains(kinds, head.Kind):
+		return nil, fmt.Errorf("a result of carom bench %s: only those of carom bench %s are read here", clip(head.Kind), kindsText)
 	case *head.Format < 1:
 		return nil, fmt.Errorf("format %d is none", *head.Format)
 	case *head.Format > Format:

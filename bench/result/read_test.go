@@ -79,6 +79,7 @@ func TestReadRefuses(t *testing.T) {
 		"empty":           {" \n", "empty"},
 		"cut":             {text[:len(text)/2], "cut short"},
 		"another":         {`{"a":1}`, "no \"format\""},
+		"manifest":        {`{"apiVersion":"v1","kind":"Pod"}`, "no result of carom bench http, smtp or api: it has no \"format\""},
 		"another's":       {with(`"kind":"http"`, `"kind":"e2e"`), "a result of carom bench e2e: only those of carom bench http, smtp or api"},
 		"later another's": {`{"format":2,"kind":"verdicts"}`, "a result of carom bench verdicts"},
 		"disk":            {with(`"sync_us":120`, `"sync_us":-1`), "machine.disk.sync_us: -1 is no figure"},
