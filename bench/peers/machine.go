@@ -1,10 +1,6 @@
 package main
 
 import (
-	"os"
-	"runtime"
-	"strings"
-
 	benchmachine "carom/bench/machine"
 
 	"golang.org/x/sys/unix"
@@ -12,19 +8,8 @@ import (
 
 // readMachine describes this machine, and measures how fast the disk under dir syncs.
 func readMachine(dir string) (machine, error) {
-	m := machine{CPU: "unknown", Cores: runtime.NumCPU(), System: "unknown"}
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, ok := strings.CutPrefix(line, "model name"); ok {
-				m.CPU = strings.Trim(name, " \t:\n")
-				break
-			}
-		}
-	}
-	var u unix.Utsname
-	if err := unix.Uname(&u); err == nil {
-		m.System = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
-	}
+	here := benchmachine.Describe()
+	m := machine{CPU: here.CPU, Cores: here.Cores, System: here.System}
 	took, err := benchmachine.Syncs(dir, 200)
 	micro := make([]float64, len(took))
 	for i := range took {
