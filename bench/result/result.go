@@ -142,12 +142,9 @@ type Disk struct {
 	Sync       float64 `json:"sync_us"`               // median of some writes of 4 KiB, each synced
 }
 
-// Notes are what a reader must know of a disk that may be nil.
-func (d *Disk) Notes() []string {
-	if d == nil || d.FileSystem != "tmpfs" && d.FileSystem != "ramfs" {
-		return nil
-	}
-	return []string{"the node's data lay on a " + d.FileSystem + ": synced writes cost nothing here, so give --dir a folder on a disk"}
+// InMemory reports whether synced writes cost nothing there; of nil nobody knows.
+func (d *Disk) InMemory() bool {
+	return d != nil && (d.FileSystem == "tmpfs" || d.FileSystem == "ramfs")
 }
 
 // String says it in words; nothing of nil.

@@ -236,6 +236,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 		fmt.Fprintf(w, "node: %s\n", result.ServerText(r.Server, "a hit"))
 	}
 	_, err := fmt.Fprintf(w, "harness: %s\n", result.HarnessText(&r.Harness, r.Server, "a hit"))
+	if d := r.Machine.Disk; d != nil {
+		fmt.Fprintf(w, "disk: %s\n", d)
+	}
 	return err
 }
 

@@ -74,10 +74,13 @@ func TestBenchVerdicts(t *testing.T) {
 	if r.Server == nil || r.Server.PeakRSS == 0 || r.Harness.Seconds <= 0 { // so short, its CPU time may be 0
 		t.Errorf("CPU time of the node and the harness: %+v, %+v", r.Server, r.Harness)
 	}
-	for _, want := range []string{"crawlers", "node: ", "harness: ", "% of what it and the server used"} {
+	for _, want := range []string{"crawlers", "node: ", "harness: ", "% of what it and the server used", "disk: "} {
 		if !strings.Contains(table, want) {
 			t.Errorf("there is no %q in\n%s", want, table)
 		}
+	}
+	if r.Machine.Disk == nil || r.Machine.Disk.Sync <= 0 {
+		t.Errorf("disk %v", r.Machine.Disk)
 	}
 	if _, err := result.ReadFile(file); err == nil || !strings.Contains(err.Error(), "result.json: a result of carom bench verdicts") {
 		t.Errorf("compared with others: %v", err)
@@ -92,5 +95,20 @@ func TestBenchVerdicts(t *testing.T) {
 	}
 	if r.All.Unsubscribed != 5 || r.All.Wrongly != 0 {
 		t.Errorf("who looks at the page is not unsubscribed: %+v", r.All)
+	}
+}
+
+// A file that can't be written hides neither the table nor a bar that is missed.
+func TestBenchVerdictsTellsAllThatIsWrong(t *testing.T) {
+	var r verdicts.Result
+	r.All.Final.Human.Machine = 4
+	v := verdictsFlags{json: "/nowhere/verdicts.json"}
+	var out, progress bytes.Buffer
+	err := v.show(&out, &progress, &r)
+	if err == nil || !strings.Contains(err.Error(), "--json: ") || !strings.Contains(err.Error(), "humans are called machines") {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(out.String(), "harness: ") || !strings.Contains(progress.String(), "the most frequent mistakes") {
+		t.Errorf("%s%s", out.Bytes(), progress.Bytes())
 	}
 }

@@ -64,16 +64,15 @@ func (a *apiFlags) run(cmd *cobra.Command, target string) error {
 		return usageError{fmt.Errorf("--%w", err)} // named as the flags
 	}
 	if target != "" {
-		return a.measure(cmd, target, os.Getenv(tokenVariable), messages)
+		return a.measure(cmd, nil, target, os.Getenv(tokenVariable), messages)
 	}
 	connections := strconv.Itoa(max(2*a.load.plan.Clients, 1024))
 	return withChildNode(cmd.Context(), a.load.dir, []string{roleAPI}, map[string]string{"api.max_connections": connections}, func(node *childNode) error {
-		a.load.measures(node)
-		return a.measure(cmd, "http://"+node.api, "", messages)
+		return a.measure(cmd, node, "http://"+node.api, "", messages)
 	})
 }
 
-func (a *apiFlags) measure(cmd *cobra.Command, target, token string, messages *targets.Registrations) error {
+func (a *apiFlags) measure(cmd *cobra.Command, node *childNode, target, token string, messages *targets.Registrations) error {
 	o := wire.APIOptions{URL: target, Token: token, Timeout: a.load.plan.Timeout}
 	if a.insecure {
 		o.TLS = &tls.Config{InsecureSkipVerify: true} // as --insecure says
@@ -85,7 +84,7 @@ func (a *apiFlags) measure(cmd *cobra.Command, target, token string, messages *t
 	if err := errors.Join(first.Probe(cmd.Context()), first.Close()); err != nil { // to fail early
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	m := measured{kind: "api", target: target, options: map[string]string{
+	m := measured{kind: "api", target: target, node: node, options: map[string]string{
 		"batch": strconv.Itoa(a.messages.Batch), "links": strconv.Itoa(a.messages.Links), "senders": strconv.Itoa(a.messages.Senders),
 	}}
 	return a.load.run(cmd, m, func(int) (benchload.Client, error) { return wire.NewAPI(o, messages) })

@@ -59,7 +59,23 @@ const (
 
 // addDir adds --dir, which says below which folder withChildNode makes the node's.
 func addDir(flags *pflag.FlagSet, dir *string) {
-	flags.StringVar(dir, "dir", "", "where the node that is started here gets a fresh folder, which is removed in the end: a folder on the disk that is to be measured; left out, the system's for temporary files")
+	flags.StringVar(dir, "dir", "", "folder in which the node started here gets a folder of its own, removed at the end; choose the disk to be measured (default: the system's temporary folder)")
+}
+
+// checkDir refuses --dir where no node is started because there is one of the reader's own, which a flag or a target names.
+func checkDir(dir string, own bool, named string) error {
+	if dir == "" || own {
+		return nil
+	}
+	return fmt.Errorf("--dir: want no %s: it is for the node that is started by this command", named)
+}
+
+// noteMemory adds a note if the data of a node lay in memory.
+func noteMemory(notes []string, disk *result.Disk) []string {
+	if !disk.InMemory() {
+		return notes
+	}
+	return append(notes, "the node's data lay on a "+disk.FileSystem+": synced writes cost nothing here, so give --dir a folder on a disk")
 }
 
 // withChildNode starts a node with some of the roles and some settings, by their keys, over those of --dev, in a fresh

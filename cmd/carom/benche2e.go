@@ -34,7 +34,6 @@ type endToEndFlags struct {
 	list     bool
 	json     string
 	dir      string
-	disk     *result.Disk // of a node of its own
 }
 
 func newBenchEndToEndCommand() *cobra.Command {
@@ -144,15 +143,13 @@ func (f *endToEndFlags) load(cmd *cobra.Command, args []string) (err error) {
 		return errors.New("--mail: wanted with --api: the host and port of the node's mail listener")
 	case f.target.API == "" && f.target.Track+f.target.Mail+f.target.Feedback+f.file != "":
 		return errors.New("--track, --mail, --feedback and --config speak of a node of yours: --api is missing")
-	case f.target.API != "" && f.dir != "":
-		return errors.New("--dir: want no --api: it is for the node that is started by itself")
 	case f.options.Settle < 0 || f.options.Patience <= 0:
 		return errors.New("--settle and --patience: want a duration such as 12s")
 	}
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("--%w", err)
 	}
-	return nil
+	return checkDir(f.dir, f.target.API == "", "--api")
 }
 
 func listScenarios(out io.Writer) error {
@@ -182,7 +179,7 @@ func (f *endToEndFlags) playForeign(cmd *cobra.Command) error {
 			f.target.Feedback = c.Inbound.FeedbackAddresses[0]
 		}
 	}
-	return f.play(cmd)
+	return f.play(cmd, nil)
 }
 
 // playOwn plays against a node in a process of its own.
@@ -217,29 +214,20 @@ func (f *endToEndFlags) playOwn(cmd *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		f.options.Mint, f.options.PID = mintWith(minter), c.pid
-		f.options.Restart, f.disk = c.killAndRestart, c.disk
-		return f.play(cmd)
+		f.options.Mint, f.options.PID, f.options.Restart = mintWith(minter), c.pid, c.killAndRestart
+		return f.play(cmd, c.disk)
 	})
 }
 
-func (f *endToEndFlags) play(cmd *cobra.Command) error {
+// play plays, and shows the report; disk is that of a node of its own.
+func (f *endToEndFlags) play(cmd *cobra.Command, disk *result.Disk) error {
 	report, err := scenario.Play(cmd.Context(), f.target, f.options)
 	if err != nil {
 		return err
 	}
-	report.Machine.Carom, report.Machine.Disk, report.Notes = version(), f.disk, f.disk.Notes()
-	write := report.WriteTable
-	switch f.json {
-	case "":
-	case "-":
-		write = report.WriteJSON
-	default:
-		if fileErr := intoFile(f.json, report.WriteJSON); fileErr != nil {
-			err = fmt.Errorf("--json: %w", fileErr)
-		}
-	}
-	return errors.Join(write(cmd.OutOrStdout()), err, report.Err())
+	report.Machine.Carom, report.Machine.Disk, report.Notes = version(), disk, noteMemory(report.Notes, disk)
+	err = writeOutput(cmd.OutOrStdout(), report.WriteTable, outputForm{"json", f.json, report.WriteJSON})
+	return errors.Join(err, report.Err())
 }
 
 // mintWith mints offline what registering a message would answer.

@@ -16,7 +16,7 @@ func TestBenchHelp(t *testing.T) {
 		"smtp":     load,
 		"api":      load,
 		"e2e":      {"The exit code is 1 if", "counts from the sending", "is in neither", "on Linux only", "--dir string"},
-		"verdicts": {"The exit code is 1 if", "on Linux only", "--json string"},
+		"verdicts": {"The exit code is 1 if", "on Linux only", "--json string", "--dir string"},
 		"compare":  {"bench http, smtp and api have written", "bench e2e and verdicts"},
 	} {
 		cmd := newRootCommand()

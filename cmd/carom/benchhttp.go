@@ -74,7 +74,7 @@ without a body. Their headers are Host, Accept, the User-Agent of a browser or m
 }
 
 func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
-	if err := f.load.check(len(args) == 0 && f.urls == "" && f.keys == ""); err != nil {
+	if err := f.load.check(len(args) == 0 && f.urls == ""); err != nil {
 		return err
 	}
 	switch {
@@ -83,7 +83,7 @@ func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
 	case f.keys != "" && len(args) == 0:
 		return usageError{fmt.Errorf("--keys without the base URL of its node: want for example https://track.example.com --keys %s", f.keys)}
 	case len(args) == 1 && f.keys != "":
-		return f.minted(cmd, args[0], f.keys)
+		return f.minted(cmd, nil, args[0], f.keys)
 	case len(args) == 1 || f.urls != "":
 		for _, flag := range []string{"clicks", "repeats"} {
 			if cmd.Flags().Changed(flag) {
@@ -93,14 +93,13 @@ func (f *httpFlags) run(cmd *cobra.Command, args []string) error {
 		return f.given(cmd, args)
 	}
 	return withChildNode(cmd.Context(), f.load.dir, []string{roleTrack}, nil, func(c *childNode) error {
-		f.load.measures(c)
 		f.forward = true
-		return f.minted(cmd, "http://"+c.track, c.keysFile())
+		return f.minted(cmd, c, "http://"+c.track, c.keysFile())
 	})
 }
 
 // minted asks for hits of messages that nobody has seen.
-func (f *httpFlags) minted(cmd *cobra.Command, base, keysFile string) error {
+func (f *httpFlags) minted(cmd *cobra.Command, node *childNode, base, keysFile string) error {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.RawQuery != "" {
 		return usageError{fmt.Errorf("%q: want the base URL of a node, such as https://track.example.com", base)}
@@ -115,7 +114,7 @@ func (f *httpFlags) minted(cmd *cobra.Command, base, keysFile string) error {
 	}
 	defer hits.Close()
 	return f.ask(cmd, u.Scheme+"://"+u.Host, hits.Hits, measured{
-		target: base, options: map[string]string{"clicks": fmt.Sprint(f.clicks), "repeats": fmt.Sprint(f.repeats)},
+		target: base, node: node, options: map[string]string{"clicks": fmt.Sprint(f.clicks), "repeats": fmt.Sprint(f.repeats)},
 		notes: func() []string {
 			return []string{fmt.Sprintf("of the harness's CPU time, minting took %s a hit", hits.Cost().Round(10*time.Nanosecond))}
 		},

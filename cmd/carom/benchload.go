@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -30,7 +29,6 @@ type loadFlags struct {
 	html     string
 	threads  int
 	dir      string
-	disk     *result.Disk // of a node of its own
 }
 
 func (f *loadFlags) add(cmd *cobra.Command, connections int) {
@@ -64,11 +62,11 @@ is measured once more, or if nothing could be measured or a file not be written;
 
 // check reads what the flags say, before anything is started; own says that a node of its own will be.
 func (f *loadFlags) check(own bool) (err error) {
-	switch {
-	case own && f.plan.ServerPID != 0:
-		return usageError{errors.New("--server-pid: want a target: the node that is started by itself is measured anyway")}
-	case !own && f.dir != "":
-		return usageError{errors.New("--dir: want no target: it is for the node that is started by itself")}
+	if own && f.plan.ServerPID != 0 {
+		return usageError{errors.New("--server-pid: want a target: the node that is started by this command is measured anyway")}
+	}
+	if err := checkDir(f.dir, own, "target"); err != nil {
+		return usageError{err}
 	}
 	if f.plan.Stages, err = benchload.ParseRate(f.rate, f.duration); err != nil {
 		return usageError{fmt.Errorf("--rate: %w", err)}
@@ -100,9 +98,6 @@ func (f *loadFlags) check(own bool) (err error) {
 
 const maxThreads = 1024
 
-// measures has a node of its own be measured with the load.
-func (f *loadFlags) measures(node *childNode) { f.plan.ServerPID, f.disk = node.pid(), node.disk }
-
 // harnessGC lets the harness's heap, which is small, grow before it is swept: the sweeps would cost the server's time.
 const harnessGC = 400
 
@@ -110,6 +105,7 @@ const harnessGC = 400
 type measured struct {
 	kind    string            // http, smtp, api
 	target  string            // URL, or host and port
+	node    *childNode        // that was started to be measured; nil: the target is somebody else's
 	options map[string]string // settings that the figures depend on, by flag
 	notes   func() []string   // what else a reader must know, when all is over; nil: nothing
 }
@@ -121,9 +117,12 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	// low rates. A node must never run so; the harness syncs nothing to disk.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(f.threads))
 	defer debug.SetGCPercent(debug.SetGCPercent(harnessGC))
-	out, progress := cmd.OutOrStdout(), newLoadProgress(cmd.ErrOrStderr())
-	progress.begin(&f.plan, f.bound, m.target)
-	r, err := f.measure(cmd.Context(), newClient, progress)
+	plan, progress := f.plan, newLoadProgress(cmd.ErrOrStderr())
+	if m.node != nil {
+		plan.ServerPID = m.node.pid()
+	}
+	progress.begin(&plan, f.bound, m.target)
+	r, err := f.measure(cmd.Context(), plan, newClient, progress)
 	if err != nil && !errors.Is(err, benchload.ErrUnconfirmed) {
 		return err
 	}
@@ -131,8 +130,11 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	for option, value := range m.options {
 		r.Options[option] = label(value)
 	}
-	r.Machine.Carom, r.Machine.Disk = version(), f.disk
-	r.Notes = append(r.Notes, f.disk.Notes()...)
+	r.Machine.Carom = version()
+	if m.node != nil {
+		r.Machine.Disk = m.node.disk
+		r.Notes = noteMemory(r.Notes, m.node.disk)
+	}
 	if m.notes != nil {
 		r.Notes = append(r.Notes, m.notes()...)
 	}
@@ -144,35 +146,15 @@ func (f *loadFlags) run(cmd *cobra.Command, m measured, newClient func(i int) (b
 	case err != nil:
 		err = fmt.Errorf("%w: give it longer steps with --duration", err)
 	}
-	return errors.Join(f.write(out, r), err)
+	page := func(w io.Writer) error { return result.WritePage(w, r) }
+	return errors.Join(writeOutput(cmd.OutOrStdout(), r.WriteTable, outputForm{"html", f.html, page}, outputForm{"json", f.json, r.Write}), err)
 }
 
-func (f *loadFlags) measure(ctx context.Context, newClient func(i int) (benchload.Client, error), o benchload.Observer) (*result.Result, error) {
+func (f *loadFlags) measure(ctx context.Context, plan benchload.Plan, newClient func(i int) (benchload.Client, error), o benchload.Observer) (*result.Result, error) {
 	if f.bound != nil {
-		return benchload.Find(ctx, f.plan, *f.bound, newClient, o)
+		return benchload.Find(ctx, plan, *f.bound, newClient, o)
 	}
-	return benchload.Run(ctx, f.plan, newClient, o)
-}
-
-// write writes a result as the flags say: JSON or the page to standard output, or else the table. A file that can't be
-// written costs none of the others.
-func (f *loadFlags) write(out io.Writer, r *result.Result) (err error) {
-	show := r.WriteTable
-	for _, form := range []struct {
-		flag, file string
-		write      func(io.Writer) error
-	}{{"html", f.html, func(w io.Writer) error { return result.WritePage(w, r) }}, {"json", f.json, r.Write}} {
-		switch form.file {
-		case "":
-		case "-":
-			show = form.write
-		default:
-			if fileErr := intoFile(form.file, form.write); fileErr != nil {
-				err = errors.Join(err, fmt.Errorf("--%s: %w", form.flag, fileErr))
-			}
-		}
-	}
-	return errors.Join(show(out), err)
+	return benchload.Run(ctx, plan, newClient, o)
 }
 
 // maxLabel is how many bytes of a URL or a name a result keeps.
@@ -185,12 +167,4 @@ func label(text string) string {
 		text = strings.ToValidUTF8(text[:maxLabel], "") + "…"
 	}
 	return text
-}
-
-func intoFile(path string, write func(io.Writer) error) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(file), file.Close())
 }

@@ -104,18 +104,17 @@ func (s *smtpFlags) run(cmd *cobra.Command, target string) error {
 		if err != nil {
 			return err
 		}
-		return s.measure(cmd, target, mails)
+		return s.measure(cmd, nil, target, mails)
 	}
 	generated, err := s.generated()
 	if err != nil {
 		return err
 	}
 	if target != "" {
-		return s.generate(cmd, target, s.keys, generated)
+		return s.generate(cmd, nil, target, s.keys, generated)
 	}
 	return withChildNode(cmd.Context(), s.load.dir, []string{roleInbound}, s.nodeSettings(), func(node *childNode) error {
-		s.load.measures(node)
-		return s.generate(cmd, node.inbound, node.keysFile(), generated)
+		return s.generate(cmd, node, node.inbound, node.keysFile(), generated)
 	})
 }
 
@@ -127,11 +126,11 @@ func (s *smtpFlags) check(target string) error {
 	usage := func(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 	switch {
 	case target == "" && s.mails != "":
-		return usage("--mails: want a target: the node that is started by itself knows none of their recipients")
+		return usage("--mails: want a target: the node that is started by this command knows none of their recipients")
 	case target == "" && s.keys != "":
-		return usage("--keys: want a target: the node that is started by itself makes its own")
+		return usage("--keys: want a target: the node that is started by this command makes its own")
 	case target == "" && s.startTLS:
-		return usage("--starttls: want a target: the node that is started by itself has no certificate")
+		return usage("--starttls: want a target: the node that is started by this command has no certificate")
 	case target != "" && s.mails == "" && s.keys == "":
 		return usage("want --keys, the keys file of the node at %s, to mint addresses that it knows; or --mails and --to, for any server", target)
 	case s.mails != "" && s.to == "":
@@ -188,7 +187,7 @@ func (s *smtpFlags) generated() (o targets.MailOptions, err error) {
 }
 
 // generate makes mails while they are sent.
-func (s *smtpFlags) generate(cmd *cobra.Command, target, keys string, o targets.MailOptions) error {
+func (s *smtpFlags) generate(cmd *cobra.Command, node *childNode, target, keys string, o targets.MailOptions) error {
 	var err error
 	if o.Keys, err = ref.ReadKeyring(keys); err != nil {
 		return fmt.Errorf("--keys: %w", err)
@@ -200,7 +199,7 @@ func (s *smtpFlags) generate(cmd *cobra.Command, target, keys string, o targets.
 	ctx, stop := context.WithCancel(cmd.Context())
 	making, ctx := errgroup.WithContext(ctx)
 	making.Go(func() error { return mails.Run(ctx) })
-	err = s.measure(cmd, target, mails)
+	err = s.measure(cmd, node, target, mails)
 	stop()
 	return errors.Join(err, making.Wait())
 }
@@ -221,14 +220,14 @@ func (s *smtpFlags) ownMails(cmd *cobra.Command) (mailFeeder, error) {
 }
 
 // measure sends the mails. One connection comes first, to fail early and to see what is offered.
-func (s *smtpFlags) measure(cmd *cobra.Command, target string, mails mailFeeder) error {
+func (s *smtpFlags) measure(cmd *cobra.Command, node *childNode, target string, mails mailFeeder) error {
 	var counts wire.SMTPCounts
 	o := s.options(target)
 	offer, err := probe(cmd.Context(), o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", target, err)
 	}
-	m := measured{kind: "smtp", target: target, options: s.settings(offer), notes: func() (notes []string) {
+	m := measured{kind: "smtp", target: target, node: node, options: s.settings(offer), notes: func() (notes []string) {
 		if n := counts.Ended.Load(); n > 0 {
 			notes = append(notes, fmt.Sprintf("%d of %d connections were ended by the server between two mails, and replaced", n, counts.Connections.Load()))
 		}

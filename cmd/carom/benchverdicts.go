@@ -11,6 +11,7 @@ import (
 	"time"
 
 	benchnode "carom/bench/node"
+	"carom/bench/result"
 	"carom/bench/verdicts"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type verdictsFlags struct {
 	json    string
 	seed    uint64
 	settle  time.Duration
+	dir     string
 	target  benchnode.Target
 }
 
@@ -66,10 +68,14 @@ hit has no event, or an unsubscribe is missing or wrong.`,
 	f.DurationVar(&flags.settle, "settle", 12*time.Second, "how long the node lets clicks wait (refine.settle)")
 	f.StringVar(&flags.target.API, "api", "", "URL of a running node's API, for example http://127.0.0.1:8081; its token in "+tokenVariable)
 	f.StringVar(&flags.target.Track, "track", "", "URL of its tracking listener, if the minted URLs don't lead there from here")
+	addDir(f, &flags.dir)
 	return cmd
 }
 
 func (v *verdictsFlags) run(cmd *cobra.Command) error {
+	if err := checkDir(v.dir, v.target.API == "", "--api"); err != nil {
+		return usageError{err}
+	}
 	scripts, err := v.load()
 	if err != nil {
 		return err
@@ -80,21 +86,21 @@ func (v *verdictsFlags) run(cmd *cobra.Command) error {
 	}
 	ctx := cmd.Context()
 	options := verdicts.Options{Scripts: scripts, Seed: v.seed, Settle: v.settle, Progress: progress}
-	play := func(t benchnode.Target) error {
+	play := func(t benchnode.Target, disk *result.Disk) error {
 		r, err := verdicts.Play(ctx, t, options)
 		if err != nil {
 			return err
 		}
-		r.Machine.Carom = version()
+		r.Machine.Carom, r.Machine.Disk = version(), disk
 		return v.show(out, progress, r)
 	}
 	if v.target.API != "" {
-		return play(v.target)
+		return play(v.target, nil)
 	}
 	set := map[string]string{"refine.settle": v.settle.String()}
-	return withChildNode(ctx, "", rolesWithoutKafka(), set, func(c *childNode) error {
+	return withChildNode(ctx, v.dir, rolesWithoutKafka(), set, func(c *childNode) error {
 		options.PID = c.pid()
-		return play(benchnode.Target{API: "http://" + c.api, Track: v.target.Track})
+		return play(benchnode.Target{API: "http://" + c.api, Track: v.target.Track}, c.disk)
 	})
 }
 
@@ -129,26 +135,12 @@ func listScripts(out io.Writer, scripts []verdicts.Script) error {
 
 // show prints a result, and returns an error if it misses a bar.
 func (v *verdictsFlags) show(out, progress io.Writer, r *verdicts.Result) error {
-	var err error
-	switch v.json {
-	case "":
-	case "-":
-		err = r.WriteJSON(out)
-	default:
-		if err = intoFile(v.json, r.WriteJSON); err != nil {
-			err = fmt.Errorf("--json: %w", err)
-		}
-	}
-	if v.json != "-" {
-		err = errors.Join(writeLine(progress), r.WriteTable(out), err)
-	}
+	table := func(w io.Writer) error { return errors.Join(writeLine(progress), r.WriteTable(w)) }
+	err := writeOutput(out, table, outputForm{"json", v.json, r.WriteJSON})
 	short := r.Shortfalls()
-	if err != nil || len(short) == 0 {
+	if len(short) == 0 {
 		return err
 	}
 	fmt.Fprintln(progress, "\nthe most frequent mistakes:")
-	if err := r.WriteMistakes(progress); err != nil {
-		return err
-	}
-	return errors.New(strings.Join(short, "; "))
+	return errors.Join(err, r.WriteMistakes(progress), errors.New(strings.Join(short, "; ")))
 }
