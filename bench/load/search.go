@@ -67,6 +67,7 @@ const (
 	lateOfBound = 0.5 // of the bound, by which the harness itself was late
 	lateOfAll   = 0.5 // of the requests, which found a free connection: of fewer, their lateness is not that of most
 	harnessHalf = 0.5 // of the CPU that it and the server used
+	scarceCPU   = 0.5 // of the machine, which both used: of less, whoever wanted more could have it
 )
 
 // ErrUnconfirmed says that the rate which a search has found did not hold when it was measured once more.
@@ -204,7 +205,7 @@ func (f *finder) blame(res *result.Result) []string {
 	if t.Lateness >= lateOfBound*inMicros(f.bound.Below) && float64(res.Lateness.Count) >= lateOfAll*float64(res.Latency.Count) {
 		signs = append(signs, fmt.Sprintf("it sent late by %s itself (%s)", result.Micros(t.Lateness), f.bound.percentile()))
 	}
-	if t.Harness >= harnessHalf {
+	if t.Harness >= harnessHalf && res.Harness.Share+res.Server.Share >= scarceCPU {
 		signs = append(signs, fmt.Sprintf("it used %.0f %% of the CPU that it and the server used", 100*t.Harness))
 	}
 	if threads, busy := busy(res); busy {

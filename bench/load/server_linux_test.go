@@ -2,7 +2,6 @@ package load
 
 import (
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 )
@@ -18,8 +17,8 @@ func TestRunWithoutItsServer(t *testing.T) {
 	}
 }
 
-// A server that does nothing leaves all CPU to the harness, which is told of what broke the bound.
-func TestFindBlamesABusyHarness(t *testing.T) {
+// A server that does nothing leaves all CPU to the harness, which each step tells.
+func TestFindTellsTheHarnessShare(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "echo; read _")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -39,9 +38,8 @@ func TestFindBlamesABusyHarness(t *testing.T) {
 	o := &notebook{}
 	p := Plan{Clients: 4, Stages: constant(4, 10*time.Millisecond), Timeout: time.Second, ServerPID: cmd.Process.Pid}
 	_, err = Find(t.Context(), p, Bound{Percent: 100, Below: time.Microsecond}, taking(time.Millisecond), o)
-	const want = "which broke max<1µs, the harness and not the server may be the limit: "
-	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "it used 100 % of the CPU") {
-		t.Errorf("%v: want it with %q", err, want)
+	if err == nil {
+		t.Error("an answer comes within a microsecond")
 	}
 	for _, try := range o.tries {
 		if try.Harness != 1 {
