@@ -134,10 +134,19 @@ func (c *childNode) start(ctx context.Context) error {
 		c.process = nil
 		return p.ended()
 	case <-ctx.Done():
+		c.kill()
 		return ctx.Err()
 	case <-time.After(childStart):
-		return fmt.Errorf("it does not listen after %s", childStart)
+		c.kill()
+		return fmt.Errorf("it does not listen after %s: %s", childStart, &p.tail)
 	}
+}
+
+// kill is kill -9. What ends on our account has not ended badly, so stop tells nothing of it.
+func (c *childNode) kill() {
+	_ = c.process.cmd.Process.Kill()
+	<-c.process.exited
+	c.process = nil
 }
 
 // childEnvironment is this process's without the node's settings, which may be those of a real node on this machine, and
@@ -221,9 +230,7 @@ func (c *childNode) killAndRestart(ctx context.Context) error {
 		return fmt.Errorf("before it was killed, %w", p.ended())
 	default:
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.exited
-	c.process = nil // what ended on our account has not ended badly
+	c.kill()
 	set := make(map[string]string)
 	maps.Copy(set, c.set)
 	for key, address := range map[string]string{"api.listen": c.api, "track.listen": c.track, "inbound.listen": c.inbound} {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 )
@@ -43,5 +45,19 @@ func TestChildNodeEnds(t *testing.T) {
 				t.Errorf("%v: want %q, and nothing else", err, tt.want)
 			}
 		})
+	}
+}
+
+// A start that is ended early leaves no process, and tells nothing of how we ended it.
+func TestChildNodeStartIsEnded(t *testing.T) {
+	t.Setenv(actAsCarom, "1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &childNode{dir: t.TempDir(), roles: []string{roleAPI}}
+	if err := errors.Join(c.start(ctx), c.stop()); err == nil || err.Error() != context.Canceled.Error() {
+		t.Errorf("%v, want that it was ended and nothing else", err)
+	}
+	if c.process != nil {
+		t.Error("a process is left")
 	}
 }
