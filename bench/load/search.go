@@ -112,6 +112,10 @@ func (f *finder) try(ctx context.Context, rate float64) (*result.Result, bool, e
 	if err != nil {
 		return nil, false, err
 	}
+	if res.Requests == 0 && res.Failed == 0 {
+		text := fmt.Sprintf("at %g a second a step has no request: measure longer steps", rate)
+		return nil, false, fmt.Errorf("find a rate: %s", strings.Join(append([]string{text}, f.broke...), "; "))
+	}
 	t := result.Try{Wanted: rate, Bound: f.bound.String(), Failed: res.Failed}
 	for d, micros := range map[*result.Distribution]*float64{&res.Latency: &t.Measured, &res.Lateness: &t.Lateness} {
 		h, err := d.Histogram()

@@ -221,6 +221,20 @@ func TestFindWhereNothingHolds(t *testing.T) {
 	}
 }
 
+// A step in which no request is due tells nothing of its rate.
+func TestFindWhereStepsAreTooShort(t *testing.T) {
+	f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(rate float64) (*result.Result, error) {
+		r := &result.Result{Requests: int64(rate / 100), Seconds: 0.01, Machine: result.Machine{Cores: 1}}
+		r.Harness.Cores, r.Failed = 1, r.Requests
+		return r, nil
+	}}
+	_, err := f.find(t.Context(), 400)
+	const want = "find a rate: at 50 a second a step has no request: measure longer steps; at 100 a second, which broke p99<1s, the harness"
+	if err == nil || !strings.HasPrefix(err.Error(), want) || len(f.tries) != 3 {
+		t.Errorf("%v after %+v", err, f.tries)
+	}
+}
+
 func TestFindWhereNothingIsRight(t *testing.T) {
 	f := finder{bound: Bound{Percent: 99, Below: time.Second}, measure: func(float64) (*result.Result, error) {
 		return &result.Result{Failed: 10, Seconds: 1, Errors: map[string]int64{"answered 401": 9, "cut": 1}}, nil

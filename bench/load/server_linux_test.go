@@ -41,6 +41,9 @@ func TestFindTellsTheHarnessShare(t *testing.T) {
 	if err == nil {
 		t.Error("an answer comes within a microsecond")
 	}
+	if len(o.tries) == 0 {
+		t.Error("no step was made")
+	}
 	for _, try := range o.tries {
 		if try.Harness != 1 {
 			t.Errorf("%+v: want the harness to have used all", try)
