@@ -118,7 +118,7 @@ func (lw *listWorld) contacts(t *testing.T, q ListQuery) (found []ListedContact)
 func TestLists(t *testing.T) {
 	rng := seeded(t)
 	lw := newListWorld(t, rng, 600)
-	total, contacts := 0, 0
+	queries := []ListQuery{{Account: "acme", Limit: 7}, {Account: "other", Limit: 7}} // together every message, whatever the seed
 	for range 60 {
 		q := ListQuery{Account: pick(rng, "acme", "other", "nobody"), Limit: 1 + rng.IntN(50)}
 		q.Sender = pick(rng, "", "sender-1", "sender-2")
@@ -132,6 +132,10 @@ func TestLists(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			q.To = lw.all[rng.IntN(len(lw.all))].SentAt
 		}
+		queries = append(queries, q)
+	}
+	total := 0
+	for _, q := range queries {
 		var want []Message
 		people := make(map[string]*ListedContact)
 		for _, m := range lw.all {
@@ -178,10 +182,9 @@ func TestLists(t *testing.T) {
 		if len(people) > 0 {
 			t.Fatalf("%+v: %d contacts are missing", q, len(people))
 		}
-		contacts += len(told)
 	}
-	if total < 200 || contacts < 100 {
-		t.Errorf("only %d messages and %d contacts were listed", total, contacts)
+	if total < len(lw.all) {
+		t.Errorf("%d messages were listed, and there are %d", total, len(lw.all))
 	}
 }
 
