@@ -35,7 +35,6 @@ type sample struct {
 	Handles     float64 `json:"handles_but_tables"`
 	DiskJournal float64 `json:"journal_disk_bytes"`
 	DiskState   float64 `json:"state_disk_bytes"`
-	Events      float64 `json:"events_keyspace_bytes"`
 	CPU         float64 `json:"cpu_seconds"`
 	Stalls      float64 `json:"kv_stall_seconds"`
 }
@@ -71,7 +70,7 @@ func (p *platform) sample(ctx context.Context, began time.Time, since *pace) (s 
 		Cache: f.sum("carom_kv_cache_bytes"), MemTables: f.sum("carom_kv_memtable_bytes"),
 		Goroutines: f["go_goroutines"], Handles: float64(handles),
 		DiskJournal: float64(diskBytes(filepath.Join(p.node.dir, kv.RoleJournal))), DiskState: float64(diskBytes(filepath.Join(p.node.dir, kv.RoleState))),
-		Events: f[`carom_kv_keyspace_bytes{keyspace="events",store="state"}`], CPU: cpu.Seconds(), Stalls: f.sum("carom_kv_write_stall_seconds_total"),
+		CPU: cpu.Seconds(), Stalls: f.sum("carom_kv_write_stall_seconds_total"),
 	}, nil
 }
 
