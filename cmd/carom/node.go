@@ -242,6 +242,7 @@ func (n *node) run(ctx context.Context) error {
 	backs, stageCtx := errgroup.WithContext(stages)
 	backs.Go(func() error { return n.stages.run(stageCtx) })
 	backs.Go(func() error { return named("webhooks", n.hooks.Run(stageCtx)) })
+	backs.Go(func() error { return keepReleasing(stageCtx) })
 	// A stage that fails takes the edges with it: a supervisor starts the node anew, and the journal has lost nothing.
 	edges.Go(func() error {
 		select {

@@ -78,7 +78,7 @@ func tuneRuntime(c *Config, root string, log *zap.Logger) {
 func heapLimit(memory, cache int64) int64 { return max(memory/4*3-storesMemory-cache, memory/4) }
 
 // keepReleasing gives back, until ctx ends, what the stores have freed.
-func keepReleasing(ctx context.Context) {
+func keepReleasing(ctx context.Context) error {
 	tick := time.NewTicker(releaseEvery)
 	defer tick.Stop()
 	for {
@@ -86,7 +86,7 @@ func keepReleasing(ctx context.Context) {
 		case <-tick.C:
 			kv.ReleaseMemory()
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }

@@ -79,7 +79,6 @@ func newServeCommand() *cobra.Command {
 			if flags.dev && len(c.Roles) == 0 {
 				n.greet(cmd.ErrOrStderr()) // standard output is for machines
 			}
-			go keepReleasing(cmd.Context())
 			return errors.Join(n.run(cmd.Context()), n.close())
 		},
 	}
