@@ -36,7 +36,8 @@ const (
 	// all roles in one process that saves 6 % of the CPU of an open against Go's own 100, and takes a fifth more memory; 400
 	// would save 1 % more. The tracking edge alone makes no garbage.
 	gcPercent = 200
-	// releaseEvery is how often what the stores have freed is given back to the system. It takes some milliseconds.
+	// releaseEvery is how often what the stores have freed is given back to the system. It takes 3 ms with a cache of
+	// 256 MiB (BenchmarkReleaseMemory).
 	releaseEvery = time.Minute
 )
 
