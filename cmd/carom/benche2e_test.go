@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -49,43 +47,6 @@ func TestEndToEndKilled(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v are left in --dir: %v", left, err)
-	}
-}
-
-// A play that is interrupted is checked, and says that it was cut short.
-func TestEndToEndInterrupted(t *testing.T) {
-	t.Parallel()
-	cmd := caromCommand(nil, "bench", "e2e", "--json", "-", "--settle", "200ms", "--messages", "3000", "--rate", "300", "--brokers", startFake(t))
-	var out bytes.Buffer
-	cmd.Stdout = &out
-	progress, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewReader(progress)
-	for line := ""; err == nil && !strings.HasSuffix(line, " 30 of 3000\r"); { // a percent
-		line, err = lines.ReadString('\r')
-	}
-	if err == nil {
-		err = cmd.Process.Signal(os.Interrupt)
-	}
-	rest, _ := io.ReadAll(lines)
-	if err := errors.Join(err, cmd.Wait()); err != nil {
-		t.Fatalf("%v: %s", err, rest)
-	}
-	var r scenario.Report
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatal(err)
-	}
-	checkChecks(t, &r)
-	if !r.CutShort || r.Played < 30 || r.Played >= r.Messages || r.Acknowledged < int64(r.Played) {
-		t.Errorf("cut short: %t, %d of %d messages played, %d facts acknowledged", r.CutShort, r.Played, r.Messages, r.Acknowledged)
-	}
-	if r.Behind == nil || r.Behind.Count != int64(r.Played) {
-		t.Errorf("behind the rate: %+v, of %d messages", r.Behind, r.Played)
 	}
 }
 
